@@ -1,0 +1,138 @@
+//! What an instance must still know after a crash: one record, written as a whole and durably before it is acted on.
+
+use serde::{Deserialize, Serialize};
+
+use super::base::{Fingerprint, InstanceId, OwnTerms, PairId, Reason, RevisionId, Role, Run, Term, UnixMillis};
+use super::message::{FarewellKind, OfferKind, Timing};
+use super::settings::SettingsPatch;
+use super::status::Notice;
+
+/// The record. Unknown fields of a newer version are refused by the home's format number, not here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durable {
+    /// This instance.
+    pub instance: InstanceId,
+    /// Grows at every start; the node raises it, durably, before the engine is made.
+    pub run: Run,
+    /// None in a home that was not set up.
+    pub role: Option<Role>,
+    /// The term of that role; on a shadow the term of the master it last followed, or its own if higher.
+    pub term: Term,
+    /// The highest term ever heard of.
+    pub known_term: Term,
+    /// Since when that role.
+    pub since: UnixMillis,
+    /// How the role came about.
+    pub last_role_change: Option<RoleChange>,
+    /// The other instance of the pair.
+    pub peer: Option<Peer>,
+    /// Forgotten by *reset*, kept for spec 7.6 alone until another shadow is paired.
+    pub former_peer: Option<Peer>,
+    /// Master: the shadow may take over (spec 7.5). Set before the shadow may become READY.
+    pub may_take_over: bool,
+    /// Master: the shadow promised not to take over until it has connected again (spec 7.11).
+    pub peer_promise: Option<FarewellKind>,
+    /// Shadow: I promised so.
+    pub own_promise: Option<FarewellKind>,
+    /// Shadow: an operator wants the connection (spec 4.4: a disconnect survives a restart).
+    pub connect_wanted: bool,
+    /// Shadow: since when disconnected by order, for the daily reminder.
+    pub disconnected_since: Option<UnixMillis>,
+    /// Shadow: the next transfer compares everything (spec 5.5).
+    pub complete_wanted: bool,
+    /// A hand-over that this instance began and that nobody answered (spec 7.7).
+    pub offer: Option<OpenOffer>,
+    /// An operator made it shadow; never wins by itself (spec 7.16).
+    pub forced_shadow: bool,
+    /// It was master before its present role (spec 7.16).
+    pub was_master: bool,
+    /// The newest revision that both are known to have.
+    pub common: Option<RevisionId>,
+    /// Settings that a change of roles brings with it and that are not in the file yet (spec 2.8).
+    pub settings_due: Option<SettingsPatch>,
+    /// Shown to every operator until dismissed (spec 8.3).
+    pub notice: Option<Notice>,
+}
+
+/// The other instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The pair.
+    pub pair: PairId,
+    /// Its id.
+    pub instance: InstanceId,
+    /// Of its pinned certificate.
+    pub fingerprint: Fingerprint,
+    /// The terms that are *this* instance's own (spec 7.3).
+    pub own_terms: OwnTerms,
+    /// Its declared host.
+    pub host: String,
+    /// Its declared port of the link.
+    pub port: u16,
+    /// The address it was last seen at, without port.
+    pub address: Option<String>,
+    /// Its program version.
+    pub version: String,
+    /// Its free text.
+    pub description: String,
+    /// The timing of the pair (spec 2.8).
+    pub timing: Timing,
+    /// The pair's grace period (spec 2.4), ms.
+    pub grace_period_ms: u64,
+    /// When the two were paired.
+    pub paired: UnixMillis,
+    /// The newest run heard of; older ones are dropped (spec 7.1).
+    pub run: Run,
+}
+
+/// How a role came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleChange {
+    /// When.
+    pub at: UnixMillis,
+    /// None: first setup.
+    pub from: Option<Role>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// On disk before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOffer {
+    /// The offered term.
+    pub term: Term,
+    /// The run that began it.
+    pub run: Run,
+    /// Switch or planned stop.
+    pub kind: OfferKind,
+}
+
+impl Durable {
+    /// Of a home that was just made: no role, term 0.
+    #[must_use]
+    pub fn new(instance: InstanceId) -> Self {
+        Self {
+            instance,
+            run: Run(0),
+            role: None,
+            term: Term(0),
+            known_term: Term(0),
+            since: UnixMillis(0),
+            last_role_change: None,
+            peer: None,
+            former_peer: None,
+            may_take_over: false,
+            peer_promise: None,
+            own_promise: None,
+            connect_wanted: false,
+            disconnected_since: None,
+            complete_wanted: false,
+            offer: None,
+            forced_shadow: false,
+            was_master: false,
+            common: None,
+            settings_due: None,
+            notice: None,
+        }
+    }
+}

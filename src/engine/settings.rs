@@ -1,0 +1,327 @@
+//! The settings of one instance: one type for file, form, command and API. Durations are milliseconds.
+//!
+//! `config/settings.yaml` is the commented default; `settings::table` describes every key for people.
+
+use serde::{Deserialize, Serialize};
+
+pub mod duration;
+
+/// Everything an operator may set on one instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Free text shown on both sides; 200 characters at most.
+    pub description: String,
+    /// This machine's own name or address, declared to the peer at every connect (spec 4.1).
+    pub host: String,
+    /// Where this instance listens.
+    pub administration: Administration,
+    /// The pair, as the master sees it (spec 2).
+    pub high_availability: HighAvailability,
+    /// The master and the timing, as the shadow sees them (spec 4).
+    pub shadow: Shadow,
+    /// The mirrored directory (spec 5).
+    pub configuration: Configuration,
+    /// Proofs of being connected, asked before a takeover (spec 7.2).
+    pub takeover_checks: TakeoverChecks,
+    /// What the active instance runs (spec 7.13).
+    pub service: Service,
+    /// Commands run at a change of role or configuration (spec 7.13).
+    pub hooks: Hooks,
+    /// The program log.
+    pub log: Log,
+    /// Who may use the control socket.
+    pub control: Control,
+}
+
+/// Where this instance listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Administration {
+    /// Address to listen on, `0.0.0.0` or `::` for all. Connections of the link go out from it (spec 4.1).
+    pub listen: String,
+    /// TCP port of the administration API, by default shared with the link.
+    pub port: u16,
+}
+
+impl Default for Administration {
+    fn default() -> Self {
+        Self { listen: "0.0.0.0".into(), port: 8443 }
+    }
+}
+
+/// Settings of the pair on the master (spec 2.1 to 2.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HighAvailability {
+    /// Off: every shadow is refused (spec 2.1).
+    pub enabled: bool,
+    /// Own port of the link; none: the administration port (spec 2.2).
+    pub port: Option<u16>,
+    /// `host` or `host@address`; none: any (spec 2.3).
+    pub permitted_shadow_host: Option<String>,
+    /// How long the outgoing master lets its service end in peace at a switch (spec 2.4).
+    #[serde(with = "duration")]
+    pub grace_period: u64,
+    /// How long a former master waits for an answer before it resumes (spec 7.5).
+    #[serde(with = "duration")]
+    pub boot_hold: u64,
+}
+
+impl Default for HighAvailability {
+    fn default() -> Self {
+        Self { enabled: false, port: None, permitted_shadow_host: None, grace_period: 0, boot_hold: 60_000 }
+    }
+}
+
+/// Connection data and timing of a shadow (spec 4.1, 4.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shadow {
+    /// Names or addresses of the master, tried in order; a check fails only when all fail.
+    pub master_hosts: Vec<String>,
+    /// The master's port of the link.
+    pub master_port: u16,
+    /// From one check to the next: 10 ms to 1 h.
+    #[serde(with = "duration")]
+    pub check_interval: u64,
+    /// From the first failed check to the takeover: 0 to 1 h.
+    #[serde(with = "duration")]
+    pub takeover_delay: u64,
+    /// For a connection to be made: 10 ms to 60 s.
+    #[serde(with = "duration")]
+    pub connect_timeout: u64,
+    /// For a request to be answered: 10 ms to 60 s.
+    #[serde(with = "duration")]
+    pub request_timeout: u64,
+}
+
+impl Default for Shadow {
+    fn default() -> Self {
+        Self {
+            master_hosts: Vec::new(),
+            master_port: 8443,
+            check_interval: 1_000,
+            takeover_delay: 3_000,
+            connect_timeout: 1_000,
+            request_timeout: 1_000,
+        }
+    }
+}
+
+/// The mirrored directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Configuration {
+    /// Absolute path; none: `configuration` under the home.
+    pub directory: Option<String>,
+    /// How long the directory must be quiet before a change is committed: 0 to 60 s.
+    #[serde(with = "duration")]
+    pub quiet_time: u64,
+    /// The longest wait for quiet: up to 10 min.
+    #[serde(with = "duration")]
+    pub quiet_time_limit: u64,
+    /// A larger file stops the commit with an alert. Bytes.
+    pub file_size_limit: u64,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self { directory: None, quiet_time: 20, quiet_time_limit: 2_000, file_size_limit: 64 * 1024 * 1024 }
+    }
+}
+
+/// Proofs that this machine, not the other, is the connected one; any one passing suffices, none counts as passing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TakeoverChecks {
+    /// `host:port` each; passes when a connection is made. At most 16.
+    pub tcp: Vec<String>,
+    /// For one check: 10 ms to 60 s.
+    #[serde(with = "duration")]
+    pub timeout: u64,
+    /// How often they run beforehand: 1 s to 1 h.
+    #[serde(with = "duration")]
+    pub interval: u64,
+}
+
+impl Default for TakeoverChecks {
+    fn default() -> Self {
+        Self { tcp: Vec::new(), timeout: 1_000, interval: 30_000 }
+    }
+}
+
+/// What the active instance runs: a command that Standin supervises.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// Program and arguments; empty: no service.
+    pub command: Vec<String>,
+    /// Working directory; none: the mirrored directory.
+    pub directory: Option<String>,
+    /// Signal that asks it to end: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`.
+    pub stop_signal: String,
+    /// From the signal to the kill of the whole group: 0 to 10 min.
+    #[serde(with = "duration")]
+    pub stop_grace: u64,
+    /// It counts as started when it has run this long: 0 to 60 s.
+    #[serde(with = "duration")]
+    pub start_time: u64,
+    /// First pause before a restart; doubles up to 30 s.
+    #[serde(with = "duration")]
+    pub restart_pause: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            directory: None,
+            stop_signal: "TERM".into(),
+            stop_grace: 5_000,
+            start_time: 0,
+            restart_pause: 1_000,
+        }
+    }
+}
+
+/// Each is a program and its arguments; empty: none. They run one at a time, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// After the service was started on a new master.
+    pub become_master: Vec<String>,
+    /// After a former master became shadow.
+    pub become_shadow: Vec<String>,
+    /// After a revision was applied or committed.
+    pub new_configuration: Vec<String>,
+    /// For one run: 100 ms to 1 h.
+    #[serde(with = "duration")]
+    pub timeout: u64,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { become_master: Vec::new(), become_shadow: Vec::new(), new_configuration: Vec::new(), timeout: 30_000 }
+    }
+}
+
+/// The program log under `HOME/log`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+    /// Files kept: 1 to 100.
+    pub files: u32,
+    /// Size of one file, in bytes, at which the next begins.
+    pub file_size: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: "text".into(), files: 7, file_size: 10 * 1024 * 1024 }
+    }
+}
+
+/// The control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// Group that may use it besides the owner; none: the owner alone.
+    pub group: Option<String>,
+}
+
+impl Settings {
+    /// The port of the link in force (spec 2.2).
+    #[must_use]
+    pub fn link_port(&self) -> u16 {
+        self.high_availability.port.unwrap_or(self.administration.port)
+    }
+}
+
+/// Settings that Standin itself changes: at pairing, at a change of roles, and by order. `None` leaves a key as it is; the
+/// node writes them into the file and keeps its comments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SettingsPatch {
+    /// `description`
+    pub description: Option<String>,
+    /// `host`
+    pub host: Option<String>,
+    /// `high_availability.enabled`
+    pub enabled: Option<bool>,
+    /// `high_availability.permitted_shadow_host`; `Some(None)`: any
+    #[serde(with = "double_option", skip_serializing_if = "Option::is_none")]
+    pub permitted_shadow_host: Option<Option<String>>,
+    /// `high_availability.port`; `Some(None)`: the administration port
+    #[serde(with = "double_option", skip_serializing_if = "Option::is_none")]
+    pub ha_port: Option<Option<u16>>,
+    /// `high_availability.grace_period`, ms
+    pub grace_period: Option<u64>,
+    /// `shadow.master_hosts`
+    pub master_hosts: Option<Vec<String>>,
+    /// `shadow.master_port`
+    pub master_port: Option<u16>,
+    /// `shadow.check_interval`, ms
+    pub check_interval: Option<u64>,
+    /// `shadow.takeover_delay`, ms
+    pub takeover_delay: Option<u64>,
+    /// `shadow.connect_timeout`, ms
+    pub connect_timeout: Option<u64>,
+    /// `shadow.request_timeout`, ms
+    pub request_timeout: Option<u64>,
+}
+
+impl SettingsPatch {
+    /// `settings` with this patch on it.
+    #[must_use]
+    pub fn applied_to(&self, settings: &Settings) -> Settings {
+        fn set<T: Clone>(target: &mut T, value: Option<&T>) {
+            if let Some(value) = value {
+                target.clone_from(value);
+            }
+        }
+        let mut new = settings.clone();
+        set(&mut new.description, self.description.as_ref());
+        set(&mut new.host, self.host.as_ref());
+        let ha = &mut new.high_availability;
+        set(&mut ha.enabled, self.enabled.as_ref());
+        set(&mut ha.permitted_shadow_host, self.permitted_shadow_host.as_ref());
+        set(&mut ha.port, self.ha_port.as_ref());
+        set(&mut ha.grace_period, self.grace_period.as_ref());
+        let shadow = &mut new.shadow;
+        set(&mut shadow.master_hosts, self.master_hosts.as_ref());
+        set(&mut shadow.master_port, self.master_port.as_ref());
+        set(&mut shadow.check_interval, self.check_interval.as_ref());
+        set(&mut shadow.takeover_delay, self.takeover_delay.as_ref());
+        set(&mut shadow.connect_timeout, self.connect_timeout.as_ref());
+        set(&mut shadow.request_timeout, self.request_timeout.as_ref());
+        new
+    }
+
+    /// Nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Keeps `Some(None)` apart from `None` in JSON: a present `null` is `Some(None)`.
+mod double_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::option_option, clippy::ref_option)]
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Option<Option<T>>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().and_then(Option::as_ref).serialize(serializer)
+    }
+
+    #[allow(clippy::option_option)]
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Option<T>>, D::Error> {
+        Option::deserialize(deserializer).map(Some)
+    }
+}
