@@ -1,1 +1,3 @@
-//! To come.
+//! Bytes to messages and back: framing, limits, versions. Pure.
+
+pub mod control;
