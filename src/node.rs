@@ -1,1 +1,284 @@
-//! To come.
+//! Runs an engine: timers, links, the mirrored directory, the service, the control socket. The only asynchronous code.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::access::Access;
+use crate::engine::Engine;
+use crate::engine::base::Problem;
+use crate::engine::input::{Boot, Input};
+use crate::engine::settings::Settings;
+use crate::identity::Identity;
+use crate::store::Store;
+use desk::MirrorDesk;
+use driver::Driver;
+use facts::Facts;
+use net::{About, Limits, Net, NetConfig};
+use orders::Orders;
+use settings_file::SettingsDesk;
+use shared::Shared;
+use works::Works;
+
+mod bulk_source;
+pub mod clock;
+mod control;
+mod desk;
+mod driver;
+mod facts;
+pub mod home;
+pub mod hosts;
+mod log;
+pub mod net;
+mod orders;
+mod recorder;
+mod settings_file;
+mod settings_watch;
+mod shared;
+pub mod signals;
+mod system;
+mod verify;
+mod works;
+
+/// Threads of the runtime; checks need little, and the box belongs to the service.
+const WORKER_THREADS: usize = 2;
+
+/// What an engine is started with.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The home.
+    pub home: PathBuf,
+    /// The settings file.
+    pub settings: PathBuf,
+    /// How many `-v`.
+    pub verbose: u8,
+    /// A console may be in this process: SIGHUP is the terminal's then, not a wish to read the settings again.
+    pub has_terminal: bool,
+}
+
+/// An engine that runs.
+pub struct Running {
+    runtime: Runtime,
+    driver: JoinHandle<()>,
+    socket: PathBuf,
+    _log: log::Logging,
+}
+
+impl Running {
+    /// Waits until it has stopped.
+    pub fn wait(self) {
+        let Self { runtime, driver, socket, _log } = self;
+        let _ = runtime.block_on(driver);
+        let _ = std::fs::remove_file(socket);
+        runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    }
+
+    /// It has stopped.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.driver.is_finished()
+    }
+}
+
+/// Runs an engine in this process until it is stopped.
+///
+/// # Errors
+/// Why it cannot start; nothing has changed then.
+pub fn serve(options: &ServeOptions) -> Result<i32, Problem> {
+    start(options)?.wait();
+    Ok(0)
+}
+
+/// Starts an engine in this process; it answers on the control socket when this returns.
+///
+/// # Errors
+/// Why it cannot start; nothing has changed then.
+pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
+    let settings = SettingsDesk::open(&options.settings)?;
+    let store = Store::open(&options.home)?;
+    let in_force = settings.in_force();
+    let log = log::Logging::start(&options.home.join("log"), &in_force.log, options.verbose)?;
+    let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build().map_err(|error| {
+        Problem::new("Standin cannot start", format!("no threads: {error}"), "Free memory and try again.")
+    })?;
+    let socket = options.home.join("control.sock");
+    let driver = {
+        let _inside = runtime.enter();
+        let parts = Parts::open(options, store, settings, &in_force)?;
+        parts.run(options, &socket, &in_force)?
+    };
+    Ok(Running { runtime, driver, socket, _log: log })
+}
+
+/// What a node is put together from.
+struct Parts {
+    store: Store,
+    settings: SettingsDesk,
+    identity: Arc<Identity>,
+    access: Arc<Access>,
+    shared: Shared,
+    inputs: mpsc::Receiver<Input>,
+    mirror: MirrorDesk,
+    net: Net,
+    works: Works,
+    boot: Boot,
+    directory: PathBuf,
+}
+
+impl Parts {
+    fn open(
+        options: &ServeOptions,
+        store: Store,
+        settings: SettingsDesk,
+        in_force: &Settings,
+    ) -> Result<Self, Problem> {
+        let home = &options.home;
+        let durable = store.load_durable()?.filter(|durable| durable.role.is_some()).ok_or_else(|| no_role(home))?;
+        let identity = Arc::new(Identity::load_or_create(&home.join("identity"), &in_force.host)?);
+        let directory = directory_of(home, in_force, durable.role)?;
+        let (events, _) = broadcast::channel(shared::EVENTS_BEHIND_MAX);
+        let recorder = recorder::Recorder::start(store.clone(), events.clone())?;
+        let (shared, inputs) = Shared::new(recorder, events);
+        let mirror = MirrorDesk::start(&store, &directory, in_force, &shared)?;
+        let access = Arc::new(Access::new(home.join("users.yaml")));
+        let net = start_net(in_force, &identity, &access, &shared, &mirror, durable.role)?;
+        let mark = format!("{} {}", home.display(), durable.instance);
+        let program = std::env::current_exe().map_err(|error| {
+            Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
+        })?;
+        let works = Works::start(program, mark, in_force, directory.clone(), &mirror, &shared)?;
+        // Only now: an instance that could not start has used up no run.
+        let durable = store.raise_run()?;
+        let boot = Boot {
+            instance: durable.instance,
+            durable,
+            settings: in_force.clone(),
+            head: mirror.head(),
+            trail: mirror.trail(),
+            branches: mirror.branches().into_iter().map(|branch| branch.name).collect(),
+            alerts: store.load_alerts()?,
+            is_copied: is_copied(&store, home)?,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            link_port: net.port(),
+            seed: random_seed(),
+            fingerprint: identity.fingerprint(),
+            service_kind: if in_force.service.command.is_empty() { "none" } else { "command" }.to_owned(),
+        };
+        Ok(Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory })
+    }
+
+    /// Opens the control socket and lets the engine go.
+    fn run(self, options: &ServeOptions, socket: &Path, in_force: &Settings) -> Result<JoinHandle<()>, Problem> {
+        let listener = control::bind(socket, in_force.control.group.as_deref())?;
+        let Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory } = self;
+        let orders = Arc::new(Orders {
+            shared: shared.clone(),
+            store: store.clone(),
+            mirror: mirror.clone(),
+            net: net.clone(),
+            access,
+            settings: settings.clone(),
+            identity: Arc::clone(&identity),
+            instance: boot.instance,
+        });
+        let edits = settings_watch::start(&settings, &shared)?;
+        signals::to_engine(&shared, options.has_terminal, edits.looks.clone())?;
+        let needs_seal = boot.is_copied;
+        let own_hosts = hosts::host_names();
+        let facts = Facts::new(options.home.clone(), directory, identity, own_hosts, in_force.clone(), needs_seal);
+        let driver = Driver {
+            engine: Engine::new(clock::now(), boot),
+            store,
+            shared: shared.clone(),
+            net,
+            mirror,
+            works,
+            settings,
+            facts,
+            pending: std::collections::VecDeque::new(),
+            published: tokio::time::Instant::now(),
+            is_stale: true,
+            pinned: None,
+        };
+        tokio::spawn(control::serve(listener, shared, orders));
+        Ok(tokio::spawn(driver.run(inputs, edits.found)))
+    }
+}
+
+fn start_net(
+    settings: &Settings,
+    identity: &Arc<Identity>,
+    access: &Arc<Access>,
+    shared: &Shared,
+    mirror: &MirrorDesk,
+    role: Option<crate::engine::base::Role>,
+) -> Result<Net, Problem> {
+    let net = Net::start(NetConfig {
+        listen: settings.administration.listen.clone(),
+        port: settings.link_port(),
+        identity: Arc::clone(identity),
+        inputs: shared.inputs.clone(),
+        clock: Arc::new(clock::now),
+        access: Arc::clone(access),
+        bulk: Arc::new(verify::Served(mirror.clone())),
+        limits: Limits::default(),
+        resolver: None,
+    })?;
+    net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
+    net.set_about(About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: settings.host.clone(),
+        role,
+        description: settings.description.clone(),
+    });
+    Ok(net)
+}
+
+fn no_role(home: &Path) -> Problem {
+    Problem::new(
+        "There is nothing to start yet",
+        format!("{} has no role", home.display()),
+        "Run `standin` for the first-start questions, or `standin setup --role master|shadow …`.",
+    )
+}
+
+/// The mirrored directory; made where Standin may make it: under the home, and on a shadow, which fills it.
+fn directory_of(
+    home: &Path,
+    settings: &Settings,
+    role: Option<crate::engine::base::Role>,
+) -> Result<PathBuf, Problem> {
+    let own = settings.configuration.directory.is_none();
+    let directory = settings.configuration.directory.as_ref().map_or_else(|| home.join("configuration"), PathBuf::from);
+    let cannot = |why: String| {
+        Problem::new(
+            "The directory to mirror cannot be used",
+            format!("{}: {why}", directory.display()),
+            "Correct configuration.directory in the settings, or the directory's owner and permissions.",
+        )
+    };
+    if own || role == Some(crate::engine::base::Role::Shadow) {
+        std::fs::create_dir_all(&directory).map_err(|error| cannot(error.to_string()))?;
+    }
+    match std::fs::read_dir(&directory) {
+        Ok(_) => Ok(directory),
+        Err(error) => Err(cannot(error.to_string())),
+    }
+}
+
+/// Seals a home at its first start; a seal that does not fit tells of a copy (spec 7.5).
+fn is_copied(store: &Store, home: &Path) -> Result<bool, Problem> {
+    let Some(now) = system::seal_of(home) else { return Ok(false) };
+    match store.seal()? {
+        Some(seal) => Ok(seal != now),
+        None => store.set_seal(&now).map(|()| false),
+    }
+}
+
+fn random_seed() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    high ^ low
+}

@@ -1,0 +1,129 @@
+//! The other instance's contents and lists, over a connection of their own, so that no check waits for them.
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::net::{BulkClient, Net};
+use crate::engine::base::{Digest, Fingerprint, LinkId, Problem, RevisionId};
+use crate::engine::durable::Peer;
+use crate::engine::settings::Settings;
+use crate::mirror::path::RelPath;
+use crate::mirror::{ContentSource, ManifestEntry};
+use crate::wire::bulk::Entry;
+
+/// Where the other instance can be reached.
+#[derive(Clone)]
+pub struct Other {
+    hosts: Vec<String>,
+    port: u16,
+    fingerprint: Fingerprint,
+    connect_timeout_ms: u64,
+    file_limit_bytes: u64,
+}
+
+impl Other {
+    /// From its record: its declared host, then the address it was last seen at.
+    #[must_use]
+    pub fn of(peer: &Peer, settings: &Settings) -> Self {
+        let mut hosts = Vec::new();
+        for host in peer.address.iter().chain([&peer.host]) {
+            if !host.is_empty() && !hosts.contains(host) {
+                hosts.push(host.clone());
+            }
+        }
+        Self {
+            hosts,
+            port: peer.port,
+            fingerprint: peer.fingerprint,
+            connect_timeout_ms: peer.timing.connect_timeout_ms,
+            file_limit_bytes: settings.configuration.file_size_limit,
+        }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub async fn connect(&self, net: &Net) -> Result<BulkClient, String> {
+        let (timeout_ms, limit) = (self.connect_timeout_ms, self.file_limit_bytes);
+        BulkClient::connect(net, &self.hosts, self.port, self.fingerprint, timeout_ms, limit).await
+    }
+}
+
+/// An entry as the mirror knows it.
+///
+/// # Errors
+/// When its path leaves the directory or is otherwise no path of a mirror.
+pub fn from_wire(entry: Entry) -> Result<ManifestEntry, String> {
+    let Entry { path, kind, mode, size, digest } = entry;
+    let path = RelPath::new(path).map_err(|error| error.to_string())?;
+    Ok(ManifestEntry { path, kind, mode, size, digest })
+}
+
+/// An entry as it travels.
+#[must_use]
+pub fn to_wire(entry: ManifestEntry) -> Entry {
+    let ManifestEntry { path, kind, mode, size, digest } = entry;
+    Entry { path: path.as_bytes().to_vec(), kind, mode, size, digest }
+}
+
+/// Gives up when the link of its push goes down.
+pub struct BulkSource {
+    other: Other,
+    net: Net,
+    link: LinkId,
+    down: watch::Receiver<LinkId>,
+    runtime: Handle,
+    client: Option<BulkClient>,
+}
+
+impl BulkSource {
+    /// Connects at the first question.
+    #[must_use]
+    pub fn new(other: Other, net: Net, link: LinkId, down: watch::Receiver<LinkId>, runtime: Handle) -> Self {
+        Self { other, net, link, down, runtime, client: None }
+    }
+
+    /// Runs `work` with a connection, until it is done or the link is gone.
+    fn with_client<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut BulkClient) -> Result<T, String>,
+    ) -> Result<T, Problem> {
+        let Self { other, net, link, down, runtime, client } = self;
+        let link = *link;
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = async {
+                    let connected = match client.take() {
+                        Some(connected) => connected,
+                        None => other.connect(net).await?,
+                    };
+                    work(client.insert(connected)).await
+                } => result,
+                _ = down.wait_for(|gone| *gone >= link) => Err("the link went down meanwhile".to_owned()),
+            }
+        });
+        result.map_err(|why| {
+            self.client = None;
+            Problem::new("The contents could not be fetched from the master", why, "It is tried again by itself.")
+        })
+    }
+}
+
+impl ContentSource for BulkSource {
+    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        self.with_client(async move |client| {
+            client.manifest(revision).await?.into_iter().map(from_wire).collect::<Result<Vec<_>, _>>()
+        })
+    }
+
+    fn content(
+        &mut self,
+        wanted: &[Digest],
+        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        self.with_client(async move |client| {
+            client.contents(wanted, |digest, bytes| sink(digest, bytes).map_err(|problem| problem.to_string())).await
+        })
+    }
+}

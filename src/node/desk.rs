@@ -1,0 +1,293 @@
+//! The mirror's threads: one reads and writes the directory (scans, applies, puts drift back), one builds pushes, so that a
+//! long scan never holds up a push that is ready. The engine hears of the results as inputs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::bulk_source::{BulkSource, Master};
+use super::clock;
+use super::net::Net;
+use super::shared::{OrderOutcome, Shared, lock};
+use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
+use crate::engine::durable::Peer;
+use crate::engine::input::{Committed, Input};
+use crate::engine::message::{Body, Branch, Envelope, Push};
+use crate::engine::order::{Order, Reply};
+use crate::engine::settings::Settings;
+use crate::mirror::quiet::Quiet;
+use crate::mirror::scan::Held;
+use crate::mirror::watch::{WatchEvent, Watcher};
+use crate::mirror::{Limits, Mirror};
+use crate::store::Store;
+
+/// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
+const JOBS_MAX: usize = 64;
+
+enum DiskJob {
+    Scan { term: Term, wait_quiet: bool },
+    Apply { link: LinkId, push: Box<Push>, complete: bool, master: Box<Master> },
+}
+
+struct PushJob {
+    link: LinkId,
+    trail: Vec<RevisionId>,
+    complete: bool,
+    from: Sender,
+    net: Net,
+}
+
+/// What goes into the envelope of a push: as it was when the engine decided.
+#[derive(Clone, Copy)]
+pub struct Sender {
+    /// The pair.
+    pub pair: PairId,
+    /// This instance.
+    pub from: InstanceId,
+    /// This run.
+    pub run: Run,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+}
+
+/// Clone it freely.
+#[derive(Clone)]
+pub struct MirrorDesk {
+    mirror: Mirror,
+    quiet: Arc<Mutex<Quiet>>,
+    disk: SyncSender<DiskJob>,
+    pushes: SyncSender<PushJob>,
+    /// Links that went down; an apply over one of them gives up.
+    down: watch::Sender<LinkId>,
+    shared: Shared,
+    _watcher: Arc<Mutex<Option<Watcher>>>,
+}
+
+impl MirrorDesk {
+    /// Opens the mirror (an interrupted apply is finished or undone first) and starts the threads.
+    ///
+    /// # Errors
+    /// When the directory or the store cannot be used.
+    pub fn start(store: &Store, directory: &Path, settings: &Settings, shared: &Shared) -> Result<Self, Problem> {
+        let mirror = Mirror::open(store.clone(), directory.to_owned(), limits(settings))?;
+        let quiet = Arc::new(Mutex::new(quiet_of(settings)));
+        let (disk, disk_jobs) = sync_channel(JOBS_MAX);
+        let (pushes, push_jobs) = sync_channel(JOBS_MAX);
+        let desk = Self {
+            mirror,
+            quiet,
+            disk,
+            pushes,
+            down: watch::Sender::new(LinkId(0)),
+            shared: shared.clone(),
+            _watcher: Arc::default(),
+        };
+        let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
+        spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
+        spawn("push", move || pusher.push_all(&push_jobs))?;
+        desk.watch(directory)?;
+        Ok(desk)
+    }
+
+    fn watch(&self, directory: &Path) -> Result<(), Problem> {
+        let (quiet, shared) = (Arc::clone(&self.quiet), self.shared.clone());
+        let watcher = Watcher::start(directory, move |event| {
+            if let WatchEvent::Failed(why) = &event {
+                tracing::warn!("the directory is not watched: {why}");
+            }
+            let is_first = lock(&quiet).changed(clock::monotonic().0);
+            if is_first {
+                shared.input_blocking(Input::DirectoryChanged);
+            }
+        })?;
+        *lock(&self._watcher) = Some(watcher);
+        Ok(())
+    }
+
+    /// New settings are in force.
+    pub fn set_limits(&self, settings: &Settings) {
+        self.mirror.set_limits(limits(settings));
+        lock(&self.quiet).set(settings.configuration.quiet_time, settings.configuration.quiet_time_limit);
+    }
+
+    /// The newest revision.
+    #[must_use]
+    pub fn head(&self) -> Option<Committed> {
+        self.mirror.head()
+    }
+
+    /// Older revisions, newest first.
+    #[must_use]
+    pub fn trail(&self) -> Vec<RevisionId> {
+        self.mirror.trail()
+    }
+
+    /// Branches kept after a divergence (spec 7.6).
+    #[must_use]
+    pub fn branches(&self) -> Vec<Branch> {
+        self.mirror.branches()
+    }
+
+    /// The mirror itself, for what reads it.
+    #[must_use]
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// See [`crate::engine::effect::Effect::Scan`].
+    pub fn scan(&self, term: Term, wait_quiet: bool) {
+        self.send(DiskJob::Scan { term, wait_quiet });
+    }
+
+    /// See [`crate::engine::effect::Effect::Apply`].
+    pub fn apply(&self, link: LinkId, push: Push, complete: bool, peer: Option<&Peer>, settings: &Settings) {
+        let Some(peer) = peer else { return };
+        let master = Box::new(Master::of(peer, settings));
+        self.send(DiskJob::Apply { link, push: Box::new(push), complete, master });
+    }
+
+    /// See [`crate::engine::effect::Effect::Push`].
+    pub fn push(&self, link: LinkId, trail: Vec<RevisionId>, complete: bool, from: Sender, net: Net) {
+        if self.pushes.try_send(PushJob { link, trail, complete, from, net }).is_err() {
+            tracing::error!("pushes are behind by {JOBS_MAX}: one was dropped");
+        }
+    }
+
+    /// A link is gone: what is applied over it gives up.
+    pub fn link_down(&self, link: LinkId) {
+        self.down.send_replace(link);
+    }
+
+    /// See [`crate::engine::effect::Effect::RestoreDrift`]; how many paths were put back.
+    ///
+    /// # Errors
+    /// For people.
+    pub fn restore_drift(&self) -> Result<u64, Problem> {
+        self.mirror.restore_drift()
+    }
+
+    /// Orders that only read. Blocks.
+    ///
+    /// # Errors
+    /// For people.
+    pub fn read(&self, order: &Order) -> OrderOutcome {
+        match order {
+            Order::ListFiles => self.mirror.list().map(Reply::Files),
+            Order::ShowFile { path, revision } => {
+                self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
+            }
+            Order::ShowBranch { name } => match self.mirror.branches().into_iter().find(|branch| branch.name == *name) {
+                Some(branch) => Ok(Reply::Branches(vec![branch])),
+                None => Err(Problem::new(
+                    format!("There is no branch '{name}'"),
+                    "no divergence left one of that name",
+                    "`standin config branches` lists them.",
+                )),
+            },
+            _ => Ok(Reply::Branches(self.mirror.branches())),
+        }
+    }
+
+    fn send(&self, job: DiskJob) {
+        if self.disk.try_send(job).is_err() {
+            tracing::error!("the mirror is behind by {JOBS_MAX} jobs: one was dropped");
+        }
+    }
+
+    fn push_all(&self, jobs: &Receiver<PushJob>) {
+        while let Ok(PushJob { link, trail, complete, from, net }) = jobs.recv() {
+            match self.mirror.build_push(&trail, complete) {
+                Ok(push) => {
+                    let Sender { pair, from, run, role, term } = from;
+                    net.send(link, Envelope { pair, from, run, role, term, body: Body::Push(Box::new(push)) });
+                }
+                Err(problem) => {
+                    self.shared.input_blocking(Input::PushFailed { link, why: format!("{}: {}", problem.what, problem.why) });
+                }
+            }
+        }
+    }
+
+    fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
+        let mut told = BTreeSet::new();
+        while let Ok(job) = jobs.recv() {
+            let input = match job {
+                DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
+                DiskJob::Apply { link, push, complete, master } => self.apply_now(link, &push, complete, &master, runtime),
+            };
+            self.shared.input_blocking(input);
+        }
+    }
+
+    fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
+        while wait_quiet {
+            let now_ms = clock::monotonic().0;
+            match lock(&self.quiet).due(now_ms) {
+                Some(due_ms) if due_ms > now_ms => thread::sleep(Duration::from_millis(due_ms - now_ms)),
+                _ => break,
+            }
+        }
+        lock(&self.quiet).clear();
+        match self.mirror.scan_and_commit(term, "directory", "") {
+            Ok(outcome) => {
+                self.tell_held(&outcome.held, told);
+                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
+                Input::Scanned { committed: outcome.committed, problem: None }
+            }
+            Err(problem) => {
+                let why = format!("{}: {}", problem.what, problem.why);
+                self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
+                Input::Scanned { committed: None, problem: Some(why) }
+            }
+        }
+    }
+
+    /// One alert a file that is held back; over when it is not any more.
+    fn tell_held(&self, held: &[Held], told: &mut BTreeSet<String>) {
+        let now: BTreeSet<String> = held.iter().map(|held| held.path.to_string()).collect();
+        for gone in told.difference(&now) {
+            self.shared.input_blocking(Input::TroubleOver { code: "F-002", subject: gone.clone() });
+        }
+        for held in held {
+            let (subject, why) = (held.path.to_string(), held.why.clone());
+            self.shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
+        }
+        *told = now;
+    }
+
+    fn apply_now(&self, link: LinkId, push: &Push, complete: bool, master: &Master, runtime: &Handle) -> Input {
+        let mut source = BulkSource::new(master.clone(), link, self.down.subscribe(), runtime.clone());
+        let shared = self.shared.clone();
+        let mut progress = move |transfer| shared.input_blocking(Input::Progress(Some(transfer)));
+        let result = self.mirror.apply(push, complete, &mut source, &mut progress);
+        self.shared.input_blocking(Input::Progress(None));
+        match result {
+            Ok((committed, branch)) => Input::Applied { link, revision: committed.revision, committed, branch },
+            Err(problem) => {
+                Input::ApplyFailed { link, revision: push.revision, why: format!("{}: {}", problem.what, problem.why) }
+            }
+        }
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits { file_size: settings.configuration.file_size_limit }
+}
+
+fn quiet_of(settings: &Settings) -> Quiet {
+    Quiet::new(settings.configuration.quiet_time, settings.configuration.quiet_time_limit)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
+    thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(|error| {
+        Problem::new("Standin cannot start", format!("no thread: {error}"), "Free memory or raise the limit of threads.")
+    })
+}

@@ -1,0 +1,250 @@
+//! Runs an engine: hands it what happens, one thing at a time, and does what it says, in order.
+//!
+//! A durable write is answered before anything else is handed over, so nothing can come between a decision and its record.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::clock;
+use super::desk::MirrorDesk;
+use super::facts::Facts;
+use super::net::Net;
+use super::settings_file::SettingsDesk;
+use super::shared::Shared;
+use super::works::Works;
+use crate::engine::Engine;
+use crate::engine::base::{Fingerprint, Millis};
+use crate::engine::durable::Durable;
+use crate::engine::effect::{Effect, Effects};
+use crate::engine::input::Input;
+use crate::store::Store;
+
+/// The status is published at most this often.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
+/// Inputs handled in a row before the status is published in between.
+const INPUTS_IN_A_ROW: usize = 256;
+
+/// Everything that carries out effects.
+pub struct Driver {
+    /// The rules.
+    pub engine: Engine,
+    /// The record.
+    pub store: Store,
+    /// Consoles.
+    pub shared: Shared,
+    /// Links.
+    pub net: Net,
+    /// The mirrored directory.
+    pub mirror: MirrorDesk,
+    /// Service, hooks and checks.
+    pub works: Works,
+    /// The settings file.
+    pub settings: SettingsDesk,
+    /// What the status needs from outside the engine.
+    pub facts: Facts,
+    /// Inputs that effects brought about, before any from outside.
+    pub pending: VecDeque<Input>,
+    /// When the status was last published.
+    pub published: Instant,
+    /// Something happened since.
+    pub is_stale: bool,
+    /// The pinned peer as last told to the network.
+    pub pinned: Option<Fingerprint>,
+}
+
+impl Driver {
+    /// Runs until the engine says `Exit` or nobody can reach it any more.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        self.follow_peer(None);
+        self.pending.push_back(Input::Start);
+        loop {
+            if self.work_off(&mut inputs) {
+                break;
+            }
+            if self.is_stale && self.published.elapsed() >= PUBLISH_PAUSE {
+                self.publish();
+            }
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                input = inputs.recv() => match input {
+                    Some(input) => self.pending.push_back(input),
+                    None => break,
+                },
+                () = sleep_until(wake) => {
+                    if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
+                        self.pending.push_back(Input::Tick);
+                    }
+                }
+            }
+        }
+        self.publish();
+        self.shared.recorder.flush();
+        self.works.shut_down();
+    }
+
+    /// Handles what is there. True: the program ends.
+    fn work_off(&mut self, inputs: &mut mpsc::Receiver<Input>) -> bool {
+        for _ in 0..INPUTS_IN_A_ROW {
+            let Some(input) = self.pending.pop_front().or_else(|| inputs.try_recv().ok()) else { return false };
+            self.observe(&input);
+            let mut effects = Effects::default();
+            self.engine.handle(clock::now(), input, &mut effects);
+            self.is_stale = true;
+            for effect in effects.take() {
+                if self.execute(effect) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn next_wake(&self) -> Instant {
+        let now = clock::monotonic();
+        let mut wake = Instant::now() + Duration::from_secs(3_600);
+        if let Some(Millis(due)) = self.engine.deadline() {
+            wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now.0)));
+        }
+        if self.is_stale {
+            wake = wake.min(self.published + PUBLISH_PAUSE);
+        }
+        wake
+    }
+
+    /// What the node itself must know of an input.
+    fn observe(&mut self, input: &Input) {
+        match input {
+            Input::LinkDown { link, .. } => self.mirror.link_down(*link),
+            Input::Settings(settings) => self.apply_settings(settings),
+            _ => {}
+        }
+    }
+
+    /// Does one effect. True: the program ends.
+    fn execute(&mut self, effect: Effect) -> bool {
+        match effect {
+            Effect::Persist { ticket, durable } => self.persist(ticket, &durable),
+            Effect::Dial { attempt, hosts, port, fingerprint, connect_timeout_ms } => {
+                self.net.dial(attempt, hosts, port, fingerprint, connect_timeout_ms);
+            }
+            Effect::CancelDial { attempt } => self.net.cancel_dial(attempt),
+            Effect::Send { link, envelope } => self.net.send(link, *envelope),
+            Effect::Close { link, why } => self.net.close(link, &why),
+            Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
+            Effect::Push { link, trail, complete } => self.push(link, trail, complete),
+            Effect::Apply { link, push, complete } => {
+                let peer = self.engine.durable().peer.clone();
+                self.mirror.apply(link, *push, complete, peer.as_ref(), self.engine_settings());
+            }
+            Effect::RestoreDrift => self.works.restore_drift(),
+            Effect::StartService { term, reason } => self.works.start_service(self.engine.durable(), term, reason),
+            Effect::StopService { grace_ms, reason } => self.works.stop_service(grace_ms, reason),
+            Effect::RunHook { hook, role, term, reason, revision } => {
+                if let Err(problem) = self.works.run_hook(hook, self.engine.durable(), role, term, reason, revision) {
+                    let (code, subject) = ("V-010", hook.word().to_owned());
+                    self.pending.push_back(Input::Trouble { code, subject, why: problem.to_string() });
+                }
+            }
+            Effect::RunTakeoverChecks => self.works.run_takeover_checks(),
+            Effect::WriteSettings(patch) => {
+                let inputs = tokio::task::block_in_place(|| self.settings.write(&patch));
+                self.pending.extend(inputs);
+            }
+            Effect::AnswerPairing { id, outcome } => self.net.answer_pairing(id, outcome),
+            Effect::Reply { id, outcome } => self.shared.answer(id, *outcome),
+            Effect::Note(event) => self.shared.recorder.event(event),
+            Effect::SaveAlert(alert) => self.shared.recorder.save_alert(*alert),
+            Effect::DropAlert { id } => self.shared.recorder.drop_alert(id),
+            Effect::Exit => return true,
+        }
+        false
+    }
+
+    fn engine_settings(&self) -> crate::engine::settings::Settings {
+        self.settings.in_force()
+    }
+
+    fn persist(&mut self, ticket: u64, durable: &Durable) {
+        let written = tokio::task::block_in_place(|| self.store.save_durable(durable));
+        let answer = match written {
+            Ok(()) => {
+                self.follow_peer(Some(durable));
+                Input::Persisted { ticket }
+            }
+            Err(problem) => {
+                tracing::error!("the record was not written: {problem}");
+                Input::PersistFailed { ticket, why: problem.why }
+            }
+        };
+        self.pending.push_front(answer);
+    }
+
+    /// Keeps what the network may serve in step with the pinned peer.
+    fn follow_peer(&mut self, durable: Option<&Durable>) {
+        let durable = durable.unwrap_or_else(|| self.engine.durable());
+        let pinned = durable.peer.as_ref().map(|peer| peer.fingerprint);
+        if pinned != self.pinned || durable.peer.is_none() {
+            self.net.set_peer(pinned);
+            self.facts.set_peer(pinned);
+            self.pinned = pinned;
+        }
+    }
+
+    fn push(
+        &mut self,
+        link: crate::engine::base::LinkId,
+        trail: Vec<crate::engine::base::RevisionId>,
+        complete: bool,
+    ) {
+        let durable = self.engine.durable();
+        let Some(pair) = durable.peer.as_ref().map(|peer| peer.pair) else { return };
+        let Some(role) = durable.role else { return };
+        let from = super::desk::Sender { pair, from: durable.instance, run: durable.run, role, term: durable.term };
+        self.mirror.push(link, trail, complete, from, self.net.clone());
+    }
+
+    /// Settings that the node itself works by.
+    fn apply_settings(&mut self, settings: &crate::engine::settings::Settings) {
+        self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
+        self.mirror.set_limits(settings);
+        self.works.set_settings(settings);
+        self.facts.set_settings(settings);
+        let (net, shared) = (self.net.clone(), self.shared.clone());
+        let (listen, port) = (settings.administration.listen.clone(), settings.link_port());
+        tokio::spawn(async move {
+            let input = match net.rebind(&listen, port).await {
+                Ok(()) => Input::TroubleOver { code: "N-001", subject: String::new() },
+                Err(problem) => Input::Trouble { code: "N-001", subject: String::new(), why: problem.why },
+            };
+            let _ = shared.inputs.send(input).await;
+        });
+    }
+
+    fn publish(&mut self) {
+        self.is_stale = false;
+        self.published = Instant::now();
+        let mut status = self.engine.status(clock::now());
+        self.facts.complete(&mut status);
+        self.facts.reseal_if_settled(&self.store, &status);
+        self.shared.status.send_if_modified(|old| {
+            let is_new = **old != status;
+            if is_new {
+                *old = Arc::new(status);
+            }
+            is_new
+        });
+        let alerts = self.engine.alerts();
+        self.shared.alerts.send_if_modified(|old| {
+            let is_new = **old != alerts;
+            if is_new {
+                *old = Arc::new(alerts);
+            }
+            is_new
+        });
+    }
+}

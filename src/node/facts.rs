@@ -1,0 +1,89 @@
+//! What the status tells beyond the engine's knowledge: paths, process, certificates.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{clock, system};
+use crate::engine::base::{Fingerprint, UnixMillis};
+use crate::engine::settings::Settings;
+use crate::engine::status::Status;
+use crate::identity::Identity;
+use crate::store::Store;
+
+/// Filled in by the node.
+pub struct Facts {
+    home: PathBuf,
+    directory: PathBuf,
+    started: UnixMillis,
+    identity: Arc<Identity>,
+    own_hosts: Vec<String>,
+    settings: Settings,
+    peer_expires: Option<UnixMillis>,
+    needs_seal: bool,
+}
+
+impl Facts {
+    /// `needs_seal`: the home's seal does not fit, and is renewed once the pair has settled who is what (spec 7.5).
+    #[must_use]
+    pub fn new(
+        home: PathBuf,
+        directory: PathBuf,
+        identity: Arc<Identity>,
+        own_hosts: Vec<String>,
+        settings: Settings,
+        needs_seal: bool,
+    ) -> Self {
+        Self {
+            home,
+            directory,
+            started: clock::wall(),
+            identity,
+            own_hosts,
+            settings,
+            peer_expires: None,
+            needs_seal,
+        }
+    }
+
+    /// New settings are in force.
+    pub fn set_settings(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+    }
+
+    /// The pinned peer changed: its certificate is looked up for the date people want to see.
+    pub fn set_peer(&mut self, fingerprint: Option<Fingerprint>) {
+        self.peer_expires = fingerprint.and_then(|fingerprint| self.identity.peer_expires(&fingerprint));
+    }
+
+    /// Completes the engine's status.
+    pub fn complete(&self, status: &mut Status) {
+        let instance = &mut status.instance;
+        instance.home = self.home.display().to_string();
+        instance.host.clone_from(&self.settings.host);
+        instance.description.clone_from(&self.settings.description);
+        instance.started = Some(self.started);
+        instance.fingerprint = Some(self.identity.fingerprint());
+        instance.admin_port = self.settings.administration.port;
+        instance.ha_port = self.settings.link_port();
+        instance.process = std::process::id();
+        instance.certificate_expires = Some(self.identity.expires());
+        status.configuration.directory = self.directory.display().to_string();
+        status.own_hosts.clone_from(&self.own_hosts);
+        if let Some(peer) = &mut status.peer {
+            peer.certificate_expires = self.peer_expires;
+        }
+    }
+
+    /// A copied home is sealed anew when it is active or follows a master: then an answer or an operator has decided.
+    pub fn reseal_if_settled(&mut self, store: &Store, status: &Status) {
+        let follows = status.state == Some(crate::engine::base::LinkState::Ready);
+        if !self.needs_seal || !(status.active || follows) {
+            return;
+        }
+        if let Some(seal) = system::seal_of(&self.home)
+            && store.set_seal(&seal).is_ok()
+        {
+            self.needs_seal = false;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The settings file of a running instance: read at start and noticed when it changes; written atomically, comments kept.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::shared::lock;
+use crate::engine::base::Problem;
+use crate::engine::input::Input;
+use crate::engine::settings::file::{self, SETTINGS_FILE_MAX_BYTES};
+use crate::engine::settings::{Settings, SettingsPatch, table, text};
+
+/// Clone it freely: all clones share the settings in force.
+#[derive(Clone)]
+pub struct SettingsDesk {
+    path: PathBuf,
+    in_force: Arc<Mutex<Settings>>,
+    /// The text that was last read or written, so that an own write is not taken for an operator's.
+    last_text: Arc<Mutex<String>>,
+}
+
+/// What a look at the file found.
+pub enum Look {
+    /// The same text as before.
+    Same,
+    /// Valid settings that differ from those in force.
+    Changed(Box<Settings>),
+    /// The text differs and says the same.
+    SameMeaning,
+    /// Invalid; nothing changes.
+    Wrong(String),
+}
+
+impl SettingsDesk {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// With every fault of the file, each on a line of its own.
+    pub fn open(path: &Path) -> Result<Self, Problem> {
+        let text = read(path)?;
+        let settings = file::parse(&text).map_err(|faults| wrong(path, &faults))?;
+        Ok(Self {
+            path: path.to_owned(),
+            in_force: Arc::new(Mutex::new(settings)),
+            last_text: Arc::new(Mutex::new(text)),
+        })
+    }
+
+    /// A copy of the settings in force.
+    #[must_use]
+    pub fn in_force(&self) -> Settings {
+        lock(&self.in_force).clone()
+    }
+
+    /// Puts settings in force that the engine took.
+    pub fn put_in_force(&self, settings: &Settings) {
+        *lock(&self.in_force) = settings.clone();
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks whether an operator changed the file.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let text = match read(&self.path) {
+            Ok(text) => text,
+            Err(problem) => return Look::Wrong(problem.to_string()),
+        };
+        if *lock(&self.last_text) == text {
+            return Look::Same;
+        }
+        match file::parse(&text) {
+            Ok(settings) => {
+                *lock(&self.last_text) = text;
+                if settings == self.in_force() { Look::SameMeaning } else { Look::Changed(Box::new(settings)) }
+            }
+            Err(faults) => {
+                *lock(&self.last_text) = text;
+                Look::Wrong(wrong(&self.path, &faults).to_string())
+            }
+        }
+    }
+
+    /// Writes a patch of the engine's into the file; what to tell the engine.
+    #[must_use]
+    pub fn write(&self, patch: &SettingsPatch) -> Vec<Input> {
+        let new = patch.applied_to(&self.in_force());
+        match self.write_all(&new) {
+            Ok(()) => vec![Input::Settings(Box::new(new)), Input::SettingsWritten { problem: None }],
+            Err(problem) => {
+                vec![Input::SettingsWritten { problem: Some(format!("{}: {}", problem.what, problem.why)) }]
+            }
+        }
+    }
+
+    fn write_all(&self, new: &Settings) -> Result<(), Problem> {
+        let faults = table::validate(new);
+        if let Some((key, problem)) = faults.first() {
+            return Err(Problem::new(format!("{key} was not set"), problem.why.clone(), problem.todo.clone()));
+        }
+        // From the file as it stands, so that comments and whatever an operator added meanwhile are kept.
+        let mut changed = read(&self.path)?;
+        let old = file::parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
+        for (key, value) in table::differences(&old, new) {
+            changed = text::set(&changed, key, &value)?;
+        }
+        if *lock(&self.last_text) != changed {
+            crate::identity::write_private(&self.path, changed.as_bytes())?;
+            *lock(&self.last_text) = changed;
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<String, Problem> {
+    let cannot = |error: io::Error| {
+        Problem::new(
+            "The settings cannot be read",
+            format!("{}: {error}", path.display()),
+            "Give the file back to the user that runs Standin; `standin doctor` looks at the whole home.",
+        )
+    };
+    let about = fs::metadata(path).map_err(cannot)?;
+    if about.len() > SETTINGS_FILE_MAX_BYTES as u64 {
+        return Err(cannot(io::Error::other(format!("it is larger than {SETTINGS_FILE_MAX_BYTES} bytes"))));
+    }
+    fs::read_to_string(path).map_err(cannot)
+}
+
+fn wrong(path: &Path, faults: &[file::Fault]) -> Problem {
+    let list: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
+    Problem::new(
+        "The settings are not valid",
+        format!("{}\n{}", path.display(), list.join("\n")),
+        "Correct the file; what was in force stays in force meanwhile.",
+    )
+}

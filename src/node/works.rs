@@ -1,0 +1,240 @@
+//! What the engine wants started, stopped and run: the service, hooks and takeover checks. Drift is put back before a start,
+//! in the same order as the engine said (spec 7.3).
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use super::desk::MirrorDesk;
+use super::shared::{Shared, lock};
+use crate::engine::base::{Problem, Reason, RevisionId, Role, Term};
+use crate::engine::durable::Durable;
+use crate::engine::effect::Hook;
+use crate::engine::event::{EventKind, Severity};
+use crate::engine::input::Input;
+use crate::engine::settings::Settings;
+use crate::service::hooks::{HookDone, HookRun, Runner};
+use crate::service::{Env, GuardCommand, OutputLine, Supervisor, checks};
+
+/// Works waiting for their turn; the engine has at most a few under way.
+const WORKS_MAX: usize = 64;
+
+enum Work {
+    RestoreDrift,
+    Start(Box<Env>),
+    Stop { grace_ms: u64 },
+    Checks,
+    End(SyncSender<()>),
+}
+
+/// Carries them out in a thread of its own.
+pub struct Works {
+    queue: SyncSender<Work>,
+    checks: SyncSender<Work>,
+    hooks: Runner,
+    settings: Arc<Mutex<Settings>>,
+    directory: PathBuf,
+    mirror: MirrorDesk,
+}
+
+impl Works {
+    /// Starts guard and threads. `mark` names this home on this machine.
+    ///
+    /// # Errors
+    /// When the guard or a thread cannot be started.
+    pub fn start(
+        program: PathBuf,
+        mark: String,
+        settings: &Settings,
+        directory: PathBuf,
+        mirror: &MirrorDesk,
+        shared: &Shared,
+    ) -> Result<Self, Problem> {
+        let (changes, outputs, done) = (shared.clone(), shared.clone(), shared.clone());
+        let supervisor = Supervisor::new(
+            GuardCommand::of(program, mark),
+            move |change| send(&changes, Input::Service(change)),
+            move |line| tell_output(&outputs, "service", &line),
+        )?;
+        let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
+        let settings = Arc::new(Mutex::new(settings.clone()));
+        let (queue, works) = sync_channel(WORKS_MAX);
+        let (checks, checking) = sync_channel(1);
+        let worker = Worker {
+            supervisor,
+            mirror: mirror.clone(),
+            shared: shared.clone(),
+            settings: Arc::clone(&settings),
+            directory: directory.clone(),
+        };
+        let checker = (shared.clone(), Arc::clone(&settings));
+        spawn("works", move || worker.run(&works))?;
+        spawn("checks", move || run_checks(&checker.0, &checker.1, &checking))?;
+        Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone() })
+    }
+
+    /// New settings, for the next start of anything.
+    pub fn set_settings(&self, settings: &Settings) {
+        *lock(&self.settings) = settings.clone();
+    }
+
+    /// See [`crate::engine::effect::Effect::RestoreDrift`].
+    pub fn restore_drift(&self) {
+        self.send(Work::RestoreDrift);
+    }
+
+    /// See [`crate::engine::effect::Effect::StartService`].
+    pub fn start_service(&self, durable: &Durable, term: Term, reason: Reason) {
+        let revision = self.mirror.head().map(|head| head.revision);
+        self.send(Work::Start(Box::new(self.env(durable, Role::Master, term, reason, revision))));
+    }
+
+    /// See [`crate::engine::effect::Effect::StopService`].
+    pub fn stop_service(&self, grace_ms: u64, _reason: Reason) {
+        self.send(Work::Stop { grace_ms });
+    }
+
+    /// See [`crate::engine::effect::Effect::RunTakeoverChecks`]. One run at a time: a second wish joins the first.
+    pub fn run_takeover_checks(&self) {
+        let _ = self.checks.try_send(Work::Checks);
+    }
+
+    /// See [`crate::engine::effect::Effect::RunHook`]. A hook nobody configured is not run and not told.
+    ///
+    /// # Errors
+    /// When too many wait; the caller raises the alert.
+    pub fn run_hook(
+        &self,
+        hook: Hook,
+        durable: &Durable,
+        role: Role,
+        term: Term,
+        reason: Reason,
+        revision: Option<RevisionId>,
+    ) -> Result<(), Problem> {
+        let settings = lock(&self.settings).clone();
+        let argv = match hook {
+            Hook::BecomeMaster => settings.hooks.become_master,
+            Hook::BecomeShadow => settings.hooks.become_shadow,
+            Hook::NewConfiguration => settings.hooks.new_configuration,
+        };
+        let env = self.env(durable, role, term, reason, revision);
+        let run = HookRun { hook, argv, directory: self.directory.clone(), env, timeout_ms: settings.hooks.timeout };
+        self.hooks.run(run)
+    }
+
+    /// Ends the thread; the supervisor's guard stops whatever still runs.
+    pub fn shut_down(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.queue.send(Work::End(done)).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+
+    fn env(&self, durable: &Durable, role: Role, term: Term, reason: Reason, revision: Option<RevisionId>) -> Env {
+        Env {
+            role,
+            term,
+            revision: revision.map_or(0, |revision| revision.number),
+            root: revision.map(|revision| revision.root),
+            reason,
+            directory: self.directory.clone(),
+            peer: durable.peer.as_ref().map(|peer| peer.host.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn send(&self, work: Work) {
+        if self.queue.try_send(work).is_err() {
+            tracing::error!("the thread of the service is behind by {WORKS_MAX} works: one was dropped");
+        }
+    }
+}
+
+struct Worker {
+    supervisor: Supervisor,
+    mirror: MirrorDesk,
+    shared: Shared,
+    settings: Arc<Mutex<Settings>>,
+    directory: PathBuf,
+}
+
+impl Worker {
+    fn run(self, works: &Receiver<Work>) {
+        while let Ok(work) = works.recv() {
+            match work {
+                Work::RestoreDrift => self.restore_drift(),
+                Work::Start(env) => {
+                    let service = lock(&self.settings).service.clone();
+                    let directory = service.directory.clone().map_or_else(|| self.directory.clone(), PathBuf::from);
+                    self.supervisor.start(&service, &directory, &env);
+                }
+                Work::Stop { grace_ms } => self.supervisor.stop(grace_ms),
+                Work::Checks => {}
+                Work::End(done) => {
+                    drop(self);
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn restore_drift(&self) {
+        match self.mirror.restore_drift() {
+            Ok(0) => {}
+            Ok(count) => self.shared.note(
+                EventKind::Configuration,
+                Severity::Warning,
+                format!("{count} paths had been changed here behind Standin's back: put back, what was found is kept"),
+            ),
+            Err(problem) => send(
+                &self.shared,
+                Input::Trouble { code: "F-001", subject: "drift".into(), why: format!("{}: {}", problem.what, problem.why) },
+            ),
+        }
+    }
+}
+
+fn run_checks(shared: &Shared, settings: &Mutex<Settings>, wishes: &Receiver<Work>) {
+    while wishes.recv().is_ok() {
+        let checks = lock(settings).takeover_checks.clone();
+        let results = checks::run_tcp(&checks.tcp, checks.timeout);
+        send(shared, Input::TakeoverChecked(results));
+    }
+}
+
+/// From any thread, one of the runtime's included: never blocks for long, the engine reads quickly.
+fn send(shared: &Shared, input: Input) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(handle) => {
+            let inputs = shared.inputs.clone();
+            handle.spawn(async move { inputs.send(input).await });
+        }
+        Err(_) => shared.input_blocking(input),
+    }
+}
+
+fn tell_output(shared: &Shared, from: &str, line: &OutputLine) {
+    shared.note(EventKind::Service, Severity::Information, format!("{from}: {}", line.text));
+}
+
+fn tell_hook(shared: &Shared, done: &HookDone) {
+    let hook = done.hook.word();
+    for line in &done.output {
+        tell_output(shared, &format!("hook {hook}"), line);
+    }
+    let text = format!("hook {hook}: {} after {} ms", done.status, done.took_ms);
+    if done.ok {
+        shared.note(EventKind::Service, Severity::Information, text);
+        send(shared, Input::TroubleOver { code: "V-010", subject: hook.into() });
+    } else {
+        shared.note(EventKind::Service, Severity::Warning, text);
+        send(shared, Input::Trouble { code: "V-010", subject: hook.into(), why: done.status.clone() });
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(|error| {
+        Problem::new("Standin cannot start", format!("no thread: {error}"), "Free memory or raise the limit of threads.")
+    })
+}

@@ -1,0 +1,104 @@
+//! The master fails, stops, is cut off.
+
+use crate::harness::{eventually, is_alive, tree};
+use crate::{Pair, Wish, edit};
+
+/// spec 7.1, 7.3, 7.5, 7.7, 7.13, 8.3: kill -9 of the master; the shadow takes over and runs the service, the old one's is dead;
+/// the former master comes up as shadow and mirrors; then back.
+#[test]
+fn kill_takeover_return_and_switch_back() {
+    let mut pair = Pair::ready(&Wish::default());
+    pair.assert_runs_only_on(&pair.a, &pair.b);
+    let old_service = pair.a.living_services()[0];
+    pair.a.kill();
+    let status = pair.b.wait_active();
+    assert_eq!(status["role"], "master");
+    assert_eq!(status["term"], 2);
+    assert_eq!(status["last_role_change"]["reason"], "takeover");
+    assert!(status["notice"]["timeline"].as_array().is_some_and(|lines| lines.len() >= 4), "{}", status["notice"]);
+    assert_eq!(status["protection"], "none");
+    eventually("the old service is dead", || !is_alive(old_service));
+    eventually("the service runs here", || pair.b.living_services().len() == 1);
+    edit(&pair.b, "alerting.yaml", b"changed: by the new master\n");
+    pair.b.wait("a revision of the new term", |status| status["configuration"]["revision"].as_u64() > Some(1));
+
+    pair.a.start();
+    pair.wait_settled(&pair.b, &pair.a);
+    assert_eq!(tree(&pair.a.directory), tree(&pair.b.directory));
+    pair.assert_runs_only_on(&pair.b, &pair.a);
+
+    pair.b.ok(&["ha", "switch", "--dry-run"]);
+    assert_eq!(pair.b.status()["role"], "master", "a rehearsal changes nothing");
+    pair.b.ok(&["ha", "switch"]);
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(pair.a.status()["term"], 3);
+    pair.assert_runs_only_on(&pair.a, &pair.b);
+}
+
+/// spec 7.9: a planned stop hands the role over first.
+#[test]
+fn a_planned_stop_hands_over() {
+    let mut pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    pair.a.ok(&["stop"]);
+    assert_eq!(pair.a.wait_for_end(), 0);
+    let status = pair.b.wait_active();
+    assert_eq!(status["term"], 2);
+    pair.assert_runs_only_on(&pair.b, &pair.a);
+    pair.a.start();
+    pair.wait_settled(&pair.b, &pair.a);
+    // SIGTERM is the same.
+    pair.b.signal("TERM");
+    assert_eq!(pair.b.wait_for_end(), 0);
+    pair.a.wait_active();
+    pair.assert_runs_only_on(&pair.a, &pair.b);
+}
+
+/// spec 7.9: `stop --keep-role` asks for a pause instead; nobody takes over meanwhile.
+#[test]
+fn a_stop_that_keeps_the_role() {
+    let mut pair = Pair::ready(&Wish { takeover_delay: "0s", ..Wish::default() });
+    pair.a.ok(&["stop", "--keep-role"]);
+    assert_eq!(pair.a.wait_for_end(), 0);
+    pair.b.wait("sees that the master is gone and keeps still", |status| status["state"] == "LOST");
+    pair.a.start();
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(pair.a.status()["term"], 1);
+}
+
+/// spec 7.6: the link is cut, both are master; healed, the higher term stays and the other's revision is in a named branch.
+#[test]
+fn two_masters_meet() {
+    let pair = Pair::ready(&Wish::default());
+    pair.network.cut();
+    pair.b.wait_active();
+    edit(&pair.a, "alerting.yaml", b"only: on a\n");
+    edit(&pair.b, "audit.yaml", b"only: on b\n");
+    pair.a.wait("a has its revision", |status| status["configuration"]["revision"] == 2);
+    pair.b.wait("b has its revision", |status| status["configuration"]["revision"] == 2);
+    assert_eq!(pair.a.status()["role"], "master");
+    pair.network.heal();
+    pair.wait_settled(&pair.b, &pair.a);
+    assert_eq!(tree(&pair.a.directory), tree(&pair.b.directory));
+    assert_eq!(std::fs::read(pair.a.directory.join("audit.yaml")).unwrap(), b"only: on b\n");
+    pair.assert_runs_only_on(&pair.b, &pair.a);
+    let branches = pair.a.ok(&["config", "branches"]);
+    assert!(branches.contains("diverged"), "{branches}");
+    assert!(branches.contains("alerting.yaml"), "{branches}");
+    for instance in [&pair.a, &pair.b] {
+        let told = |alert: &serde_json::Value| alert["what"].to_string().contains("diverged") || alert["why"].to_string().contains("diverged");
+        eventually("both sides tell of the branch", || instance.alerts().iter().any(told));
+    }
+}
+
+/// spec 7.6: edits made while the former master was down are in its branch too.
+#[test]
+fn edits_made_while_down_are_kept() {
+    let mut pair = Pair::ready(&Wish::default());
+    pair.a.kill();
+    pair.b.wait_active();
+    edit(&pair.a, "alerting.yaml", b"edited: while down\n");
+    pair.a.start();
+    pair.wait_settled(&pair.b, &pair.a);
+    let branches = pair.a.ok(&["config", "branches"]);
+    assert!(branches.contains("alerting.yaml"), "{branches}");
+}
