@@ -150,8 +150,13 @@ mod tests {
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
         let open = open.local_addr().map(|address| (address, open)).unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let targets =
-            [open.0.to_string(), closed.to_string(), "no-such-host.invalid:443".into(), "nonsense".into(), "[::1:5".into()];
+        let targets = [
+            open.0.to_string(),
+            closed.to_string(),
+            "no-such-host.invalid:443".into(),
+            "nonsense".into(),
+            "[::1:5".into(),
+        ];
         let results = run_tcp(&targets, 5_000);
         assert_eq!(results.iter().map(|result| result.ok).collect::<Vec<_>>(), [true, false, false, false, false]);
         assert!(results[0].message.ends_with(" ms"), "{}", results[0].message);
@@ -181,7 +186,10 @@ mod tests {
         let begin = Instant::now();
         let results = run_tcp(&[address.to_string(), address.to_string()], 300);
         let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(290) && took < Duration::from_millis(2_000), "{took:?}: at the same time");
+        assert!(
+            took >= Duration::from_millis(290) && took < Duration::from_millis(2_000),
+            "{took:?}: at the same time"
+        );
         for result in results {
             assert_eq!(result.message, format!("timed out after 300 ms connecting to {address}"));
         }

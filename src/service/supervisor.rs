@@ -129,10 +129,7 @@ impl Supervisor {
         let start = Start {
             id: 0,
             argv: service.command.clone(),
-            directory: service
-                .directory
-                .clone()
-                .unwrap_or_else(|| directory_default.to_string_lossy().into_owned()),
+            directory: service.directory.clone().unwrap_or_else(|| directory_default.to_string_lossy().into_owned()),
             env: variables,
             stop_signal: service.stop_signal.clone(),
             stop_grace_ms: service.stop_grace,

@@ -28,7 +28,8 @@ fn plays_standin() {
     let supervisor = supervisor(home, changed, wrote);
     let service = Service { stop_grace: GRACE_MS, ..shell(&hiding(home)) };
     supervisor.start(&service, home, &env(home));
-    assert!(matches!(changes.recv(), Ok(ServiceChange::Started(_))));
+    let Ok(ServiceChange::Started(status)) = changes.recv() else { panic!("not started") };
+    std::fs::write(home.join("service"), pid(&status).to_string()).unwrap();
     assert_eq!(output.recv().unwrap().text, "ready");
     // Through to the parent, past the harness.
     let guard = supervisor.guard_process().unwrap();
@@ -130,12 +131,16 @@ fn a_stop_is_answered_though_the_guard_dies_over_it() {
 fn what_an_earlier_run_left_is_gone_before_the_service_starts() {
     let home = tempfile::tempdir().unwrap();
     let (mut standin, guard) = standin(home.path());
-    // The order matters: a guard that lives on would clean up.
+    let service = std::fs::read_to_string(home.path().join("service")).unwrap().parse().unwrap();
+    assert!(runs(service));
+    // Neither may clean up after the other: one is frozen while the other dies.
+    kill(i32::try_from(standin.id()).unwrap(), Signal::STOP);
     kill(guard, Signal::KILL);
+    wait_for("the command's end, by the kernel alone (parent-death signal)", || !runs(service));
     standin.kill().unwrap();
     standin.wait().unwrap();
-    wait_for("the end of the guard", || !runs(guard));
     let left = marked(home.path());
+    assert!(!left.is_empty(), "this is about what the kernel does not kill");
     let (changed, changes) = channel();
     let (wrote, _output) = channel();
     let supervisor = supervisor(home.path(), changed, wrote);

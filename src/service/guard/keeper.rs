@@ -35,14 +35,9 @@ enum State {
         is_confirmed: bool,
     },
     /// Ended by itself; starts again then. Something of it may still run.
-    Pause {
-        until: Instant,
-    },
+    Pause { until: Instant },
     /// Must be gone before anything else happens.
-    Ending {
-        purpose: Purpose,
-        phase: Phase,
-    },
+    Ending { purpose: Purpose, phase: Phase },
 }
 
 enum Purpose {
@@ -193,12 +188,14 @@ impl Keeper {
                 self.kill(Purpose::Restart);
                 self.finish_if_gone();
             }
-            State::Ending { .. } => {
-                if !self.finish_if_gone() {
-                    self.press_on(now);
-                }
-            }
+            State::Ending { .. } => self.finish_or_press_on(now),
             _ => {}
+        }
+    }
+
+    fn finish_or_press_on(&mut self, now: Instant) {
+        if !self.finish_if_gone() {
+            self.press_on(now);
         }
     }
 

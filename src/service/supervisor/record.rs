@@ -29,13 +29,7 @@ pub struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Self {
-            status: ServiceStatus::default(),
-            wanted: None,
-            awaited: Awaited::Nothing,
-            last_id: 0,
-            may_run: false,
-        }
+        Self { status: ServiceStatus::default(), wanted: None, awaited: Awaited::Nothing, last_id: 0, may_run: false }
     }
 }
 
@@ -151,7 +145,9 @@ impl Record {
             Report::Stopped { .. } => Some(self.nothing_runs(now)),
             Report::StopFailed { pids, .. } => Some(self.survived(&pids, now)),
             // What the guard said before it heard of the stop changes nothing any more.
-            Report::Exited { .. } | Report::Restarting { .. } | Report::Restarted { .. } if self.wanted.is_none() => None,
+            Report::Exited { .. } | Report::Restarting { .. } | Report::Restarted { .. } if self.wanted.is_none() => {
+                None
+            }
             Report::Exited { status } => {
                 Some(ServiceChange::Changed(self.set("failed", None, Some(format!("ended: {status}")), now)))
             }
