@@ -10,8 +10,7 @@ use rustix::process::Signal;
 use super::raw;
 
 /// Variables of Standin's own that would mislead a command: readiness and watchdog belong to Standin's unit.
-const NOT_PASSED_ON: [&str; 6] =
-    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "STANDIN_HOME"];
+const NOT_PASSED_ON: [&str; 5] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"];
 
 /// Starts `argv` in its own process group, output into pipes, nothing on its input, killed with the calling *thread*.
 ///
