@@ -1,0 +1,352 @@
+//! What the guard does, step by step: start, watch, restart with growing pauses, stop for certain.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::children::{Children, Ended};
+use super::outbox::Outbox;
+use crate::service::lines::read_lines;
+use crate::service::protocol::{PIDS_MAX, Report, Start};
+use crate::service::spawn;
+
+/// The longest pause before a restart.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The shortest pause but the first, so that doubling gets somewhere and nothing restarts in a tight loop.
+const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// After so much running the next restart begins with the first pause again.
+const RUN_RESETS_PAUSE: Duration = Duration::from_secs(60);
+/// From one kill of everything to the next, while something is left (it may have forked meanwhile).
+const KILL_AGAIN: Duration = Duration::from_millis(5);
+/// After so much killing the stop has failed.
+const KILL_LIMIT: Duration = Duration::from_secs(3);
+/// From then on another kill after each of these.
+const STUCK_PAUSE: Duration = Duration::from_secs(1);
+
+enum State {
+    /// Nothing runs.
+    Idle,
+    Up {
+        pid: u32,
+        since: Instant,
+        /// It has run for the start time, and that was reported.
+        is_confirmed: bool,
+    },
+    /// Ended by itself; starts again then. Something of it may still run.
+    Pause { until: Instant },
+    /// Must be gone before anything else happens.
+    Ending { purpose: Purpose, phase: Phase },
+}
+
+enum Purpose {
+    Stop {
+        id: u64,
+    },
+    /// The start failed; say so when nothing is left of it.
+    Failed {
+        why: String,
+    },
+    /// The pause is over.
+    Restart,
+    /// Something else, or the same anew, is to be started.
+    Replace,
+}
+
+enum Phase {
+    /// It may end by itself (spec 2.4).
+    Peace { until: Instant },
+    /// It was asked to end.
+    Grace { until: Instant },
+    /// It is being killed.
+    Kill { until: Instant, next: Instant },
+    /// That failed, and was reported.
+    Stuck { next: Instant },
+}
+
+/// The guard's whole state.
+pub struct Keeper {
+    children: Children,
+    outbox: Outbox,
+    state: State,
+    /// What runs, or ran last.
+    current: Option<Start>,
+    /// To be started when the end under way is over.
+    next: Option<Start>,
+    pause: Duration,
+    /// Standin is gone.
+    is_alone: bool,
+}
+
+impl Keeper {
+    pub fn new(children: Children, outbox: Outbox) -> Self {
+        Self { children, outbox, state: State::Idle, current: None, next: None, pause: Duration::ZERO, is_alone: false }
+    }
+
+    /// When [`Self::tick`] has something to do, if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Idle => None,
+            State::Up { is_confirmed: true, .. } => None,
+            State::Up { since, .. } => Some(*since + self.start_time()),
+            State::Pause { until } => Some(*until),
+            State::Ending { phase, .. } => Some(match phase {
+                Phase::Peace { until } | Phase::Grace { until } => *until,
+                Phase::Kill { next, .. } | Phase::Stuck { next } => *next,
+            }),
+        }
+    }
+
+    /// Some: exit with this status.
+    pub fn is_over(&self) -> Option<i32> {
+        match self.state {
+            State::Idle if self.is_alone => Some(0),
+            State::Ending { phase: Phase::Stuck { .. }, .. } if self.is_alone => Some(1),
+            _ => None,
+        }
+    }
+
+    pub fn start(&mut self, start: Start) {
+        match &self.state {
+            State::Idle => self.begin(start),
+            State::Up { pid, is_confirmed, .. } if self.current.as_ref().is_some_and(|it| it.runs_the_same(&start)) => {
+                if *is_confirmed {
+                    self.outbox.report(Report::Started { id: start.id, pid: *pid });
+                }
+                self.current = Some(start);
+            }
+            State::Up { .. } => {
+                self.next = Some(start);
+                self.ask_to_end(Purpose::Replace);
+            }
+            State::Pause { .. } => {
+                self.next = Some(start);
+                self.kill(Purpose::Replace);
+            }
+            State::Ending { phase: Phase::Stuck { .. }, .. } => self.report_stuck(start.id),
+            State::Ending { .. } => self.next = Some(start),
+        }
+    }
+
+    pub fn stop(&mut self, id: u64, grace_ms: u64) {
+        self.next = None;
+        let peace = Instant::now() + Duration::from_millis(grace_ms);
+        match &mut self.state {
+            State::Up { .. } if grace_ms > 0 => {
+                self.state = State::Ending { purpose: Purpose::Stop { id }, phase: Phase::Peace { until: peace } };
+            }
+            State::Idle | State::Up { .. } | State::Pause { .. } => self.ask_to_end(Purpose::Stop { id }),
+            State::Ending { purpose, phase } => {
+                *purpose = Purpose::Stop { id };
+                match phase {
+                    Phase::Peace { until } => *until = (*until).min(peace),
+                    // So that the new ask has its answer too.
+                    Phase::Stuck { .. } => self.kill(Purpose::Stop { id }),
+                    Phase::Grace { .. } | Phase::Kill { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// Standin is gone: stop everything, then end.
+    pub fn alone(&mut self) {
+        if !self.is_alone {
+            self.is_alone = true;
+            self.stop(0, 0);
+        }
+    }
+
+    pub fn ended(&mut self, ended: &Ended) {
+        let State::Up { pid, since, is_confirmed } = &self.state else { return };
+        // Others are the command's own children, adopted; they come and go.
+        if i64::from(ended.pid) != i64::from(*pid) {
+            return;
+        }
+        let ran = since.elapsed();
+        if !is_confirmed {
+            let why = format!("it ended {} ms after its start: {}", ran.as_millis(), ended.status);
+            return self.ask_to_end(Purpose::Failed { why });
+        }
+        if ran >= RUN_RESETS_PAUSE {
+            self.pause = self.first_pause();
+        }
+        self.outbox.report(Report::Exited { status: ended.status.clone() });
+        self.pause_before_restart();
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant) {
+        match &self.state {
+            State::Up { pid, since, is_confirmed: false } if now >= *since + self.start_time() => {
+                if let Some(start) = &self.current {
+                    self.outbox.report(Report::Started { id: start.id, pid: *pid });
+                }
+                self.state = State::Up { pid: *pid, since: *since, is_confirmed: true };
+            }
+            State::Pause { until } if now >= *until => {
+                self.kill(Purpose::Restart);
+                self.finish_if_gone();
+            }
+            State::Ending { .. } => self.finish_or_press_on(now),
+            _ => {}
+        }
+    }
+
+    fn finish_or_press_on(&mut self, now: Instant) {
+        if !self.finish_if_gone() {
+            self.press_on(now);
+        }
+    }
+
+    fn begin(&mut self, start: Start) {
+        self.next = None;
+        if spawn::stop_signal(&start.stop_signal).is_none() {
+            let why = format!("{} is no signal that asks a program to end", start.stop_signal);
+            return self.outbox.report(Report::StartFailed { id: start.id, why });
+        }
+        let id = start.id;
+        self.current = Some(start);
+        self.pause = self.first_pause();
+        match self.launch() {
+            // `tick` comes right after this and reports, at once where the start time is 0.
+            Ok(pid) => self.state = State::Up { pid, since: Instant::now(), is_confirmed: false },
+            Err(why) => {
+                self.state = State::Idle;
+                self.outbox.report(Report::StartFailed { id, why });
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        match self.launch() {
+            Ok(pid) => {
+                self.outbox.report(Report::Restarted { pid });
+                self.state = State::Up { pid, since: Instant::now(), is_confirmed: true };
+            }
+            Err(why) => {
+                self.outbox.report(Report::Exited { status: format!("it could not be started again: {why}") });
+                self.pause_before_restart();
+            }
+        }
+    }
+
+    fn launch(&mut self) -> Result<u32, String> {
+        let Some(start) = &self.current else { return Err("nothing was asked for".into()) };
+        let mut child = self.children.start(&start.argv, Path::new(&start.directory), &start.env)?;
+        let follow = |stream: Option<Box<dyn std::io::Read + Send>>, is_error| {
+            let outbox = self.outbox.clone();
+            if let Some(stream) = stream {
+                // Without a thread the pipe closes, and the command sees that its output has no reader.
+                let _ = thread::Builder::new()
+                    .name("output".into())
+                    .spawn(move || read_lines(stream, is_error, |line| outbox.line(line)));
+            }
+        };
+        follow(child.stdout.take().map(|stream| Box::new(stream) as _), false);
+        follow(child.stderr.take().map(|stream| Box::new(stream) as _), true);
+        Ok(child.id())
+    }
+
+    fn pause_before_restart(&mut self) {
+        // Workers of a command that is gone must not meet those of the next.
+        self.children.ask_to_end(self.stop_signal());
+        let pause = self.pause;
+        self.pause = (pause * 2).clamp(RESTART_PAUSE_MIN, RESTART_PAUSE_MAX);
+        self.outbox.report(Report::Restarting { in_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) });
+        self.state = State::Pause { until: Instant::now() + pause };
+    }
+
+    fn ask_to_end(&mut self, purpose: Purpose) {
+        self.state = State::Ending { purpose, phase: self.ask() };
+    }
+
+    /// Sends the signal; the grace runs.
+    fn ask(&self) -> Phase {
+        self.children.ask_to_end(self.stop_signal());
+        Phase::Grace { until: Instant::now() + self.stop_grace() }
+    }
+
+    fn kill(&mut self, purpose: Purpose) {
+        let now = Instant::now();
+        self.state = State::Ending { purpose, phase: Phase::Kill { until: now + KILL_LIMIT, next: now } };
+    }
+
+    fn finish_if_gone(&mut self) -> bool {
+        if self.children.any() {
+            return false;
+        }
+        if let State::Ending { purpose, .. } = std::mem::replace(&mut self.state, State::Idle) {
+            match purpose {
+                Purpose::Stop { id } => self.outbox.report(Report::Stopped { id }),
+                Purpose::Failed { why } => {
+                    let id = self.current.as_ref().map_or(0, |start| start.id);
+                    self.outbox.report(Report::StartFailed { id, why });
+                }
+                Purpose::Restart if self.next.is_none() => self.restart(),
+                Purpose::Restart | Purpose::Replace => {}
+            }
+        }
+        if let Some(next) = self.next.take().filter(|_| !self.is_alone) {
+            self.begin(next);
+            self.tick(Instant::now());
+        }
+        true
+    }
+
+    /// Something is left: the next step is due, or not yet.
+    fn press_on(&mut self, now: Instant) {
+        let State::Ending { purpose, phase } = &mut self.state else { return };
+        match phase {
+            Phase::Peace { until } if now >= *until => {
+                let purpose = std::mem::replace(purpose, Purpose::Replace);
+                self.ask_to_end(purpose);
+            }
+            Phase::Grace { until } if now >= *until => {
+                self.children.kill();
+                *phase = Phase::Kill { until: now + KILL_LIMIT, next: now + KILL_AGAIN };
+            }
+            Phase::Kill { until, .. } if now >= *until => {
+                *phase = Phase::Stuck { next: now + STUCK_PAUSE };
+                // Told as failed, it must not start after all, later.
+                let id = match (purpose, self.next.take()) {
+                    (_, Some(next)) => next.id,
+                    (Purpose::Stop { id }, None) => *id,
+                    (_, None) => self.current.as_ref().map_or(0, |start| start.id),
+                };
+                self.report_stuck(id);
+            }
+            Phase::Kill { next, .. } if now >= *next => {
+                self.children.kill();
+                *next = now + KILL_AGAIN;
+            }
+            Phase::Stuck { next } if now >= *next => {
+                self.children.kill();
+                *next = now + STUCK_PAUSE;
+            }
+            _ => {}
+        }
+    }
+
+    fn report_stuck(&self, id: u64) {
+        let mut pids = self.children.running();
+        pids.truncate(PIDS_MAX);
+        self.outbox.report(Report::StopFailed { id, pids });
+    }
+
+    fn stop_signal(&self) -> Signal {
+        self.current.as_ref().and_then(|start| spawn::stop_signal(&start.stop_signal)).unwrap_or(Signal::TERM)
+    }
+
+    fn stop_grace(&self) -> Duration {
+        Duration::from_millis(self.current.as_ref().map_or(0, |start| start.stop_grace_ms))
+    }
+
+    fn start_time(&self) -> Duration {
+        Duration::from_millis(self.current.as_ref().map_or(0, |start| start.start_time_ms))
+    }
+
+    fn first_pause(&self) -> Duration {
+        Duration::from_millis(self.current.as_ref().map_or(0, |start| start.restart_pause_ms))
+    }
+}
