@@ -1,1 +1,3 @@
-//! To come.
+//! Runs an engine: the only asynchronous code.
+
+pub mod signals;
