@@ -1,7 +1,5 @@
-//! Standin: arguments in, exit status out.
+//! Arguments in, exit status out.
 
-fn main() {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "guard") {
-        std::process::exit(standin::service::guard::main(std::io::stdin(), std::io::stdout()));
-    }
+fn main() -> std::process::ExitCode {
+    standin::cli::main()
 }

@@ -1,0 +1,208 @@
+//! `standin config`: the mirrored configuration (spec 5).
+
+use clap::{Args, Subcommand};
+
+use super::client::{Client, unexpected};
+use super::home::Context;
+use super::output::{Exit, Failure, Outcome, Output, Paint, note};
+use super::reconnect::plain_order;
+use super::rooms;
+use super::text::{bytes, count, mode};
+use crate::engine::alerts::{Alert, Category};
+use crate::engine::base::Problem;
+use crate::engine::message::Branch;
+use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
+
+mod show;
+
+/// `standin config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Every file: mode, size, the revision that last changed it, path
+    List {
+        /// Only files held back, and why
+        #[arg(long)]
+        held: bool,
+    },
+    /// One file, byte for byte; secrets are not masked
+    Show(ShowArguments),
+    /// Re-read every file on both sides and list each difference; exit status 1 if there is one
+    Verify,
+    /// Push again now
+    Push,
+    /// Changes kept after a divergence
+    Branches {
+        /// None: all of them.
+        #[command(subcommand)]
+        action: Option<BranchAction>,
+    },
+}
+
+/// `standin config show`.
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// Relative to the mirrored directory
+    pub path: String,
+    /// Of this revision [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u64>,
+}
+
+/// `standin config branches …`.
+#[derive(Debug, Subcommand)]
+pub enum BranchAction {
+    /// One branch with its files
+    Show {
+        /// As listed
+        branch: String,
+    },
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// The refusal of the instance.
+pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcome {
+    match action {
+        ConfigAction::List { held: false } => list(context, out),
+        ConfigAction::List { held: true } => held(context, out),
+        ConfigAction::Show(arguments) => show::run(context, arguments, out),
+        ConfigAction::Verify => verify(context, out),
+        ConfigAction::Push => plain_order(context, Order::PushNow, out),
+        ConfigAction::Branches { action: None } => branches(context, out),
+        ConfigAction::Branches { action: Some(BranchAction::Show { branch }) } => branch_of(context, branch, out),
+    }
+}
+
+fn list(context: &Context, out: &mut Output) -> Outcome {
+    let files = match Client::connect(&context.home) {
+        Ok(mut client) => match client.order(Order::ListFiles)? {
+            Reply::Files(files) => files,
+            _ => return Err(unexpected().into()),
+        },
+        Err(Failure::NotRunning(problem)) => {
+            let files = rooms::files_at_rest(&context.home).ok_or(Failure::NotRunning(problem))?;
+            note("No instance runs: this is the newest revision in the database.");
+            files
+        }
+        Err(failure) => return Err(failure),
+    };
+    for file in &files {
+        out.line(&row(file))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn row(file: &FileEntry) -> String {
+    let kind = match file.kind {
+        FileKind::File => '-',
+        FileKind::Directory => 'd',
+        FileKind::Link => 'l',
+    };
+    format!("{kind}{}  {:>9}  rev {:>6}  {}", mode(file.mode), bytes(file.size), file.revision, file.path)
+}
+
+/// What is held back is told by its alerts, each about one file (spec 5.4).
+fn held(context: &Context, out: &mut Output) -> Outcome {
+    let mut client = Client::connect(&context.home)?;
+    let Reply::Alerts(alerts) = client.order(Order::Alerts)? else { return Err(unexpected().into()) };
+    for alert in alerts.iter().filter(|alert| is_about_held_file(alert)) {
+        out.line(&format!("{}  {}: {}", alert.subject, alert.code, alert.why))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn is_about_held_file(alert: &Alert) -> bool {
+    alert.category == Category::Configuration
+        && alert.code.starts_with("F-00")
+        && !alert.subject.is_empty()
+        && !alert.is_over
+}
+
+fn verify(context: &Context, out: &mut Output) -> Outcome {
+    let mut client = Client::connect(&context.home)?;
+    let Reply::Verified(report) = client.order(Order::Verify)? else { return Err(unexpected().into()) };
+    print_report(&report, out)
+}
+
+fn print_report(report: &VerifyReport, out: &mut Output) -> Outcome {
+    for difference in &report.differences {
+        out.pieces(&[
+            (&format!("{:<16}", difference.what), Paint::Warning),
+            (&format!("  {}", difference.path), Paint::Plain),
+        ])?;
+    }
+    let listed = report.differences.len() as u64;
+    if report.differences_total > listed {
+        out.line(&format!("… and {} more", report.differences_total - listed))?;
+    }
+    let read =
+        format!("{}, {}, read in {} ms", count(report.files, "file", "files"), bytes(report.bytes), report.took_ms);
+    let is_committed = report.own_root == report.committed_root;
+    match report.peer_root {
+        None => {
+            let why = report.peer_problem.clone().unwrap_or_else(|| "it gave no reason".into());
+            out.line(&format!("Here: {read}, root {}", report.own_root))?;
+            Err(Problem::new("The two sides were not compared", why, "Look with: standin status").into())
+        }
+        Some(peer) if peer == report.own_root && is_committed && report.differences_total == 0 => {
+            out.line(&format!("Equal on both sides: {read} here, root {peer}"))?;
+            Ok(Exit::Done)
+        }
+        Some(peer) => {
+            let differences = count(report.differences_total, "difference", "differences");
+            out.line(&format!("{differences}: {read} here"))?;
+            out.line(&format!("root here      {}", report.own_root))?;
+            out.line(&format!("root committed {}", report.committed_root))?;
+            out.line(&format!("root there     {peer}"))?;
+            Ok(Exit::No)
+        }
+    }
+}
+
+fn branches(context: &Context, out: &mut Output) -> Outcome {
+    for branch in all_branches(&mut Client::connect(&context.home)?, Order::Branches)? {
+        let revisions = count(branch.revisions, "revision", "revisions");
+        out.line(&format!("{}  {revisions}, {}", branch.name, count(branch.files_total, "file", "files")))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn branch_of(context: &Context, name: &str, out: &mut Output) -> Outcome {
+    let mut client = Client::connect(&context.home)?;
+    let found = all_branches(&mut client, Order::ShowBranch { name: name.into() })?;
+    let Some(branch) = found.iter().find(|branch| branch.name == name) else {
+        return Err(Problem::new(
+            format!("There is no branch {name}"),
+            "none of that name is kept here",
+            "List them with: standin config branches",
+        )
+        .into());
+    };
+    let common = branch.common.map_or("no common revision".into(), |common| format!("revision {}", common.number));
+    out.line(&format!("Branch     {}", branch.name))?;
+    out.line(&format!("Left at    {common}"))?;
+    out.line(&format!(
+        "Newest     revision {} of term {}, {}",
+        branch.head.number, branch.head.term, branch.head.root
+    ))?;
+    out.line(&format!("Revisions  {}", branch.revisions))?;
+    for file in &branch.files {
+        out.line(&format!("File       {file}"))?;
+    }
+    let listed = branch.files.len() as u64;
+    if branch.files_total > listed {
+        out.line(&format!("           and {} more", branch.files_total - listed))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn all_branches(client: &mut Client, order: Order) -> Result<Vec<Branch>, Failure> {
+    match client.order(order)? {
+        Reply::Branches(branches) => Ok(branches),
+        _ => Err(unexpected().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use clap::Parser;
+
+use super::*;
+use crate::cli::arguments::{Arguments, Command};
+use crate::cli::output::testing::output;
+use crate::engine::base::Term;
+use crate::engine::status::CheckResult;
+
+fn action(line: &[&str]) -> Result<HaAction, clap::Error> {
+    let words = ["standin", "ha"].iter().chain(line);
+    Arguments::try_parse_from(words).map(|arguments| match arguments.command {
+        Some(Command::Ha { action }) => action,
+        other => panic!("{other:?}"),
+    })
+}
+
+/// spec 2.5: only what was named is changed.
+#[test]
+fn an_edit_changes_only_what_was_named() {
+    let HaAction::Edit(edit) = action(&["edit", "--any-shadow-host", "--grace-period", "2s"]).unwrap() else {
+        panic!()
+    };
+    let expected =
+        SettingsPatch { permitted_shadow_host: Some(None), grace_period: Some(2_000), ..SettingsPatch::default() };
+    assert_eq!(patch(&edit), expected);
+    let HaAction::Edit(edit) = action(&["edit", "--ha-port", "admin", "--permitted-shadow-host", "b"]).unwrap() else {
+        panic!()
+    };
+    assert_eq!(patch(&edit).ha_port, Some(None));
+    assert_eq!(patch(&edit).permitted_shadow_host, Some(Some("b".into())));
+}
+
+/// interfaces: 2 is wrong usage.
+#[test]
+fn senseless_usage_is_refused() {
+    for line in [
+        &["edit"][..],
+        &["edit", "--ha-port", "0"],
+        &["edit", "--ha-port", "70000"],
+        &["edit", "--grace-period", "3"],
+        &["edit", "--permitted-shadow-host", "b", "--any-shadow-host"],
+        &["maintenance"],
+        &["maintenance", "--for", "1h", "--end"],
+        &[],
+    ] {
+        assert_eq!(action(line).unwrap_err().exit_code(), 2, "{line:?}");
+    }
+    let HaAction::Maintenance(none) = action(&["maintenance", "--for", "0"]).unwrap() else { panic!() };
+    assert!(matches!(maintenance_ms(&none), Err(Failure::Usage(_))));
+}
+
+/// spec 7.8: the forced roles need a flag and say what will happen first.
+#[test]
+fn forced_roles_say_what_will_happen_and_do_nothing_without_the_flag() {
+    for problem in [what_become_master_does(), what_become_shadow_does()] {
+        assert!(problem.todo.contains("--force") && problem.why.contains("would"), "{problem}");
+    }
+}
+
+/// spec 7.7: every check is shown, the failing ones are marked in words.
+#[test]
+fn a_rehearsal_shows_every_check_and_step() {
+    let check = |target: &str, ok| CheckResult { target: target.into(), ok, message: "told".into() };
+    let rehearsal = Rehearsal {
+        possible: false,
+        new_master: "node-b".into(),
+        term: Term(8),
+        checks: vec![check("shadow READY", true), check("same revision", false)],
+        steps: vec!["changes are frozen".into()],
+    };
+    let (mut out, written) = output();
+    print_rehearsal(&rehearsal, &mut out).unwrap();
+    assert_eq!(written.text(), "ok    shadow READY  told\nFAIL  same revision  told\n   1  changes are frozen\n");
+}

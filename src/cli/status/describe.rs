@@ -1,0 +1,234 @@
+//! A status in words. Pure: the moment comes in.
+
+use crate::cli::output::Paint;
+use crate::cli::text::{bytes, count, moment};
+use crate::engine::base::{Role, UnixMillis};
+use crate::engine::settings::duration;
+use crate::engine::status::{AlertCounts, PeerStatus, Protection, Status};
+
+/// One line: a label, a word that may be painted, the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is about.
+    pub label: &'static str,
+    /// What to see first.
+    pub word: String,
+    /// Of the word.
+    pub paint: Paint,
+    /// What follows it.
+    pub rest: String,
+}
+
+impl Row {
+    fn plain(label: &'static str, text: impl Into<String>) -> Self {
+        Self { label, word: text.into(), paint: Paint::Plain, rest: String::new() }
+    }
+
+    fn painted(label: &'static str, word: impl Into<String>, paint: Paint, rest: impl Into<String>) -> Self {
+        Self { label, word: word.into(), paint, rest: rest.into() }
+    }
+}
+
+/// 10 to 20 lines.
+#[must_use]
+pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let instance = &status.instance;
+    let description = if instance.description.is_empty() { "" } else { &format!("  {}", instance.description) };
+    rows.push(Row::plain("Instance", format!("{}{description}", host(&instance.host))));
+    rows.push(role(status, now));
+    if let Some(condition) = status.condition {
+        let why = status.hold.as_ref().map(|hold| {
+            let end = hold.ends_at.map_or(String::new(), |at| format!(", until {}", moment(at, now)));
+            format!("  {}{end}", hold.why)
+        });
+        rows.push(Row::painted("Condition", condition.word(), Paint::Warning, why.unwrap_or_default()));
+    }
+    rows.push(protection(status));
+    if let Some(until) = status.maintenance_until {
+        rows.push(Row::painted("Maintenance", "until ", Paint::Warning, moment(until, now)));
+    }
+    if let Some(state) = status.state {
+        let message = status.state_message.as_deref().map_or(String::new(), |message| format!("  {message}"));
+        rows.push(Row::plain("State", format!("{}{message}", state.word())));
+    }
+    if let Some(due) = status.takeover.due_at {
+        rows.push(Row::painted("Takeover", "due ", Paint::Error, moment(due, now)));
+    } else if let (Some(Role::Shadow), Some(why)) = (status.role, &status.takeover.why_not) {
+        rows.push(Row::painted("Takeover", "would not: ", Paint::Warning, why.clone()));
+    }
+    peer(status, now, &mut rows);
+    configuration(status, now, &mut rows);
+    rows.push(service(status));
+    rows.push(alerts(status.alerts));
+    let ports = if instance.ha_port == instance.admin_port {
+        format!("administration and link on {}", instance.admin_port)
+    } else {
+        format!("administration on {}, link on {}", instance.admin_port, instance.ha_port)
+    };
+    rows.push(Row::plain("Listens", ports));
+    if let Some(fingerprint) = instance.fingerprint {
+        rows.push(Row::plain("Certificate", fingerprint.to_string()));
+    }
+    let started = instance.started.map_or(String::new(), |at| format!(", started {}", moment(at, now)));
+    rows.push(Row::plain("Program", format!("standin {}, process {}{started}", status.version, instance.process)));
+    rows.push(Row::plain("Home", instance.home.clone()));
+    rows
+}
+
+fn host(name: &str) -> &str {
+    if name.is_empty() { "(no host name set)" } else { name }
+}
+
+fn role(status: &Status, now: UnixMillis) -> Row {
+    let Some(role) = status.role else {
+        return Row::painted("Role", "none", Paint::Warning, "  not set up yet: standin, or standin setup");
+    };
+    let active = match role {
+        Role::Shadow => "",
+        Role::Master if status.active => ", active",
+        Role::Master => ", NOT ACTIVE",
+    };
+    let since = status.since.map_or(String::new(), |at| format!(", since {}", moment(at, now)));
+    let why = status.last_role_change.as_ref().map_or(String::new(), |change| format!(", by {}", change.reason.word()));
+    let paint = if role == Role::Master && !status.active { Paint::Error } else { Paint::Plain };
+    Row::painted("Role", format!("{}{active}", role.word()), paint, format!(", term {}{since}{why}", status.term))
+}
+
+fn protection(status: &Status) -> Row {
+    let paint = match status.protection {
+        Protection::Full => Paint::Plain,
+        Protection::Reduced | Protection::Paused => Paint::Warning,
+        Protection::None => Paint::Error,
+    };
+    Row::painted("Protection", status.protection.word(), paint, format!("  {}", status.protection_message))
+}
+
+fn peer(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
+    let Some(peer) = &status.peer else {
+        if status.role.is_some() {
+            rows.push(Row::plain("Peer", "none"));
+        }
+        return;
+    };
+    let address = peer.address.as_deref().map_or(String::new(), |address| format!(" at {address}"));
+    let role = peer.role.map_or(String::new(), |role| format!(", {}", role.word()));
+    let version = if peer.compatible { String::new() } else { format!(", version {} NOT COMPATIBLE", peer.version) };
+    let sync = if peer.in_sync { ", in sync" } else { ", NOT in sync" };
+    let paint = if peer.in_sync && peer.compatible { Paint::Plain } else { Paint::Warning };
+    let behind = if peer.behind == 0 { String::new() } else { format!(", {} behind", count_revisions(peer.behind)) };
+    let text = format!("{}{address}{role}{version}{sync}{behind}", host(&peer.host));
+    rows.push(Row::painted("Peer", text, paint, ""));
+    rows.push(Row::plain("Link", link(peer, now)));
+    if let Some(fingerprint) = peer.fingerprint {
+        rows.push(Row::plain("Peer's cert.", fingerprint.to_string()));
+    }
+}
+
+fn link(peer: &PeerStatus, now: UnixMillis) -> String {
+    let state = match (peer.connected_since, peer.last_check) {
+        (Some(since), _) => format!("connected since {}", moment(since, now)),
+        (None, Some(last)) => format!("not connected, last check answered {}", moment(last, now)),
+        (None, None) => "not connected".to_owned(),
+    };
+    let round_trip = peer.round_trip_ms.map_or(String::new(), |ms| format!(", {ms:.1} ms"));
+    let interval = duration::format(peer.check_interval_ms);
+    let delay = duration::format(peer.takeover_delay_ms);
+    format!("{state}, check every {interval}{round_trip}, takeover after {delay}")
+}
+
+fn count_revisions(number: u64) -> String {
+    count(number, "revision", "revisions")
+}
+
+fn configuration(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
+    if status.role.is_none() {
+        return;
+    }
+    let configuration = &status.configuration;
+    let change = configuration
+        .last_change
+        .as_ref()
+        .map_or(String::new(), |change| format!(", changed {} by {}", moment(change.at, now), change.author));
+    let files = count(configuration.files, "file", "files");
+    let text = format!("revision {}, {files}, {}{change}", configuration.revision, bytes(configuration.bytes));
+    let mut trouble = String::new();
+    for (number, word) in [(configuration.held, "held"), (configuration.drift, "drift")] {
+        if number > 0 {
+            trouble.push_str(&format!("  {word}: {number}"));
+        }
+    }
+    rows.push(Row::plain("Configuration", text));
+    if !trouble.is_empty() {
+        rows.push(Row::painted("", trouble.trim_start(), Paint::Warning, ""));
+    }
+    if !status.branches.is_empty() {
+        let kept = format!("{} kept after a divergence", count(status.branches.len() as u64, "branch", "branches"));
+        rows.push(Row::painted("", kept, Paint::Warning, ": standin config branches"));
+    }
+}
+
+fn service(status: &Status) -> Row {
+    let service = &status.service;
+    if service.kind == "none" {
+        return Row::plain("Service", "none configured");
+    }
+    let paint = if service.state == "failed" { Paint::Error } else { Paint::Plain };
+    let message = service.message.as_deref().map_or(String::new(), |message| format!(": {message}"));
+    let restarts = if service.restarts == 0 {
+        String::new()
+    } else {
+        format!(", {}", count(service.restarts.into(), "restart", "restarts"))
+    };
+    Row::painted("Service", service.state.clone(), paint, format!("  {}{restarts}{message}", service.name))
+}
+
+fn alerts(counts: AlertCounts) -> Row {
+    let mut words = Vec::new();
+    for (number, one, many) in [
+        (counts.error, "error", "errors"),
+        (counts.warning, "warning", "warnings"),
+        (counts.information, "information", "informations"),
+    ] {
+        if number > 0 {
+            words.push(count(number.into(), one, many));
+        }
+    }
+    let paint = match counts {
+        AlertCounts { error: 1.., .. } => Paint::Error,
+        AlertCounts { warning: 1.., .. } => Paint::Warning,
+        _ => Paint::Plain,
+    };
+    if words.is_empty() {
+        return Row::plain("Alerts", "none");
+    }
+    Row::painted("Alerts", words.join(", "), paint, "  standin alerts")
+}
+
+/// The same in one line, without anything that moves with every check: `status --watch` prints it when it changes.
+#[must_use]
+pub fn line(status: &Status) -> String {
+    let role = status.role.map_or("no role", Role::word);
+    let active = if status.active { " active" } else { "" };
+    let mut parts = vec![format!("{} {role}{active} term {}", host(&status.instance.host), status.term)];
+    if let Some(condition) = status.condition {
+        parts.push(condition.word().to_owned());
+    }
+    if let Some(state) = status.state {
+        parts.push(state.word().to_owned());
+    }
+    if let Some(peer) = &status.peer {
+        parts.push(format!("{} {}", host(&peer.host), if peer.in_sync { "in sync" } else { "not in sync" }));
+    }
+    parts.push(format!("protection {}", status.protection.word()));
+    parts.push(format!("revision {}", status.configuration.revision));
+    if status.service.kind != "none" {
+        parts.push(format!("service {}", status.service.state));
+    }
+    let AlertCounts { error, warning, .. } = status.alerts;
+    parts.push(format!("alerts {error} error {warning} warning"));
+    if status.stopping {
+        parts.push("stopping".into());
+    }
+    parts.join(" | ")
+}
