@@ -256,7 +256,3 @@ fn an_unknown_key_or_a_value_of_another_type_is_refused() {
     assert!(set(&Settings::default(), "shadow.master_port", Value::from("x")).is_err());
     assert!(get(&Settings::default(), "shadow.nothing").is_none() && row("shadow.nothing").is_none());
 }
-#[test]
-fn zz_write() {
-    std::fs::write("config/settings.yaml", commented_default()).unwrap();
-}
