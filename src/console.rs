@@ -1,1 +1,5 @@
 //! To come.
+
+pub mod field;
+pub mod form;
+pub mod wizard;

@@ -1,1 +1,4 @@
 //! To come.
+
+pub mod form;
+pub mod wizard;
