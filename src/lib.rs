@@ -5,6 +5,7 @@ pub mod access;
 pub mod cli;
 pub mod console;
 pub mod engine;
+pub mod files;
 pub mod identity;
 pub mod mirror;
 pub mod node;

@@ -1,0 +1,143 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::lockout::{ATTEMPTS_MAX, ENTRIES_MAX, FREE_ATTEMPTS, LOCK_MS};
+use super::*;
+
+const RIGHT: &str = "lantern orbit velvet 9";
+
+fn with_user() -> (tempfile::TempDir, Access) {
+    let home = tempfile::tempdir().unwrap();
+    let access = Access::new(home.path().join("users.yaml"));
+    access.set_password("ann", RIGHT).unwrap();
+    (home, access)
+}
+
+/// spec 1.2
+#[test]
+fn passwords_that_are_guessed_are_refused() {
+    for refused in [
+        "short",
+        "elevenchars",
+        "aaaaaaaaaaaaa",
+        "abcabcabcabcabc",
+        "administrator1",
+        "password123456",
+        "P@ssw0rd2026!",
+        "Passwort-12345",
+        "123456789012",
+        "qwertyuiop1234",
+        "correct horse battery staple",
+        "ann.miller2026",
+        "rellim.nna-2026",
+        "changeme-changeme",
+        "line\nend lantern orbit",
+        "standin-admin",
+    ] {
+        let problem = check_password_rules("ann.miller", refused).expect_err(refused);
+        assert!(!problem.why.contains(refused), "spec 9.4: {problem}");
+    }
+    for taken in [RIGHT, "kX9#mQ2$vL7!", "vier wilde Gänse malen", "8402759136640285"] {
+        assert_eq!(check_password_rules("ann.miller", taken), Ok(()), "{taken}");
+    }
+    assert_eq!(strength("short"), "too short");
+    assert_eq!(strength("password123456"), "easily guessed");
+    assert_eq!(strength("vier wilde Gänse malen"), "strong");
+    assert_eq!(strength("xkqmvlzprwtj"), "fair");
+}
+
+/// spec 9.1, 9.4
+#[test]
+fn users_are_kept_as_hashes_for_the_owner_alone() {
+    let (home, access) = with_user();
+    let path = home.path().join("users.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("$argon2id$") && text.contains("administrator") && !text.contains("lantern"), "{text}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(0)), Verdict::Ok(UserRole::Administrator));
+    assert_eq!(access.verify("ann", "a", "wrong", Millis(0)), Verdict::Wrong);
+    assert_eq!(access.verify("bob", "a", RIGHT, Millis(0)), Verdict::Wrong);
+    assert!(access.set_password("bob", RIGHT).unwrap_err().why.contains("ann"));
+
+    let mut users = Users::load(&path).unwrap();
+    users.add("eve", UserRole::Display, "umbrella copper 44 sky").unwrap();
+    assert!(users.add("eve", UserRole::Display, RIGHT).is_err());
+    assert!(users.add("e ve", UserRole::Display, RIGHT).is_err());
+    users.save(&path).unwrap();
+    assert_eq!(access.verify("eve", "a", "umbrella copper 44 sky", Millis(0)), Verdict::Ok(UserRole::Display));
+    access.set_password("ann", "umbrella copper 44 sea").unwrap();
+    assert_eq!(access.verify("ann", "b", RIGHT, Millis(0)), Verdict::Wrong);
+}
+
+/// spec 3.3: an unreachable store counts as none.
+#[test]
+fn a_store_that_does_not_answer_is_no_wrong_password() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("users.yaml");
+    let access = Access::new(path.clone());
+    for _ in 0..2 * ATTEMPTS_MAX {
+        assert!(matches!(access.verify("ann", "a", RIGHT, Millis(0)), Verdict::Unavailable(_)));
+    }
+    access.set_password("ann", RIGHT).unwrap();
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(0)), Verdict::Ok(UserRole::Administrator));
+    for broken in ["users: [", "users:\n- {name: ann, role: administrator, hash: x}\n"] {
+        std::fs::write(&path, broken).unwrap();
+        assert!(matches!(access.verify("ann", "a", RIGHT, Millis(0)), Verdict::Unavailable(_)), "{broken}");
+    }
+}
+
+/// spec 3.3: repeated wrong passwords are slowed down and then locked out for a while.
+#[test]
+fn wrong_passwords_are_slowed_down_and_locked_out() {
+    let mut table = Lockout::default();
+    let mut now = Millis(5);
+    for _ in 0..FREE_ATTEMPTS {
+        assert_eq!(table.pause("ann", "a", now), None);
+        table.count("ann", "a", now);
+    }
+    for seconds in [1, 2, 4, 8, 16] {
+        let pause = table.pause("ann", "a", now).unwrap();
+        assert_eq!((pause.for_ms, pause.is_locked), (seconds * 1_000, false));
+        assert_eq!(table.pause("ann", "b", now), None, "another address");
+        assert_eq!(table.pause("bob", "a", now), None, "another user");
+        now = now.plus(seconds * 1_000);
+        assert_eq!(table.pause("ann", "a", now), None);
+        table.count("ann", "a", now);
+    }
+    let pause = table.pause("ann", "a", now.plus(1)).unwrap();
+    assert_eq!((pause.for_ms, pause.is_locked), (LOCK_MS - 1, true));
+    now = now.plus(LOCK_MS);
+    assert_eq!(table.pause("ann", "a", now), None);
+    table.count("ann", "a", now);
+    assert_eq!(table.pause("ann", "a", now), None, "counted anew after the lock");
+}
+
+/// spec 3.3: while locked out even the right password is not looked at, and a right one clears the count.
+#[test]
+fn the_lock_holds_for_the_right_password_too() {
+    let (_home, access) = with_user();
+    for _ in 0..FREE_ATTEMPTS - 1 {
+        assert_eq!(access.verify("ann", "a", "wrong", Millis(0)), Verdict::Wrong);
+    }
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(0)), Verdict::Ok(UserRole::Administrator));
+    for _ in 0..FREE_ATTEMPTS {
+        assert_eq!(access.verify("ann", "a", "wrong", Millis(0)), Verdict::Wrong);
+    }
+    let refused = access.verify("ann", "a", RIGHT, Millis(10));
+    assert_eq!(refused, Verdict::LockedOut { for_ms: 990, is_locked: false });
+    assert_eq!(access.verify("ann", "b", RIGHT, Millis(10)), Verdict::Ok(UserRole::Administrator));
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(1_000)), Verdict::Ok(UserRole::Administrator));
+}
+
+/// architecture wall 5; a flood of invented names does not wash out a lock.
+#[test]
+fn the_table_of_wrong_passwords_is_bounded() {
+    let mut table = Lockout::default();
+    for _ in 0..ATTEMPTS_MAX {
+        table.count("ann", "a", Millis(0));
+    }
+    for user in 0..3 * ENTRIES_MAX {
+        table.count(&format!("u{user}"), "a", Millis(1));
+    }
+    assert!(table.len() <= ENTRIES_MAX);
+    assert!(table.pause("ann", "a", Millis(2)).is_some_and(|pause| pause.is_locked));
+}

@@ -1,0 +1,225 @@
+//! Messages of a bulk connection: what is too large for the link travels here, in bounded chunks that never delay a check.
+
+use serde::{Deserialize, Serialize};
+
+use super::link::WHY_MAX_CHARS;
+use super::{Limited, Part, WireError, check, cut, from_bytes, to_bytes};
+use crate::engine::base::{Digest, RevisionId};
+use crate::engine::order::FileKind;
+
+/// Protocol name of a bulk connection in the TLS handshake.
+pub const ALPN: &[u8] = b"standin-bulk/1";
+/// Most digests in one request.
+pub const DIGESTS_MAX: usize = 256;
+/// Bytes of a content in one chunk.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+/// Most entries in one chunk; their paths add up to [`CHUNK_BYTES`] at most.
+pub const CHUNK_ENTRIES_MAX: usize = 1_024;
+/// Most entries of one manifest.
+pub const ENTRIES_MAX: usize = 200_000;
+/// Longest path (`PATH_MAX` of Linux).
+pub const PATH_MAX_BYTES: usize = 4_096;
+
+/// One path of a tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Relative, as bytes: a path need not be UTF-8.
+    #[serde(with = "serde_bytes")]
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Of the content.
+    pub digest: Digest,
+}
+
+/// From whoever dialled. One at a time: the next one after the last chunk of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Every entry of a revision.
+    Manifest {
+        /// Which.
+        revision: RevisionId,
+    },
+    /// These contents, in this order; at most [`DIGESTS_MAX`].
+    Contents {
+        /// Of each.
+        digests: Vec<Digest>,
+    },
+    /// Read every file again and say what is there (spec 5.7).
+    Verify,
+}
+
+/// To a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Manifest`].
+    ManifestChunk {
+        /// The next ones, sorted by path.
+        entries: Vec<Entry>,
+        /// No more follow.
+        last: bool,
+    },
+    /// To [`Request::Contents`].
+    ContentChunk {
+        /// Of which content.
+        digest: Digest,
+        /// Where `bytes` begin.
+        offset: u64,
+        /// Bytes of the whole content.
+        total: u64,
+        /// At most [`CHUNK_BYTES`].
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+        /// No more of this content follow.
+        last: bool,
+    },
+    /// To [`Request::Verify`].
+    VerifyChunk {
+        /// Digest of what is on the disk.
+        root: Digest,
+        /// The next ones, sorted by path.
+        entries: Vec<Entry>,
+        /// No more follow.
+        last: bool,
+    },
+    /// The work goes on; nothing to send yet. Keeps a long reading of the disk from looking like silence.
+    Working,
+    /// It could not be done. The connection stays usable.
+    Failed {
+        /// For people.
+        why: String,
+    },
+}
+
+/// The payload of a frame.
+///
+/// # Errors
+/// When it cannot be written (never, for these types).
+pub fn encode_request(request: &Request) -> Result<Vec<u8>, WireError> {
+    to_bytes(request)
+}
+
+/// See [`encode_request`].
+///
+/// # Errors
+/// When it is another message or over a limit.
+pub fn decode_request(bytes: &[u8]) -> Result<Request, WireError> {
+    let mut request = from_bytes(bytes)?;
+    check::<Request>(&mut request)?;
+    Ok(request)
+}
+
+/// See [`encode_request`].
+///
+/// # Errors
+/// As there.
+pub fn encode_reply(mut reply: Reply) -> Result<Vec<u8>, WireError> {
+    if let Reply::Failed { .. } = reply {
+        cut(&mut reply);
+    }
+    to_bytes(&reply)
+}
+
+/// See [`encode_request`].
+///
+/// # Errors
+/// When it is another message or over a limit.
+pub fn decode_reply(bytes: &[u8]) -> Result<Reply, WireError> {
+    let mut reply = from_bytes(bytes)?;
+    check::<Reply>(&mut reply)?;
+    Ok(reply)
+}
+
+/// `entries` in pieces that fit into one frame each; one empty piece if there are none.
+#[must_use]
+pub fn pieces(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut pieces = vec![Vec::new()];
+    let mut bytes = 0;
+    for entry in entries {
+        let is_full = pieces.last().is_some_and(|piece: &Vec<Entry>| piece.len() >= CHUNK_ENTRIES_MAX);
+        if is_full || (bytes > 0 && bytes + entry.path.len() > CHUNK_BYTES) {
+            pieces.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += entry.path.len();
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(entry);
+        }
+    }
+    pieces
+}
+
+impl Limited for Request {
+    fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
+        if let Self::Contents { digests } = self {
+            visit(Part::List("digests", digests.len(), DIGESTS_MAX, &mut |to| digests.truncate(to)));
+        }
+    }
+}
+
+impl Limited for Reply {
+    fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
+        match self {
+            Self::ManifestChunk { entries, .. } | Self::VerifyChunk { entries, .. } => {
+                visit(Part::List("entries", entries.len(), CHUNK_ENTRIES_MAX, &mut |to| entries.truncate(to)));
+                for entry in entries {
+                    visit(Part::List("path", entry.path.len(), PATH_MAX_BYTES, &mut |_| {}));
+                }
+            }
+            Self::ContentChunk { bytes, .. } => {
+                visit(Part::List("bytes", bytes.len(), CHUNK_BYTES, &mut |_| {}));
+            }
+            Self::Failed { why } => visit(Part::Text("why", why, WHY_MAX_CHARS)),
+            Self::Working => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::BULK_FRAME_MAX_BYTES;
+
+    fn entry(path: Vec<u8>) -> Entry {
+        Entry { path, kind: FileKind::File, mode: 0o640, size: 3, digest: Digest([1; 32]) }
+    }
+
+    #[test]
+    fn replies_come_back_as_they_were() {
+        let entries = vec![entry(b"caf\xe9/x".to_vec())];
+        let reply = Reply::VerifyChunk { root: Digest([3; 32]), entries, last: true };
+        assert_eq!(decode_reply(&encode_reply(reply.clone()).unwrap()), Ok(reply));
+        let chunk = |length| Reply::ContentChunk {
+            digest: Digest([2; 32]),
+            offset: 0,
+            total: 1,
+            bytes: vec![9; length],
+            last: true,
+        };
+        assert!(decode_reply(&encode_reply(chunk(CHUNK_BYTES)).unwrap()).is_ok());
+        assert!(decode_reply(&encode_reply(chunk(CHUNK_BYTES + 1)).unwrap()).is_err());
+        let many = Request::Contents { digests: vec![Digest([2; 32]); DIGESTS_MAX + 1] };
+        assert!(decode_request(&encode_request(&many).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_manifest_travels_in_frames_within_the_limit() {
+        let long: Vec<Entry> = (0..200).map(|_| entry(vec![b'p'; PATH_MAX_BYTES])).collect();
+        let short: Vec<Entry> = (0..5_000).map(|_| entry(b"a".to_vec())).collect();
+        for entries in [long, short, Vec::new()] {
+            let pieces = pieces(entries.clone());
+            assert_eq!(pieces.concat(), entries);
+            for piece in pieces {
+                let bytes = encode_reply(Reply::ManifestChunk { entries: piece, last: false }).unwrap();
+                assert!(bytes.len() <= BULK_FRAME_MAX_BYTES);
+                decode_reply(&bytes).unwrap();
+            }
+        }
+    }
+}
