@@ -274,7 +274,7 @@ impl<'a, 's> Scanner<'a, 's> {
         };
         self.edit(path, known.map(Child::entry), Entry::directory(stat.st_mode));
         let node = known.and_then(Child::node);
-        if !(self.is_shallow && node.is_some()) {
+        if !self.is_shallow {
             self.walk(fd.as_fd(), Some(path), node)?;
         }
         Ok(true)
