@@ -1,1 +1,274 @@
-//! To come.
+//! The configuration as revisions (spec 5): what the directory holds, its history, and the way of a revision from master to
+//! shadow. Blocking; the caller runs it off its event loop.
+
+mod apply;
+mod commit;
+pub mod diff;
+pub mod digest;
+mod ground;
+pub mod history;
+pub mod path;
+mod place;
+mod plan;
+pub mod push;
+pub mod quiet;
+pub mod scan;
+pub mod source;
+mod stage;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tree;
+pub mod watch;
+pub mod yaml;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub use self::commit::ScanOutcome;
+pub use self::push::{ContentSource, ManifestEntry, PushPayload};
+pub use self::scan::Held;
+use self::scan::Stamps;
+use self::stage::Stage;
+use self::tree::Tree;
+use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
+use crate::engine::message::Branch;
+use crate::engine::order::{FileContent, FileEntry};
+use crate::store::{RevisionRow, Store};
+
+/// Settings of the mirror; may change while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Larger files are held back, bytes.
+    pub file_size: u64,
+}
+
+/// The mirror of one directory. Cloning shares it. What reads only the newest revision or the history never waits for a
+/// scan or an apply under way; scans, applies and verifications take turns.
+#[derive(Clone)]
+pub struct Mirror {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    directory: PathBuf,
+    file_size_limit: AtomicU64,
+    stage: Stage,
+    newest: RwLock<Newest>,
+    work: Mutex<Work>,
+    #[cfg(test)]
+    crash: testing::Crash,
+}
+
+/// The newest revision.
+#[derive(Clone, Default)]
+struct Newest {
+    head: Option<Committed>,
+    tree: Tree,
+}
+
+/// What scans and applies know.
+#[derive(Default)]
+struct Work {
+    stamps: Stamps,
+    /// The journal holds a plan that could be neither finished nor undone.
+    is_interrupted: bool,
+}
+
+impl Mirror {
+    /// Opens the mirror of `directory`, which is made if there is no revision yet and it is missing. A revision whose apply
+    /// was interrupted is brought to its end first (spec 5.3).
+    ///
+    /// # Errors
+    /// When the store cannot be read, or an interrupted apply can be neither finished nor undone.
+    pub fn open(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
+        let newest = store.newest_revision()?;
+        let mut tree = Tree::default();
+        let mut stamps = Stamps::new();
+        for row in store.tree()? {
+            tree.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
+            if let Some(stamp) = row.stamp {
+                stamps.insert(row.path, stamp);
+            }
+        }
+        let head = newest.map(|row| committed(&store, &row, &tree)).transpose()?;
+        if head.as_ref().is_some_and(|head| head.revision.root != tree.root()) {
+            return Err(damaged("the newest tree does not have the digest of the newest revision"));
+        }
+        if head.is_none() {
+            make_directory(&directory)?;
+        }
+        store.drop_unused_contents()?;
+        let stage = Stage::new(store.home(), &directory);
+        let mirror = Self {
+            inner: Arc::new(Inner {
+                store,
+                directory,
+                file_size_limit: AtomicU64::new(limits.file_size),
+                stage,
+                newest: RwLock::new(Newest { head, tree }),
+                work: Mutex::new(Work { stamps, is_interrupted: false }),
+                #[cfg(test)]
+                crash: testing::Crash::default(),
+            }),
+        };
+        mirror.recover(&mut mirror.lock_work())?;
+        Ok(mirror)
+    }
+
+    /// The limits from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner.file_size_limit.store(limits.file_size, Ordering::Relaxed);
+    }
+
+    /// The mirrored directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// The newest revision.
+    #[must_use]
+    pub fn head(&self) -> Option<Committed> {
+        self.newest().head
+    }
+
+    /// Older revisions of the main line, newest first and without the newest, at most
+    /// [`crate::engine::message::TRAIL_MAX`]: the last ones all, then ever fewer.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn trail(&self) -> Result<Vec<RevisionId>, Problem> {
+        history::trail(&self.inner.store)
+    }
+
+    /// Branches kept after a divergence (spec 7.6), oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn branches(&self) -> Result<Vec<Branch>, Problem> {
+        let mut branches = self.inner.store.branches()?;
+        branches.retain(|branch| !branch.name.starts_with(plan::DRIFT));
+        Ok(branches)
+    }
+
+    /// What was found changed on the disk behind Standin's back and put back (spec 4.5), oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn drifts(&self) -> Result<Vec<Branch>, Problem> {
+        let mut branches = self.inner.store.branches()?;
+        branches.retain(|branch| branch.name.starts_with(plan::DRIFT));
+        Ok(branches)
+    }
+
+    /// The branch or drift of this name.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn branch(&self, name: &str) -> Result<Option<Branch>, Problem> {
+        Ok(self.inner.store.branches()?.into_iter().find(|branch| branch.name == name))
+    }
+
+    /// Every path of a revision of the main line, for a peer that asks.
+    ///
+    /// # Errors
+    /// When the revision is not in the history.
+    pub fn manifest(&self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        let newest = self.newest();
+        let tree = match newest.head {
+            Some(head) if head.revision == revision => newest.tree,
+            _ => history::tree_of(&self.inner.store, &revision)?,
+        };
+        Ok(tree.iter().map(ManifestEntry::from).collect())
+    }
+
+    /// A content of any kept revision.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn content(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
+        self.inner.store.content(digest)
+    }
+
+    /// Files, directories and links of the newest revision, in order of paths.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list(&self) -> Result<Vec<FileEntry>, Problem> {
+        history::list(&self.inner.store)
+    }
+
+    /// One of them with its content, as of a revision (none: the newest). `path` as [`Mirror::list`] shows it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn show(&self, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
+        history::show(&self.inner.store, path, revision)
+    }
+
+    fn newest(&self) -> Newest {
+        self.inner.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, head: Option<Committed>, tree: Tree) {
+        *self.inner.newest.write().unwrap_or_else(PoisonError::into_inner) = Newest { head, tree };
+    }
+
+    fn lock_work(&self) -> MutexGuard<'_, Work> {
+        // What a panic may have left half done is what the journal is for.
+        self.inner.work.lock().unwrap_or_else(|poisoned| {
+            let mut work = PoisonError::into_inner(poisoned);
+            work.is_interrupted = true;
+            work
+        })
+    }
+
+    /// Waits for its turn; brings an apply that failed half-way to its end first.
+    fn work(&self) -> Result<MutexGuard<'_, Work>, Problem> {
+        let mut work = self.lock_work();
+        if work.is_interrupted {
+            self.recover(&mut work)?;
+            work.is_interrupted = false;
+        }
+        Ok(work)
+    }
+}
+
+/// What the engine is told of a kept revision.
+fn committed(store: &Store, row: &RevisionRow, tree: &Tree) -> Result<Committed, Problem> {
+    let (paths, paths_total) = store.changed_paths(row.row, COMMITTED_PATHS_MAX)?;
+    Ok(Committed {
+        revision: row.revision,
+        author: row.author.clone(),
+        paths: paths.iter().map(ToString::to_string).collect(),
+        paths_total,
+        files: tree.files(),
+        bytes: tree.bytes(),
+        at: row.at,
+    })
+}
+
+/// Makes the directory where it is missing.
+fn make_directory(directory: &Path) -> Result<(), Problem> {
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Problem::new(
+            format!("cannot make the configuration directory {}", directory.display()),
+            error.to_string(),
+            "check owner and permissions of the directory it is in",
+        )
+    })
+}
+
+fn damaged(why: &str) -> Problem {
+    Problem::new(
+        "cannot read the history of the configuration",
+        why,
+        "restore the home from a backup, or set this instance up anew",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,161 @@
-//! To come.
+//! SQLite in the home: what must outlive a crash, and the one place with SQL.
+//!
+//! Three connections to one file, so that a short durable write (a term) never queues in the process behind a long one
+//! (contents): the record, alerts and events, the mirror. All calls block, and are short.
+
+mod contents;
+mod lock;
+mod notes;
+mod record;
+mod revisions;
+mod schema;
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use self::contents::CONTENT_MAX_BYTES;
+pub use self::notes::EVENTS_MAX;
+pub use self::revisions::{BranchPlan, Commit, NewRevision, RevisionRow};
+pub use self::tree::TreeRow;
+use crate::engine::base::Problem;
+
+/// The file inside the home.
+const DATABASE: &str = "standin.db";
+/// Longest wait for another connection's write, ms.
+const BUSY_LIMIT_MS: u64 = 10_000;
+/// Prepared statements kept on each connection.
+const STATEMENTS_MAX: usize = 64;
+/// Pages in the write-ahead log at which the record's own connection would tidy up; the other two do so long before.
+const RECORD_CHECKPOINT_PAGES: u32 = 20_000;
+
+/// The home's database. Cloning shares it; calls from several threads take turns.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: PathBuf,
+    record: Mutex<Connection>,
+    notes: Mutex<Connection>,
+    mirror: Mutex<Connection>,
+    /// Held as long as the store is open for writing.
+    _lock: Option<lock::HomeLock>,
+}
+
+impl Store {
+    /// Opens the home for writing, as the only process to do so; makes home and database where they are missing.
+    ///
+    /// # Errors
+    /// When another process has it open (named), when it belongs to a newer Standin, or when it cannot be read or written.
+    pub fn open(home: &Path) -> Result<Self, Problem> {
+        let lock = lock::HomeLock::take(home)?;
+        let path = home.join(DATABASE);
+        lock::make_private(&path)?;
+        let mut record = connect(&path, false)?;
+        schema::prepare(&mut record, &path)?;
+        let notes = connect(&path, false)?;
+        let mirror = connect(&path, false)?;
+        let tune = |connection: &Connection, name: &str, value: u32| {
+            connection.pragma_update(None, name, value).map_err(|error| trouble("open the database", &error))
+        };
+        tune(&record, "wal_autocheckpoint", RECORD_CHECKPOINT_PAGES)?;
+        // Alerts and events need no fsync of their own: the next durable write carries them.
+        tune(&notes, "synchronous", 1)?;
+        Ok(Self::of(home, record, notes, mirror, Some(lock)))
+    }
+
+    /// Opens it for reading, whether or not another process runs it; for commands when nothing runs.
+    ///
+    /// # Errors
+    /// When there is none, it belongs to a newer Standin, or it cannot be read.
+    pub fn open_read_only(home: &Path) -> Result<Self, Problem> {
+        let path = home.join(DATABASE);
+        if !path.exists() {
+            return Err(Problem::new(
+                format!("cannot read {}", path.display()),
+                "there is no Standin in this home",
+                "name the right home with --home, or set it up with `standin setup`",
+            ));
+        }
+        let record = connect(&path, true)?;
+        schema::check(&record, &path)?;
+        Ok(Self::of(home, record, connect(&path, true)?, connect(&path, true)?, None))
+    }
+
+    fn of(home: &Path, a: Connection, b: Connection, c: Connection, lock: Option<lock::HomeLock>) -> Self {
+        let inner = Inner {
+            home: home.to_owned(),
+            record: Mutex::new(a),
+            notes: Mutex::new(b),
+            mirror: Mutex::new(c),
+            _lock: lock,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The home it is in.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.inner.home
+    }
+
+    fn record(&self) -> MutexGuard<'_, Connection> {
+        // A panic in another caller leaves no half-done transaction: SQLite rolled it back.
+        self.inner.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Connection> {
+        self.inner.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mirror(&self) -> MutexGuard<'_, Connection> {
+        self.inner.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.inner.home.display())
+    }
+}
+
+fn connect(path: &Path, is_read_only: bool) -> Result<Connection, Problem> {
+    let access = if is_read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(Duration::from_millis(BUSY_LIMIT_MS))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        if !is_read_only {
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "foreign_keys", "on")?;
+        }
+        Ok(connection)
+    };
+    open().map_err(|error| trouble(&format!("open {}", path.display()), &error))
+}
+
+/// What SQLite said, for people.
+fn trouble(action: &str, error: &rusqlite::Error) -> Problem {
+    let todo = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "free space on the disk of the home",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the database is damaged: restore it from a backup, or move it away and set this instance up anew"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "check owner and permissions of the home, and that its disk is not mounted read-only"
+        }
+        Some(ErrorCode::SystemIoFailure) => "check the disk of the home",
+        _ => "",
+    };
+    Problem::new(format!("cannot {action}"), error.to_string(), todo)
+}
+
+#[cfg(test)]
+mod tests;

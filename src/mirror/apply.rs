@@ -1,0 +1,432 @@
+//! From a push to the disk (spec 5.1, 5.3), and the push itself.
+//!
+//! Contents are fetched and checked into the store; new files are written aside; the plan is noted durably; files are moved
+//! into place; what is on the disk is read back; then the revision is committed and the note cleared in one step. An apply
+//! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
+
+use std::collections::BTreeMap;
+
+use serde_bytes::ByteBuf;
+
+use super::commit::{Keep, now_ms};
+use super::diff::{self, Change, merged};
+use super::ground::Ground;
+use super::path::{RelPath, link_stays_inside};
+use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
+use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
+use super::scan::{Found, Manner, Stamp, Stamps, look_at};
+use super::tree::{Entry, Tree};
+use super::{Mirror, Newest, Work, digest, history, make_directory, place};
+use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::engine::input::Committed;
+use crate::engine::message::{Branch, PUSH_PAYLOAD_MAX_BYTES, Push};
+use crate::engine::order::FileKind;
+use crate::engine::status::Transfer;
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
+
+/// What an encoded payload takes besides changes and contents, at most.
+const PAYLOAD_ROOM_BYTES: usize = 8 * 1024;
+/// What one content takes besides its bytes, at most.
+const CONTENT_ROOM_BYTES: usize = 64;
+
+impl Mirror {
+    /// What brings a shadow with this trail (its newest revision first) to the newest revision. Only what is missing, if the
+    /// shadow's newest is in the own history and no `complete` comparison is wanted; else everything (spec 5.5).
+    ///
+    /// # Errors
+    /// When there is no revision yet, or the history cannot be read.
+    pub fn build_push(&self, trail: &[RevisionId], complete: bool) -> Result<Push, Problem> {
+        let store = &self.inner.store;
+        let row = store.newest_revision()?.ok_or_else(|| {
+            Problem::new("cannot push", "there is no revision yet", "commit one: look whether the directory can be read")
+        })?;
+        let common = self.newest_common(trail)?;
+        let base = common.filter(|common| !complete && trail.first() == Some(common));
+        let mut changes = match base {
+            Some(base) => merged(store.changes_after(base.number)?.into_iter()),
+            None => diff::between(&Tree::default(), &history::tree_of(store, &row.revision)?),
+        };
+        let mut payload = PushPayload {
+            author: row.author,
+            at: row.at,
+            message: row.message,
+            changes: Vec::new(),
+            contents: Vec::new(),
+            manifest: true,
+        };
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut room = PUSH_PAYLOAD_MAX_BYTES - PAYLOAD_ROOM_BYTES;
+        let encoded = rmp_serde::to_vec_named(&changes).map_or(usize::MAX, |bytes| bytes.len());
+        if encoded <= room {
+            room -= encoded;
+            // A complete push compares first: the shadow asks for what it lacks.
+            if base.is_some() {
+                payload.contents = self.inlined(&changes, room)?;
+            }
+            payload.changes = changes;
+            payload.manifest = false;
+        }
+        Ok(Push { revision: row.revision, base, common, payload: payload.encode()? })
+    }
+
+    /// The newest of `trail` that is on the own main line.
+    fn newest_common(&self, trail: &[RevisionId]) -> Result<Option<RevisionId>, Problem> {
+        for revision in trail {
+            if history::find(&self.inner.store, revision)?.is_some() {
+                return Ok(Some(*revision));
+            }
+        }
+        Ok(None)
+    }
+
+    /// New contents of `changes` that fit into `room` bytes.
+    fn inlined(&self, changes: &[Change], mut room: usize) -> Result<Vec<(Digest, ByteBuf)>, Problem> {
+        let mut inlined = BTreeMap::new();
+        for entry in changes.iter().filter_map(|change| change.new).filter(Entry::has_content) {
+            let size = usize::try_from(entry.size).unwrap_or(usize::MAX).saturating_add(CONTENT_ROOM_BYTES);
+            if size <= room
+                && !inlined.contains_key(&entry.digest)
+                && let Some(bytes) = self.inner.store.content(&entry.digest)?
+            {
+                room -= size;
+                inlined.insert(entry.digest, ByteBuf::from(bytes));
+            }
+        }
+        Ok(inlined.into_iter().collect())
+    }
+
+    /// Brings the directory to a push, whole or not at all; what was acknowledged is on the disk (spec 5.3). With `complete`
+    /// (or a push without base) every byte on the disk is compared; otherwise only what the push changes is touched, and the
+    /// push must begin at the own newest revision. Revisions that only this side has, and uncommitted files, are kept as a
+    /// branch (spec 7.6), which is told; mere drift in the way of a small push is kept and not told.
+    ///
+    /// # Errors
+    /// When the push is not possible here (the way out is a complete transfer), contents cannot be had, or the directory
+    /// cannot be written. Nothing changed.
+    pub fn apply(
+        &self,
+        push: &Push,
+        complete: bool,
+        source: &mut dyn ContentSource,
+        progress: &mut dyn FnMut(Transfer),
+    ) -> Result<(Committed, Option<Branch>), Problem> {
+        let mut work = self.work()?;
+        let newest = self.newest();
+        let payload = PushPayload::decode(&push.payload)?;
+        let is_complete = complete || push.base.is_none();
+        let common = self.common_of(push, is_complete, newest.head.as_ref())?;
+        let target = self.target_of(push, &payload, &newest, source)?;
+        make_directory(&self.inner.directory)?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let (found, obstacles) = if is_complete {
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true)?
+        } else {
+            self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
+        };
+        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
+            let what = format!("cannot replace {}", held.path);
+            return Err(Problem::new(what, format!("it cannot be kept: it {}", held.why), "move it out of the directory"));
+        }
+        let ops = diff::between(&found.tree, &target);
+        self.fetch(&ops, &payload, source, progress)?;
+        let own = OwnSide {
+            store: &self.inner.store,
+            head: newest.head.as_ref(),
+            common: common.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: if is_complete { DIVERGED } else { DRIFT },
+            author: "this instance",
+            at: now_ms(),
+        };
+        let branch = own.branch()?;
+        let plan = Plan {
+            revision: push.revision,
+            branch,
+            new: self.new_revision(push, payload, common.as_ref(), &newest.tree, &target)?,
+            tree: diff::between(&newest.tree, &target),
+            ops,
+            obstacles,
+        };
+        if plan.new.is_none() && plan.branch.is_none() && plan.ops.is_empty() && plan.obstacles.is_empty() {
+            work.stamps.extend(found.stamps);
+            let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
+            return Ok((head, None));
+        }
+        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
+        Ok((committed, told))
+    }
+
+    /// The newest revision of both sides.
+    fn common_of(&self, push: &Push, is_complete: bool, head: Option<&Committed>) -> Result<Option<RevisionRow>, Problem> {
+        let row = match push.common.or(push.base) {
+            Some(common) => history::find(&self.inner.store, &common)?,
+            None => None,
+        };
+        if !is_complete && (push.base.is_none() || push.base != head.map(|head| head.revision)) {
+            return Err(refused("it begins at a revision that is not the newest one here"));
+        }
+        let least = row.as_ref().map_or(0, |row| row.revision.number);
+        let is_known = row.as_ref().is_some_and(|row| row.revision == push.revision);
+        if push.revision.number <= least && !is_known {
+            return Err(refused(format!("its revision {} comes before the common one {least}", push.revision.number)));
+        }
+        Ok(row)
+    }
+
+    /// The tree of the push, which has the digest that the push says.
+    fn target_of(
+        &self,
+        push: &Push,
+        payload: &PushPayload,
+        newest: &Newest,
+        source: &mut dyn ContentSource,
+    ) -> Result<Tree, Problem> {
+        let target = if payload.manifest {
+            tree_of(source.manifest(push.revision)?)?
+        } else {
+            let mut tree = match push.base {
+                None => Tree::default(),
+                Some(base) if newest.head.as_ref().is_some_and(|head| head.revision == base) => newest.tree.clone(),
+                Some(base) => history::tree_of(&self.inner.store, &base)?,
+            };
+            tree.apply(&payload.changes).map_err(|missing| refused(missing.to_string()))?;
+            tree
+        };
+        if target.root() == push.revision.root {
+            Ok(target)
+        } else {
+            Err(refused("its changes do not lead to the digest that it names"))
+        }
+    }
+
+    /// As [`Mirror::what_is_there`], for the paths of a small push alone.
+    fn what_is_touched(
+        &self,
+        ground: &Ground,
+        known: &Tree,
+        stamps: &Stamps,
+        target: &Tree,
+    ) -> Result<(Found, Vec<RelPath>), Problem> {
+        let is_directory = |entry: Option<Entry>| entry.is_some_and(|entry| entry.kind == FileKind::Directory);
+        let changes = diff::between(known, target);
+        // What a directory becomes, or was, in place of something else is looked at with all that is inside.
+        let paths = changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
+        let mut keep = Keep::new(&self.inner.store);
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
+            keep.add(digest, bytes)?;
+            Ok(None)
+        })?;
+        keep.flush()?;
+        let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+        Ok((found, obstacles))
+    }
+
+    /// Gets all contents that `ops` need into the store, each checked.
+    fn fetch(
+        &self,
+        ops: &[Change],
+        payload: &PushPayload,
+        source: &mut dyn ContentSource,
+        progress: &mut dyn FnMut(Transfer),
+    ) -> Result<(), Problem> {
+        let store = &self.inner.store;
+        let mut wanted = BTreeMap::new();
+        let mut links = BTreeMap::<Digest, Vec<&RelPath>>::new();
+        for op in ops {
+            let Some(entry) = op.new.filter(Entry::has_content) else { continue };
+            if entry.kind == FileKind::Link {
+                links.entry(entry.digest).or_default().push(&op.path);
+            }
+            if !store.has_content(&entry.digest)? {
+                wanted.insert(entry.digest, entry.size);
+            }
+        }
+        let bytes_total = wanted.values().sum();
+        let mut transfer = Transfer { files_total: wanted.len() as u64, bytes_total, ..Transfer::default() };
+        progress(transfer);
+        let mut keep = Keep::new(store);
+        let mut take = |wanted: &mut BTreeMap<Digest, u64>, claimed: Digest, bytes: Vec<u8>| {
+            if wanted.remove(&claimed) != Some(bytes.len() as u64) || digest::of_content(&bytes) != claimed {
+                return Err(refused("a content does not have the digest or the size that it should have"));
+            }
+            transfer.files_done += 1;
+            transfer.bytes_done += bytes.len() as u64;
+            keep.add(claimed, bytes)?;
+            progress(transfer);
+            Ok(())
+        };
+        for (digest, bytes) in &payload.contents {
+            if wanted.contains_key(digest) {
+                take(&mut wanted, *digest, bytes.to_vec())?;
+            }
+        }
+        let missing: Vec<Digest> = wanted.keys().copied().collect();
+        for some in missing.chunks(CONTENTS_AT_ONCE) {
+            source.content(some, &mut |digest, bytes| take(&mut wanted, digest, bytes))?;
+        }
+        if !wanted.is_empty() {
+            return Err(refused("the master did not send all contents"));
+        }
+        keep.flush()?;
+        for (digest, paths) in links {
+            let target = store.content(&digest)?.unwrap_or_default();
+            if let Some(path) = paths.iter().find(|path| !link_stays_inside(path, &target)) {
+                return Err(refused(format!("its link {path} leads out of the directory")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The revision as it is kept here; none: it is on the main line already.
+    fn new_revision(
+        &self,
+        push: &Push,
+        payload: PushPayload,
+        common: Option<&RevisionRow>,
+        newest: &Tree,
+        target: &Tree,
+    ) -> Result<Option<NewRevision>, Problem> {
+        let parent = match common {
+            Some(common) if common.revision == push.revision => return Ok(None),
+            Some(common) => history::tree_before(&self.inner.store, newest, common.revision.number)?,
+            None => Tree::default(),
+        };
+        let mut changes = diff::between(&parent, target);
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let PushPayload { author, at, message, .. } = payload;
+        Ok(Some(NewRevision { revision: push.revision, author, at, message, changes }))
+    }
+
+    /// Does a plan: all of it, or nothing (then the directory is as before).
+    fn carry_out(
+        &self,
+        work: &mut Work,
+        ground: &Ground,
+        plan: &Plan,
+        target: &Tree,
+        found: &Found,
+    ) -> Result<Committed, Problem> {
+        self.crash_point()?;
+        let staged = self.inner.stage.begin()?;
+        place::stage(&self.inner.store, &staged, &plan.ops)?;
+        self.crash_point()?;
+        self.inner.store.save_journal(&plan.encode()?)?;
+        let step = &mut || self.crash_point();
+        let placed = place::place(ground, &staged, &plan.ops, &plan.obstacles, target, step)
+            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps));
+        drop(staged);
+        placed.or_else(|problem| {
+            if !self.is_crashed() {
+                self.undo(work, ground, plan, target, &problem)?;
+            }
+            Err(problem)
+        })
+    }
+
+    /// Reads back what was placed and commits it.
+    fn finish(
+        &self,
+        work: &mut Work,
+        ground: &Ground,
+        plan: &Plan,
+        target: &Tree,
+        scanned: &[(RelPath, Stamp)],
+    ) -> Result<Committed, Problem> {
+        let before = plan.before(target)?;
+        let found = self.read_back(ground, plan, &before)?;
+        if found.tree.root() != plan.revision.root {
+            let why = "what is on the disk after it is not what the master has: something else changes the directory";
+            return Err(Problem::new("cannot apply the push of the master", why, "look what writes there, and try again"));
+        }
+        self.crash_point()?;
+        let stamps: Vec<_> = scanned.iter().chain(&found.stamps).cloned().collect();
+        self.inner.store.commit(&Commit {
+            branch: plan.branch.as_ref(),
+            revision: plan.new.as_ref(),
+            tree: &plan.tree,
+            stamps: &stamps,
+            clears_journal: true,
+            ..Commit::default()
+        })?;
+        work.stamps.extend(stamps);
+        for change in plan.ops.iter().filter(|op| op.new.is_none_or(|entry| entry.kind != FileKind::File)) {
+            work.stamps.remove(&change.path);
+        }
+        let head = self.publish_newest(target.clone())?;
+        head.ok_or_else(|| super::damaged("a revision that was just committed is not there"))
+    }
+
+    /// Every path of a plan as it is on the disk now.
+    fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree) -> Result<Found, Problem> {
+        let mut keep = Keep::new(&self.inner.store);
+        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let paths = plan.paths().into_iter().map(|path| (path, false));
+        let found = look_at(ground, before, &Stamps::new(), manner, paths, &mut |_, _, digest, bytes| {
+            keep.add(digest, bytes)?;
+            Ok(None)
+        })?;
+        keep.flush()?;
+        Ok(found)
+    }
+
+    /// The directory as it was before a plan.
+    fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
+        let undone = plan.before(target).and_then(|before| {
+            let now = self.read_back(ground, plan, &before)?;
+            let ops = diff::between(&now.tree, &before);
+            let staged = self.inner.stage.begin()?;
+            place::stage(&self.inner.store, &staged, &ops)?;
+            place::place(ground, &staged, &ops, &[], &before, &mut || Ok(()))?;
+            self.inner.store.commit(&Commit { clears_journal: true, ..Commit::default() })
+        });
+        for path in plan.paths() {
+            work.stamps.remove(path);
+        }
+        undone.map_err(|problem| {
+            work.is_interrupted = true;
+            Problem::new(why.what.clone(), format!("{}; and it could not be undone: {problem}", why.why), why.todo.clone())
+        })
+    }
+
+    /// Brings an interrupted apply to its end, or undoes it (spec 5.3).
+    pub(super) fn recover(&self, work: &mut Work) -> Result<(), Problem> {
+        let Some(journal) = self.inner.store.journal()? else { return Ok(()) };
+        let plan = Plan::decode(&journal)?;
+        let target = plan.target(&self.newest().tree)?;
+        let before = plan.before(&target)?;
+        make_directory(&self.inner.directory)?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let again = || -> Result<Found, Problem> {
+            let now = self.read_back(&ground, &plan, &before)?;
+            let obstacles: Vec<_> =
+                now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+            let ops = diff::between(&now.tree, &target);
+            let staged = self.inner.stage.begin()?;
+            place::stage(&self.inner.store, &staged, &ops)?;
+            place::place(&ground, &staged, &ops, &obstacles, &target, &mut || self.crash_point())?;
+            Ok(now)
+        };
+        again().and_then(|_| self.finish(work, &ground, &plan, &target, &[]).map(drop)).or_else(|problem| {
+            if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
+        })
+    }
+
+    /// Where a test may let the program die.
+    #[cfg_attr(not(test), allow(clippy::unused_self, clippy::unnecessary_wraps))]
+    pub(super) fn crash_point(&self) -> Result<(), Problem> {
+        #[cfg(test)]
+        self.inner.crash.point()?;
+        Ok(())
+    }
+
+    #[cfg_attr(not(test), allow(clippy::unused_self))]
+    fn is_crashed(&self) -> bool {
+        #[cfg(test)]
+        return self.inner.crash.is_down();
+        #[cfg(not(test))]
+        false
+    }
+}

@@ -1,0 +1,217 @@
+//! From the directory to a revision (spec 5.2), drift (spec 4.5), and what is really on the disk (spec 5.7).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::ground::Ground;
+use super::path::RelPath;
+use super::plan::{DRIFT, OwnSide};
+use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, ManifestEntry};
+use super::scan::{Found, Held, Manner, Stamps, scan};
+use super::tree::{Entry, Tree};
+use super::{Mirror, committed, place, yaml};
+use crate::engine::base::{Digest, Problem, RevisionId, Term};
+use crate::engine::input::Committed;
+use crate::engine::order::FileKind;
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Store};
+
+/// What a scan of the directory came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanOutcome {
+    /// The new revision; none: nothing changed.
+    pub committed: Option<Committed>,
+    /// What is held back now (spec 5.4).
+    pub held: Vec<Held>,
+}
+
+/// Bytes of contents that are kept by the commit itself; more go to the store before it.
+const WITH_COMMIT_BYTES: usize = 1024 * 1024;
+
+/// Contents on their way to the store.
+pub(super) struct Keep<'a> {
+    store: &'a Store,
+    buffer: Vec<(Digest, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl<'a> Keep<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store, buffer: Vec::new(), bytes: 0 }
+    }
+
+    pub(super) fn add(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), Problem> {
+        self.bytes += bytes.len();
+        self.buffer.push((digest, bytes));
+        if self.bytes > WITH_COMMIT_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), Problem> {
+        self.store.put_contents(&self.buffer)?;
+        self.buffer.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+impl Mirror {
+    /// Compares the directory with the newest revision and commits what changed; contents first, then the revision, durably.
+    /// The first commit makes a revision of an empty directory too. Never waits for a shadow (spec 5.5).
+    ///
+    /// # Errors
+    /// When the directory itself cannot be read, or the store cannot be written; nothing was committed.
+    pub fn scan_and_commit(&self, term: Term, author: &str, message: &str) -> Result<ScanOutcome, Problem> {
+        let mut work = self.work()?;
+        let newest = self.newest();
+        let store = &self.inner.store;
+        let ground = Ground::open(&self.inner.directory)?;
+        let mut keep = Keep::new(store);
+        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit() };
+        let found = scan(&ground, &newest.tree, &work.stamps, manner, &mut |path, known, digest, bytes| {
+            if let Some(why) = yaml_fault(store, path, known, &bytes)? {
+                return Ok(Some(why));
+            }
+            keep.add(digest, bytes)?;
+            Ok(None)
+        })?;
+        if found.changes.is_empty() && newest.head.is_some() {
+            let settled: Vec<_> = found.stamps.iter().filter(|(_, stamp)| stamp.is_settled).cloned().collect();
+            store.save_stamps(&settled)?;
+            work.stamps.extend(found.stamps);
+            return Ok(ScanOutcome { committed: None, held: found.held });
+        }
+        let number = newest.head.map_or(0, |head| head.revision.number) + 1;
+        let new = NewRevision {
+            revision: RevisionId { number, term, root: found.tree.root() },
+            author: cut(author, AUTHOR_MAX_BYTES),
+            at: now_ms(),
+            message: cut(message, MESSAGE_MAX_BYTES),
+            changes: found.changes,
+        };
+        store.commit(&Commit {
+            contents: &keep.buffer,
+            revision: Some(&new),
+            tree: &new.changes,
+            stamps: &found.stamps,
+            ..Commit::default()
+        })?;
+        forget_gone(&mut work.stamps, &new);
+        work.stamps.extend(found.stamps);
+        let head = self.publish_newest(found.tree)?;
+        Ok(ScanOutcome { committed: head, held: found.held })
+    }
+
+    /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written; some of it may have been put back.
+    pub fn restore_drift(&self) -> Result<u64, Problem> {
+        let mut work = self.work()?;
+        let newest = self.newest();
+        let Some(head) = newest.head else { return Ok(0) };
+        super::make_directory(&self.inner.directory)?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, &work.stamps, false)?;
+        // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
+        for held in found.held.iter().filter(|held| !held.is_worthless) {
+            if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
+                // Fails only where its directory is gone, which is then put back with it.
+                let _ = found.tree.set(path, entry);
+            }
+        }
+        let ops = super::diff::between(&found.tree, &newest.tree);
+        if ops.is_empty() && obstacles.is_empty() {
+            work.stamps.extend(found.stamps);
+            return Ok(0);
+        }
+        let row = self.inner.store.newest_revision()?;
+        let branch = OwnSide {
+            store: &self.inner.store,
+            head: Some(&head),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: DRIFT,
+            author: "drift",
+            at: now_ms(),
+        }
+        .branch()?;
+        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
+        let staged = self.inner.stage.begin()?;
+        place::stage(&self.inner.store, &staged, &ops)?;
+        place::place(&ground, &staged, &ops, &obstacles, &newest.tree, &mut || self.crash_point())?;
+        for op in &ops {
+            work.stamps.remove(&op.path);
+        }
+        Ok(ops.len().max(obstacles.len()) as u64)
+    }
+
+    /// Re-reads every byte: the digest of what is on the disk, and each path (spec 5.7).
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn verify_own(&self) -> Result<(Digest, Vec<ManifestEntry>), Problem> {
+        let work = self.work()?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let found = scan(&ground, &self.newest().tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
+        Ok((found.tree.root(), found.tree.iter().map(ManifestEntry::from).collect()))
+    }
+
+    /// The directory as it really is, what differs from `known` kept in the store; and what is in the way of a tree.
+    pub(super) fn what_is_there(
+        &self,
+        ground: &Ground,
+        known: &Tree,
+        stamps: &Stamps,
+        is_full: bool,
+    ) -> Result<(Found, Vec<RelPath>), Problem> {
+        let mut keep = Keep::new(&self.inner.store);
+        let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let found = scan(ground, known, stamps, manner, &mut |_, _, digest, bytes| {
+            keep.add(digest, bytes)?;
+            Ok(None)
+        })?;
+        keep.flush()?;
+        let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+        Ok((found, obstacles))
+    }
+
+    /// Makes the newest revision of the store, with its tree, the one that all see.
+    pub(super) fn publish_newest(&self, tree: Tree) -> Result<Option<Committed>, Problem> {
+        let row = self.inner.store.newest_revision()?;
+        let head = row.map(|row| committed(&self.inner.store, &row, &tree)).transpose()?;
+        self.publish(head.clone(), tree);
+        Ok(head)
+    }
+
+    fn file_size_limit(&self) -> u64 {
+        self.inner.file_size_limit.load(std::sync::atomic::Ordering::Relaxed).min(CONTENT_MAX_BYTES)
+    }
+}
+
+/// Stamps of paths that a revision took away are of no use.
+fn forget_gone(stamps: &mut Stamps, new: &NewRevision) {
+    for change in new.changes.iter().filter(|change| change.new.is_none()) {
+        stamps.remove(&change.path);
+    }
+}
+
+/// A file that was YAML in the last revision and no longer is (spec 5.4): why it is held back.
+fn yaml_fault(store: &Store, path: &RelPath, known: Option<Entry>, bytes: &[u8]) -> Result<Option<String>, Problem> {
+    let Some(known) = known.filter(|known| known.kind == FileKind::File && yaml::is_yaml_name(path.name())) else {
+        return Ok(None);
+    };
+    let Err(fault) = yaml::check(bytes) else { return Ok(None) };
+    let was_yaml = store.content(&known.digest)?.is_some_and(|old| yaml::check(&old).is_ok());
+    Ok(was_yaml.then(|| format!("line {}: is no longer YAML: {}", fault.line, fault.why)))
+}
+
+/// `text`, at most `limit` bytes of it.
+fn cut(text: &str, limit: usize) -> String {
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

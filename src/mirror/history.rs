@@ -1,0 +1,142 @@
+//! Older revisions, rebuilt from the newest (spec 5.6). Also for commands when nothing runs: everything here needs only a
+//! store, which may be open for reading alone.
+
+use super::damaged;
+use super::diff::{inverse, merged};
+use super::path::RelPath;
+use super::tree::{Entry, Tree};
+use crate::engine::base::{Problem, RevisionId};
+use crate::engine::message::TRAIL_MAX;
+use crate::engine::order::{FileContent, FileEntry, FileKind, SHOWN_FILE_MAX_BYTES};
+use crate::store::{RevisionRow, Store};
+
+/// So many of the newest older revisions are all in the trail.
+const TRAIL_DENSE: u32 = 32;
+/// Tries to read a tree while commits go on.
+const TREE_TRIES: usize = 3;
+
+/// See [`super::Mirror::list`].
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn list(store: &Store) -> Result<Vec<FileEntry>, Problem> {
+    let shown = |path: &RelPath, entry, revision| file_entry(path, entry, revision);
+    Ok(store.tree()?.iter().map(|row| shown(&row.path, row.entry, row.revision)).collect())
+}
+
+/// See [`super::Mirror::show`].
+///
+/// # Errors
+/// When it is not there.
+pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
+    let failed = |why: String| {
+        Problem::new(format!("cannot show {path}"), why, "`standin config list` and `standin config log` name what is there")
+    };
+    let key = RelPath::from_text(path).map_err(|why| failed(why.into()))?;
+    let newest = store.tree_row(&key)?;
+    let (entry, number) = match revision {
+        None => (newest.as_ref().map(|row| row.entry), newest.as_ref().map_or(0, |row| row.revision)),
+        Some(number) => {
+            let known = store.revision_at_most(number)?.is_some_and(|row| row.revision.number == number);
+            if !known {
+                return Err(failed(format!("revision {number} is not in the history")));
+            }
+            let entry = match store.next_change(&key, number)? {
+                Some(change) => change.old,
+                None => newest.map(|row| row.entry),
+            };
+            (entry, store.last_change(&key, number)?)
+        }
+    };
+    let entry = entry.ok_or_else(|| {
+        failed(revision.map_or("it is not in the newest revision".into(), |number| format!("it is not in revision {number}")))
+    })?;
+    let mut bytes = if entry.has_content() {
+        store.content(&entry.digest)?.ok_or_else(|| damaged(&format!("the content of {path} is missing")))?
+    } else {
+        Vec::new()
+    };
+    let is_cut = bytes.len() > SHOWN_FILE_MAX_BYTES;
+    if is_cut {
+        let mut end = SHOWN_FILE_MAX_BYTES;
+        // Not in the middle of a character.
+        while end > 0 && bytes[end] & 0xC0 == 0x80 {
+            end -= 1;
+        }
+        bytes.truncate(end);
+    }
+    let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let (text, is_text) = match String::from_utf8(bytes) {
+        Ok(text) => {
+            let is_text = is_text(&text);
+            (text, is_text)
+        }
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
+    };
+    Ok(FileContent { entry: file_entry(&key, entry, number), text, is_text, is_cut })
+}
+
+/// The main line, newest first, at most `limit`: `config log`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn log(store: &Store, limit: u32) -> Result<Vec<RevisionRow>, Problem> {
+    store.newest_revisions(limit)
+}
+
+/// See [`super::Mirror::trail`].
+pub(super) fn trail(store: &Store) -> Result<Vec<RevisionId>, Problem> {
+    let mut trail: Vec<_> =
+        store.newest_revisions(TRAIL_DENSE + 1)?.into_iter().skip(1).map(|row| row.revision).collect();
+    let Some(oldest) = trail.last().map(|revision| revision.number) else { return Ok(trail) };
+    let mut back = 1;
+    while trail.len() < TRAIL_MAX && back < oldest {
+        let Some(row) = store.revision_at_most(oldest - back)? else { break };
+        if trail.last().is_some_and(|last| last.number > row.revision.number) {
+            trail.push(row.revision);
+        }
+        back = back.saturating_mul(2);
+    }
+    Ok(trail)
+}
+
+/// This very revision, if it is on the main line.
+pub(super) fn find(store: &Store, revision: &RevisionId) -> Result<Option<RevisionRow>, Problem> {
+    Ok(store.revision_at_most(revision.number)?.filter(|row| row.revision == *revision))
+}
+
+/// The tree of a revision of the main line.
+pub(super) fn tree_of(store: &Store, revision: &RevisionId) -> Result<Tree, Problem> {
+    if find(store, revision)?.is_none() {
+        let why = format!("revision {} is not in the history", revision.number);
+        return Err(Problem::new("cannot read an older revision", why, "ask for a complete transfer"));
+    }
+    // A commit between the reads makes a mixture, which its digest gives away.
+    for _ in 0..TREE_TRIES {
+        let mut newest = Tree::default();
+        for row in store.tree()? {
+            newest.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
+        }
+        if let Ok(tree) = tree_before(store, &newest, revision.number)
+            && tree.root() == revision.root
+        {
+            return Ok(tree);
+        }
+    }
+    Err(damaged("a revision does not have its digest"))
+}
+
+/// `newest` without all that came after revision `number` of the main line; 0: what the first revision began with.
+pub(super) fn tree_before(store: &Store, newest: &Tree, number: u64) -> Result<Tree, Problem> {
+    let mut changes = inverse(&store.changes_after(number)?);
+    changes.reverse();
+    let mut tree = newest.clone();
+    tree.apply(&merged(changes.into_iter())).map_err(|missing| damaged(&missing.to_string()))?;
+    Ok(tree)
+}
+
+fn file_entry(path: &RelPath, entry: Entry, revision: u64) -> FileEntry {
+    let Entry { kind, mode, size, digest } = entry;
+    debug_assert!(kind != FileKind::Directory || size == 0);
+    FileEntry { path: path.to_string(), kind, mode, size, digest, revision }
+}

@@ -1,0 +1,229 @@
+//! Brings the directory from one tree to another: each file is moved into place in one step (spec 5.3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat};
+use rustix::io::{Errno, Result as SysResult};
+
+use super::diff::Change;
+use super::ground::Ground;
+use super::path::{RelPath, is_left_out};
+use super::stage::Staged;
+use super::tree::{Entry, Tree};
+use crate::engine::base::Problem;
+use crate::engine::order::FileKind;
+use crate::store::Store;
+
+/// Up to so many files are made durable one by one, more by one call for the whole file system.
+const SINGLE_SYNCS_MAX: usize = 32;
+/// What the owner of a directory needs to change what is in it.
+const OWNER_ALL: RawMode = 0o700;
+
+/// Writes all new files of `ops` aside, durably.
+pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
+    let new = || ops.iter().enumerate().filter_map(|(index, op)| op.new.map(|entry| (index, op, entry)));
+    let syncs = new().filter(|(_, _, entry)| entry.kind == FileKind::File).count() <= SINGLE_SYNCS_MAX;
+    for (index, op, entry) in new().filter(|(_, _, entry)| entry.has_content()) {
+        let bytes = store.content(&entry.digest)?.ok_or_else(|| {
+            Problem::new(format!("cannot write {}", op.path), "its content is missing", "reconnect with a complete transfer")
+        })?;
+        let written = match entry.kind {
+            FileKind::Link => staged.link(&index.to_string(), &bytes),
+            _ => staged.file(&index.to_string(), &bytes, entry.mode, syncs),
+        };
+        written.map_err(|error| failed(&op.path, &error.to_string()))?;
+    }
+    if !syncs {
+        syncfs(staged.fd()).map_err(|error| failed_at("the new configuration", error))?;
+    }
+    Ok(())
+}
+
+/// Moves them into place. `obstacles` are things that no tree can hold and that are in the way. `step` is called before
+/// each single change of the directory.
+pub(super) fn place(
+    ground: &Ground,
+    staged: &Staged,
+    ops: &[Change],
+    obstacles: &[RelPath],
+    target: &Tree,
+    step: &mut dyn FnMut() -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new() };
+    for path in obstacles {
+        step()?;
+        placer.unlink(path, AtFlags::empty()).map_err(|error| failed_at(&path.to_string(), error))?;
+    }
+    // What is inside a directory goes before it.
+    for op in ops.iter().rev() {
+        if let Some(old) = op.old.filter(|old| goes_first(old, op.new)) {
+            step()?;
+            placer.remove(&op.path, old).map_err(|error| failed_at(&op.path.to_string(), error))?;
+        }
+    }
+    for (index, op) in ops.iter().enumerate() {
+        let Some(new) = op.new else { continue };
+        step()?;
+        let placed = match new.kind {
+            FileKind::Directory => placer.directory(&op.path, op.old, new),
+            FileKind::File | FileKind::Link => placer.move_in(staged, index, &op.path),
+        };
+        placed.map_err(|error| failed_at(&op.path.to_string(), error))?;
+    }
+    step()?;
+    placer.set_modes(target)?;
+    placer.sync()
+}
+
+/// The old one must be gone before the new one comes: a directory and something else cannot replace each other in one step.
+fn goes_first(old: &Entry, new: Option<Entry>) -> bool {
+    new.is_none_or(|new| (old.kind == FileKind::Directory) != (new.kind == FileKind::Directory))
+}
+
+struct Placer<'a> {
+    ground: &'a Ground,
+    /// Directories in which something changed; none: the whole one.
+    touched: BTreeSet<Option<RelPath>>,
+    /// Directories whose mode has to be set at the end, with the mode where the target does not say.
+    modes: BTreeMap<RelPath, RawMode>,
+}
+
+impl Placer<'_> {
+    /// The directory that `path` is in, made writable for its owner for the time being.
+    fn parent(&mut self, path: &RelPath) -> SysResult<OwnedFd> {
+        let parent = path.parent();
+        let fd = self.ground.directory(parent.as_ref())?;
+        if let Some(parent) = &parent {
+            let mode = fstat(&fd)?.st_mode;
+            if mode & OWNER_ALL != OWNER_ALL {
+                fchmod(&fd, Mode::from_raw_mode(mode | OWNER_ALL))?;
+                self.modes.entry(parent.clone()).or_insert(mode);
+            }
+        }
+        self.touched.insert(parent);
+        Ok(fd)
+    }
+
+    fn unlink(&mut self, path: &RelPath, flags: AtFlags) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        match unlinkat(&parent, path.name(), flags) {
+            Err(Errno::NOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn remove(&mut self, path: &RelPath, old: Entry) -> SysResult<()> {
+        if old.kind != FileKind::Directory {
+            return self.unlink(path, AtFlags::empty());
+        }
+        self.touched.remove(&Some(path.clone()));
+        self.modes.remove(path);
+        match self.unlink(path, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                // Temporary files of editors, which are in no tree.
+                let directory = self.ground.directory(Some(path))?;
+                remove_left_out(&directory)?;
+                self.unlink(path, AtFlags::REMOVEDIR)
+            }
+            other => other,
+        }
+    }
+
+    fn directory(&mut self, path: &RelPath, old: Option<Entry>, new: Entry) -> SysResult<()> {
+        if old.is_none_or(|old| old.kind != FileKind::Directory) {
+            let parent = self.parent(path)?;
+            mkdirat(&parent, path.name(), Mode::from_raw_mode(OWNER_ALL))?;
+        }
+        self.modes.insert(path.clone(), new.mode);
+        Ok(())
+    }
+
+    fn move_in(&mut self, staged: &Staged, index: usize, path: &RelPath) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        renameat(staged.fd(), index.to_string(), &parent, path.name())
+    }
+
+    /// Innermost first, as a mode may close a directory.
+    fn set_modes(&mut self, target: &Tree) -> Result<(), Problem> {
+        for (path, mode) in self.modes.iter().rev() {
+            let mode = target.get(path).map_or(*mode, |entry| entry.mode);
+            let set = |fd: OwnedFd| fchmod(&fd, Mode::from_raw_mode(mode));
+            self.ground.directory(Some(path)).and_then(set).map_err(|error| failed_at(&path.to_string(), error))?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Problem> {
+        self.touched.extend(self.modes.keys().cloned().map(Some));
+        let failed = |error| failed_at("the new configuration", error);
+        if self.touched.len() > SINGLE_SYNCS_MAX {
+            return syncfs(self.ground.top()).map_err(failed);
+        }
+        for path in &self.touched {
+            match self.ground.directory(path.as_ref()) {
+                Ok(directory) => fsync(&directory).map_err(failed)?,
+                // Its new mode closes it; the one it is in was opened before.
+                Err(Errno::ACCESS) => syncfs(self.ground.top()).map_err(failed)?,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes temporary files of editors; anything else makes the directory stay.
+fn remove_left_out(directory: &OwnedFd) -> SysResult<()> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !is_left_out(name.to_bytes()) {
+            continue;
+        }
+        match unlinkat(directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let inner = openat(directory, name, flags, Mode::empty())?;
+                remove_all(&inner, 0)?;
+                unlinkat(directory, name, AtFlags::REMOVEDIR)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is in a directory that is left out of the mirror as a whole.
+fn remove_all(directory: &OwnedFd, depth: usize) -> SysResult<()> {
+    if depth > super::path::PATH_MAX_DEPTH {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for entry in Dir::read_from(directory.as_fd())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match unlinkat(directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                remove_all(&openat(directory, name, flags, Mode::empty())?, depth + 1)?;
+                unlinkat(directory, name, AtFlags::REMOVEDIR)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &RelPath, why: &str) -> Problem {
+    Problem::new(format!("cannot write {path}"), why, "check free space and permissions of the configuration directory")
+}
+
+fn failed_at(what: &str, error: Errno) -> Problem {
+    Problem::new(
+        format!("cannot write {what}"),
+        std::io::Error::from(error).to_string(),
+        "check free space and permissions of the configuration directory",
+    )
+}

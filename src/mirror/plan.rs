@@ -1,0 +1,137 @@
+//! What one apply does, written down before it is done (spec 5.3).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::diff::{self, Change, inverse};
+use super::path::RelPath;
+use super::tree::Tree;
+use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::input::Committed;
+use crate::engine::message::{BRANCH_FILES_MAX, Branch};
+use crate::store::{BranchPlan, NewRevision, RevisionRow, Store};
+
+/// First part of the name of what was put back (spec 4.5).
+pub(super) const DRIFT: &str = "drift-";
+/// First part of the name of a branch (spec 7.6).
+pub(super) const DIVERGED: &str = "diverged-";
+
+/// An apply, from the head to a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// What the directory is after it.
+    pub revision: RevisionId,
+    /// What leaves the main line.
+    pub branch: Option<BranchPlan>,
+    /// What is added to it; none: it is there already.
+    pub new: Option<NewRevision>,
+    /// From the newest tree before to the target.
+    pub tree: Vec<Change>,
+    /// From what was on the disk to the target.
+    pub ops: Vec<Change>,
+    /// In the way, and in no tree.
+    pub obstacles: Vec<RelPath>,
+}
+
+impl Plan {
+    /// As bytes.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, Problem> {
+        rmp_serde::to_vec_named(self).map_err(|error| Problem::new("cannot write a journal", error.to_string(), ""))
+    }
+
+    /// From bytes of the own store.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+        rmp_serde::from_slice(bytes).map_err(|error| super::damaged(&format!("the journal of an apply: {error}")))
+    }
+
+    /// The target, from the newest tree before.
+    pub(super) fn target(&self, head: &Tree) -> Result<Tree, Problem> {
+        changed(head, &self.tree)
+    }
+
+    /// What was on the disk before, from the target.
+    pub(super) fn before(&self, target: &Tree) -> Result<Tree, Problem> {
+        let mut changes = inverse(&self.ops);
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        changed(target, &changes)
+    }
+
+    /// All that it touches, in order.
+    pub(super) fn paths(&self) -> BTreeSet<&RelPath> {
+        self.ops.iter().map(|op| &op.path).chain(&self.obstacles).collect()
+    }
+}
+
+fn changed(tree: &Tree, changes: &[Change]) -> Result<Tree, Problem> {
+    let mut tree = tree.clone();
+    tree.apply(changes).map_err(|missing| super::damaged(&missing.to_string()))?;
+    Ok(tree)
+}
+
+/// What of the own side is kept beside the main line: revisions after `common`, and what is on the disk and in none.
+pub(super) struct OwnSide<'a> {
+    pub(super) store: &'a Store,
+    pub(super) head: Option<&'a Committed>,
+    /// Newest revision of both.
+    pub(super) common: Option<&'a RevisionRow>,
+    /// The newest tree.
+    pub(super) tree: &'a Tree,
+    /// What is on the disk.
+    pub(super) on_disk: &'a Tree,
+    /// First part of its name.
+    pub(super) kind: &'static str,
+    /// Who takes its place.
+    pub(super) author: &'a str,
+    /// Now, Unix milliseconds.
+    pub(super) at: i64,
+}
+
+impl OwnSide<'_> {
+    /// None: there is nothing to keep.
+    pub(super) fn branch(&self) -> Result<Option<BranchPlan>, Problem> {
+        let after = self.common.map_or(0, |row| row.revision.number);
+        let revisions = self.store.revisions_after(after)?;
+        let changes = diff::between(self.tree, self.on_disk);
+        if revisions.is_empty() && changes.is_empty() {
+            return Ok(None);
+        }
+        let (number, term) = self.head.map_or((0, Term(0)), |head| (head.revision.number, head.revision.term));
+        let mut files: BTreeSet<RelPath> =
+            self.store.changes_after(after)?.into_iter().map(|change| change.path).collect();
+        files.extend(changes.iter().map(|change| change.path.clone()));
+        let uncommitted = (!changes.is_empty()).then(|| NewRevision {
+            revision: RevisionId { number: number + 1, term, root: self.on_disk.root() },
+            author: self.author.into(),
+            at: self.at,
+            message: "found on the disk, in no revision".into(),
+            changes,
+        });
+        let head = match (&uncommitted, revisions.last(), self.head) {
+            (Some(new), _, _) => new.revision,
+            (None, Some(last), _) => last.revision,
+            (None, None, head) => head.map_or_else(|| RevisionId { number, term, root: self.on_disk.root() }, |h| h.revision),
+        };
+        let branch = Branch {
+            name: self.name(&head)?,
+            common: self.common.map(|row| row.revision),
+            head,
+            revisions: revisions.len() as u64 + u64::from(uncommitted.is_some()),
+            files: files.iter().take(BRANCH_FILES_MAX).map(ToString::to_string).collect(),
+            files_total: files.len() as u64,
+        };
+        Ok(Some(BranchPlan { branch, after, uncommitted }))
+    }
+
+    fn name(&self, head: &RevisionId) -> Result<String, Problem> {
+        let taken: BTreeSet<String> = self.store.branches()?.into_iter().map(|branch| branch.name).collect();
+        let plain = format!("{}term-{}-rev-{}", self.kind, head.term, head.number);
+        let mut name = plain.clone();
+        let mut count = 1_u64;
+        while taken.contains(&name) {
+            count += 1;
+            name = format!("{plain}-{count}");
+        }
+        Ok(name)
+    }
+}

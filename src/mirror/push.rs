@@ -1,0 +1,140 @@
+//! What travels from master to shadow.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::diff::Change;
+use super::path::{PATH_MAX_BYTES, RelPath, is_left_out};
+use super::scan::ENTRIES_MAX;
+use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
+use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::engine::message::PUSH_PAYLOAD_MAX_BYTES;
+use crate::engine::order::FileKind;
+use crate::store::CONTENT_MAX_BYTES;
+
+/// Most contents asked for at once.
+pub const CONTENTS_AT_ONCE: usize = 256;
+/// Longest author of a revision, in bytes.
+pub const AUTHOR_MAX_BYTES: usize = 256;
+/// Longest message of a revision, in bytes.
+pub const MESSAGE_MAX_BYTES: usize = 4_096;
+
+/// The payload of a [`crate::engine::message::Push`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushPayload {
+    /// Who made the revision.
+    pub author: String,
+    /// When, Unix milliseconds.
+    pub at: i64,
+    /// Why.
+    pub message: String,
+    /// From the push's base (none: from nothing) to its revision, in order of paths.
+    pub changes: Vec<Change>,
+    /// Contents that fit in; the others are asked for.
+    pub contents: Vec<(Digest, ByteBuf)>,
+    /// `changes` did not fit and is empty: the manifest is asked for.
+    #[serde(default)]
+    pub manifest: bool,
+}
+
+/// One path of a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestEntry {
+    /// Which.
+    pub path: RelPath,
+    /// File, directory or link.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes of the content.
+    pub size: u64,
+    /// Of the content; [`Digest::ZERO`] for a directory.
+    pub digest: Digest,
+}
+
+impl From<(RelPath, Entry)> for ManifestEntry {
+    fn from((path, entry): (RelPath, Entry)) -> Self {
+        Self { path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest }
+    }
+}
+
+/// Where the shadow gets what a push only names. All calls block.
+pub trait ContentSource {
+    /// Every path of the master's revision.
+    ///
+    /// # Errors
+    /// When the master cannot be asked or does not have it.
+    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem>;
+
+    /// Hands the contents with these digests (at most [`CONTENTS_AT_ONCE`]) to `sink`, in any order. The mirror checks each.
+    ///
+    /// # Errors
+    /// When the master cannot be asked, does not have one, or the sink refuses one.
+    fn content(
+        &mut self,
+        wanted: &[Digest],
+        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+    ) -> Result<(), Problem>;
+}
+
+impl PushPayload {
+    /// As bytes.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, Problem> {
+        rmp_serde::to_vec_named(self).map_err(|error| Problem::new("cannot build the push", error.to_string(), ""))
+    }
+
+    /// From bytes of another machine: every path and entry is checked (spec 5.4).
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+        if bytes.len() > PUSH_PAYLOAD_MAX_BYTES {
+            return Err(refused(format!("its payload has {} bytes", bytes.len())));
+        }
+        let mut payload: Self = rmp_serde::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
+        if payload.author.len() > AUTHOR_MAX_BYTES || payload.message.len() > MESSAGE_MAX_BYTES {
+            return Err(refused("its author or message is too long"));
+        }
+        payload.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        if payload.changes.windows(2).any(|pair| pair[0].path == pair[1].path) {
+            return Err(refused("it names a path twice"));
+        }
+        for change in &payload.changes {
+            check_entry(&change.path, change.new)?;
+        }
+        Ok(payload)
+    }
+}
+
+/// The tree that a manifest describes.
+pub(super) fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
+    if manifest.len() > ENTRIES_MAX {
+        return Err(refused(format!("its manifest has more than {ENTRIES_MAX} entries")));
+    }
+    manifest.sort_by(|a, b| a.path.cmp(&b.path));
+    if manifest.windows(2).any(|pair| pair[0].path == pair[1].path) {
+        return Err(refused("it names a path twice"));
+    }
+    let mut tree = Tree::default();
+    for ManifestEntry { path, kind, mode, size, digest } in manifest {
+        let entry = Entry { kind, mode, size, digest };
+        check_entry(&path, Some(entry))?;
+        tree.set(&path, entry).map_err(|missing| refused(missing.to_string()))?;
+    }
+    Ok(tree)
+}
+
+fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
+    if path.names().any(is_left_out) {
+        return Err(refused(format!("it names {path}, which is never mirrored")));
+    }
+    let Some(entry) = entry else { return Ok(()) };
+    let is_right = match entry.kind {
+        FileKind::File => entry.mode <= MODE_BITS && entry.size <= CONTENT_MAX_BYTES,
+        FileKind::Directory => entry == Entry::directory(entry.mode),
+        FileKind::Link => entry.mode == LINK_MODE && entry.size < PATH_MAX_BYTES as u64,
+    };
+    if is_right { Ok(()) } else { Err(refused(format!("its entry for {path} is not possible"))) }
+}
+
+/// The push itself is wrong.
+pub(super) fn refused(why: impl Into<String>) -> Problem {
+    Problem::new("cannot apply the push of the master", why, "reconnect with a complete transfer (`standin reconnect`)")
+}

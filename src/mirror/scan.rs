@@ -1,0 +1,402 @@
+//! Reads the directory and says how it differs from a known tree.
+//!
+//! A fast scan trusts size, times and inode of a file read before, unless the file was so young then that it may have
+//! changed since without a new time (spec 5.2: an edit of the same size within the same second is noticed). A full scan
+//! reads every byte (spec 5.7). What cannot be mirrored is held back and named, and all else goes on (spec 5.4).
+
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use self::read::{Unread, read_stable};
+use super::diff::{self, Change};
+use super::digest;
+use super::ground::Ground;
+use super::path::{RelPath, is_left_out, link_stays_inside, shown};
+use super::tree::{Child, Entry, LINK_MODE, MissingParent, Node, Tree};
+use crate::engine::base::{Digest, Problem};
+use crate::engine::order::FileKind;
+
+/// Most entries of a configuration.
+pub const ENTRIES_MAX: usize = 1_000_000;
+/// A file must have been left alone for so long before it was read, or its times are not trusted: the coarsest clock of a
+/// file system in use, 2 s.
+const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+
+/// What the file system said about a file when its content was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    /// Time of the last change of content, ns since 1970.
+    pub mtime_ns: i64,
+    /// Time of the last change of anything, ns since 1970; cannot be set by a program.
+    pub ctime_ns: i64,
+    /// Number of the inode.
+    pub inode: u64,
+    /// It was old enough to be trusted.
+    pub is_settled: bool,
+}
+
+impl Stamp {
+    /// Of a file; `now_ns` is a moment before its content was read.
+    pub(super) fn of(stat: &Stat, now_ns: i64) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        let mtime_ns = nanoseconds(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
+        let ctime_ns = nanoseconds(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0));
+        let is_settled = mtime_ns.max(ctime_ns).saturating_add(SETTLED_AFTER_NS) < now_ns;
+        Self { size: u64::try_from(stat.st_size).unwrap_or(0), mtime_ns, ctime_ns, inode: stat.st_ino, is_settled }
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        Self { is_settled: true, ..*self } == Self { is_settled: true, ..*other }
+    }
+}
+
+/// Stamps by path.
+pub type Stamps = BTreeMap<RelPath, Stamp>;
+
+/// Something that is not mirrored, and why (spec 5.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// For people, relative to the directory.
+    pub path: String,
+    /// For people.
+    pub why: String,
+    /// The path; none where it is none that can be mirrored.
+    pub at: Option<RelPath>,
+    /// It has no content that could be lost: a pipe, a socket, a device.
+    pub is_worthless: bool,
+}
+
+/// Takes the content of a file or link that is not as known; `Some`: hold it back, for this reason.
+pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<String>, Problem> + 'a;
+
+/// How to scan.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Read every byte, whatever the stamps say.
+    pub is_full: bool,
+    /// What is held back stays in the tree as known. Otherwise the tree is what is really there.
+    pub keeps_held: bool,
+    /// Larger files are held back.
+    pub file_size_limit: u64,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Found {
+    /// The directory as it is.
+    pub tree: Tree,
+    /// From the known tree to it.
+    pub changes: Vec<Change>,
+    /// Of all files that were read.
+    pub stamps: Vec<(RelPath, Stamp)>,
+    /// What is not in it.
+    pub held: Vec<Held>,
+    /// Files read.
+    pub read: u64,
+}
+
+/// Scans the whole directory.
+pub(super) fn scan(
+    ground: &Ground,
+    known: &Tree,
+    stamps: &Stamps,
+    manner: Manner,
+    sink: &mut Sink<'_>,
+) -> Result<Found, Problem> {
+    let mut scanner = Scanner::new(known, stamps, manner, sink);
+    scanner.walk(ground.top(), None, Some(&known.top))?;
+    scanner.found()
+}
+
+/// Looks only at `paths`; where `is_deep` says so, at all inside it too. The rest is taken as known.
+pub(super) fn look_at<'p>(
+    ground: &Ground,
+    known: &Tree,
+    stamps: &Stamps,
+    manner: Manner,
+    paths: impl Iterator<Item = (&'p RelPath, bool)>,
+    sink: &mut Sink<'_>,
+) -> Result<Found, Problem> {
+    let mut scanner = Scanner::new(known, stamps, manner, sink);
+    for (path, is_deep) in paths {
+        scanner.is_shallow = !is_deep;
+        let is_there = match ground.parent(path) {
+            Ok(parent) => scanner.look(parent.as_fd(), path, known.child(path))?,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
+            Err(error) => return Err(unreadable(&path.to_string(), error)),
+        };
+        if !is_there && known.get(path).is_some() {
+            scanner.edits.push((path.clone(), None));
+        }
+    }
+    scanner.found()
+}
+
+struct Scanner<'a, 's> {
+    known: &'a Tree,
+    stamps: &'a Stamps,
+    manner: Manner,
+    sink: &'a mut Sink<'s>,
+    is_shallow: bool,
+    now_ns: i64,
+    entries: usize,
+    read: u64,
+    edits: Vec<(RelPath, Option<Entry>)>,
+    new_stamps: Vec<(RelPath, Stamp)>,
+    held: Vec<Held>,
+}
+
+impl<'a, 's> Scanner<'a, 's> {
+    fn new(known: &'a Tree, stamps: &'a Stamps, manner: Manner, sink: &'a mut Sink<'s>) -> Self {
+        Self {
+            known,
+            stamps,
+            manner,
+            sink,
+            is_shallow: false,
+            now_ns: now_ns(),
+            entries: 0,
+            read: 0,
+            edits: Vec::new(),
+            new_stamps: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    fn found(self) -> Result<Found, Problem> {
+        let mut tree = self.known.clone();
+        for (path, entry) in self.edits {
+            match entry {
+                None => tree.remove(&path),
+                Some(entry) => tree.set(&path, entry).map_err(|MissingParent(path)| vanished(&path))?,
+            }
+        }
+        let changes = diff::between(self.known, &tree);
+        Ok(Found { tree, changes, stamps: self.new_stamps, held: self.held, read: self.read })
+    }
+
+    fn walk(&mut self, fd: BorrowedFd<'_>, path: Option<&RelPath>, node: Option<&Arc<Node>>) -> Result<(), Problem> {
+        let names = match names_in(fd) {
+            Ok(names) => names,
+            Err(error) => match path {
+                None => return Err(unreadable("the configuration directory", error)),
+                Some(path) => {
+                    self.hold_known(path, &format!("the directory cannot be read: {}", plain(error)));
+                    return Ok(());
+                }
+            },
+        };
+        let known = |name: &[u8]| node.and_then(|node| node.children.get(name));
+        let mut seen = BTreeSet::new();
+        for name in names {
+            self.entries += 1;
+            if self.entries > ENTRIES_MAX {
+                return Err(Problem::new(
+                    "cannot mirror the configuration directory",
+                    format!("it has more than {ENTRIES_MAX} entries"),
+                    "name a smaller directory in the settings",
+                ));
+            }
+            match RelPath::child(path, &name) {
+                Err(why) => {
+                    let mut shown_path = path.map_or(String::new(), |path| format!("{path}/"));
+                    shown_path.push_str(&shown(&name));
+                    self.held.push(Held { path: shown_path, why: why.into(), at: None, is_worthless: false });
+                }
+                Ok(child) => {
+                    if self.look(fd, &child, known(&name))? {
+                        seen.insert(name);
+                    }
+                }
+            }
+        }
+        for name in node.iter().flat_map(|node| node.children.keys()).filter(|name| !seen.contains(&***name)) {
+            // Names came out of a checked path at the same depth, so that this never fails.
+            let Ok(child) = RelPath::child(path, name) else { continue };
+            self.edits.push((child, None));
+        }
+        Ok(())
+    }
+
+    /// Looks at one path; false: it is not there (or counts as such).
+    fn look(&mut self, parent: BorrowedFd<'_>, path: &RelPath, known: Option<&Child>) -> Result<bool, Problem> {
+        let stat = match statat(parent, path.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Ok(self.hold(path, format!("cannot be read: {}", plain(error)))),
+        };
+        let entry = known.map(Child::entry);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => self.look_at_directory(parent, path, &stat, known),
+            FileType::RegularFile => self.look_at_file(parent, path, &stat, entry),
+            FileType::Symlink => self.look_at_link(parent, path, entry),
+            other => {
+                let what = match other {
+                    FileType::Fifo => "a pipe",
+                    FileType::Socket => "a socket",
+                    FileType::CharacterDevice | FileType::BlockDevice => "a device",
+                    _ => "of a kind that is unknown",
+                };
+                let keeps = self.hold(path, format!("is {what}: only files, directories and links are mirrored"));
+                if let Some(held) = self.held.last_mut() {
+                    held.is_worthless = true;
+                }
+                Ok(keeps)
+            }
+        }
+    }
+
+    fn look_at_directory(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        path: &RelPath,
+        stat: &Stat,
+        known: Option<&Child>,
+    ) -> Result<bool, Problem> {
+        let fd = match openat(
+            parent,
+            path.name(),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Ok(self.hold(path, format!("the directory cannot be read: {}", plain(error)))),
+        };
+        self.edit(path, known.map(Child::entry), Entry::directory(stat.st_mode));
+        let node = known.and_then(Child::node);
+        if !self.is_shallow {
+            self.walk(fd.as_fd(), Some(path), node)?;
+        }
+        Ok(true)
+    }
+
+    fn look_at_link(&mut self, parent: BorrowedFd<'_>, path: &RelPath, known: Option<Entry>) -> Result<bool, Problem> {
+        let target = match readlinkat(parent, path.name(), Vec::new()) {
+            Ok(target) => target.into_bytes(),
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Ok(self.hold(path, format!("the link cannot be read: {}", plain(error)))),
+        };
+        if self.manner.keeps_held && !link_stays_inside(path, &target) {
+            let why = format!("the link leads out of the directory, or goes up in its middle: {}", shown(&target));
+            return Ok(self.hold(path, why));
+        }
+        let entry = Entry::link(&target);
+        self.take(path, known, entry, target)
+    }
+
+    fn look_at_file(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        path: &RelPath,
+        stat: &Stat,
+        known: Option<Entry>,
+    ) -> Result<bool, Problem> {
+        let stamp = Stamp::of(stat, self.now_ns);
+        if let (false, Some(known), Some(trusted)) = (self.manner.is_full, known, self.stamps.get(path))
+            && known.kind == FileKind::File
+            && trusted.is_settled
+            && trusted.is_same_file(&stamp)
+        {
+            self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
+            return Ok(true);
+        }
+        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit) {
+            Ok(read) => read,
+            Err(Unread::Gone) => return Ok(false),
+            Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
+        };
+        self.read += 1;
+        let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
+        self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        self.take(path, known, entry, bytes)
+    }
+
+    /// A content was read: if it is not as known, the sink decides.
+    fn take(
+        &mut self,
+        path: &RelPath,
+        known: Option<Entry>,
+        entry: Entry,
+        bytes: Vec<u8>,
+    ) -> Result<bool, Problem> {
+        debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
+        if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
+            && let Some(why) = (self.sink)(path, known, entry.digest, bytes)?
+        {
+            self.new_stamps.pop_if(|(stamped, _)| stamped == path);
+            return Ok(self.hold(path, why));
+        }
+        self.edit(path, known, entry);
+        Ok(true)
+    }
+
+    fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {
+        if known != Some(entry) {
+            self.edits.push((path.clone(), Some(entry)));
+        }
+    }
+
+    /// Holds it back; says whether it counts as there.
+    fn hold(&mut self, path: &RelPath, why: String) -> bool {
+        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), is_worthless: false });
+        self.manner.keeps_held
+    }
+
+    /// A directory that was noted already turns out to be unreadable: all inside stays as known.
+    fn hold_known(&mut self, path: &RelPath, why: &str) {
+        self.hold(path, why.into());
+        if !self.manner.keeps_held {
+            self.edits.push((path.clone(), None));
+        }
+    }
+}
+
+fn names_in(fd: BorrowedFd<'_>) -> rustix::io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(fd)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." && !is_left_out(name) && names.len() <= ENTRIES_MAX {
+            names.push(name.to_vec());
+        }
+    }
+    // In the order of paths, so that a scan of the same directory says the same.
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// What the system says, without its number.
+fn plain(error: Errno) -> String {
+    let text = std::io::Error::from(error).to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+fn unreadable(what: &str, error: Errno) -> Problem {
+    Problem::new(
+        format!("cannot read {what}"),
+        plain(error),
+        "check that it exists and belongs to the user that runs Standin",
+    )
+}
+
+fn vanished(path: &RelPath) -> Problem {
+    Problem::new(format!("cannot read {path}"), "its directory changed while it was read", "try again")
+}
+
+#[cfg(test)]
+mod tests;

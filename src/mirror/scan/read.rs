@@ -1,0 +1,59 @@
+//! Reads one file, never half-written.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::{Stamp, plain};
+
+/// Tries before a file that keeps changing is held back.
+const READ_TRIES: u64 = 5;
+/// Pause before the n-th further try, n times, ms.
+const READ_PAUSE_MS: u64 = 5;
+
+/// Why there is no content.
+pub(super) enum Unread {
+    /// It is gone.
+    Gone,
+    /// For people.
+    Because(String),
+}
+
+/// The bytes of a file as they were at one moment, and what the file system says of it. The file is looked at again after
+/// reading, by its name too; if anything changed meanwhile it is read again.
+pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Result<(Vec<u8>, Stat), Unread> {
+    let because = |error: Errno| match error {
+        Errno::NOENT => Unread::Gone,
+        error => Unread::Because(format!("cannot be read: {}", plain(error))),
+    };
+    for attempt in 1..=READ_TRIES {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = openat(parent, name, flags, Mode::empty()).map_err(because)?;
+        let before = fstat(&fd).map_err(because)?;
+        if FileType::from_raw_mode(before.st_mode) != FileType::RegularFile {
+            return Err(Unread::Because("is no file any more".into()));
+        }
+        let size = u64::try_from(before.st_size).unwrap_or(0);
+        if size > limit {
+            return Err(Unread::Because(format!("has {size} bytes, the limit (file_size_limit) is {limit}")));
+        }
+        let mut file = File::from(fd);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+        (&mut file)
+            .take(size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| Unread::Because(format!("cannot be read: {error}")))?;
+        let after = fstat(&file).map_err(because)?;
+        let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(because)?;
+        let is_same = |stat: &Stat| Stamp::of(stat, 0) == Stamp::of(&before, 0);
+        if bytes.len() as u64 == size && is_same(&after) && is_same(&named) {
+            return Ok((bytes, after));
+        }
+        std::thread::sleep(Duration::from_millis(attempt * READ_PAUSE_MS));
+    }
+    Err(Unread::Because("is being written all the while".into()))
+}

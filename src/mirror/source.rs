@@ -1,0 +1,28 @@
+//! Contents straight from another mirror in the same process: for `demo` and the tests.
+
+use super::Mirror;
+use super::push::{ContentSource, ManifestEntry};
+use crate::engine::base::{Digest, Problem, RevisionId};
+
+/// Serves what the mirror keeps.
+pub struct MirrorSource(pub Mirror);
+
+impl ContentSource for MirrorSource {
+    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        self.0.manifest(revision)
+    }
+
+    fn content(
+        &mut self,
+        wanted: &[Digest],
+        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        for digest in wanted {
+            let bytes = self.0.content(digest)?.ok_or_else(|| {
+                Problem::new("cannot send a content", format!("{} is not in the history", digest.short()), "")
+            })?;
+            sink(*digest, bytes)?;
+        }
+        Ok(())
+    }
+}

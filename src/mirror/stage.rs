@@ -1,0 +1,101 @@
+//! Where new files are written before they are moved into place: on the file system of the directory, so that the move is
+//! one step, and out of sight of readers and scans.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::engine::base::Problem;
+
+/// Inside the home; used if a file can be moved from there into the directory.
+const IN_HOME: &str = "stage";
+/// Inside the mirrored directory otherwise; a name that scans leave out.
+const IN_DIRECTORY: &str = ".standin-stage";
+/// Moved from one to the other to find out.
+const PROBE: &str = ".standin-probe";
+
+/// The two possible places.
+pub(super) struct Stage {
+    home: PathBuf,
+    directory: PathBuf,
+}
+
+/// An empty place, gone again when dropped.
+pub(super) struct Staged {
+    path: PathBuf,
+    fd: File,
+}
+
+impl Stage {
+    pub(super) fn new(home: &Path, directory: &Path) -> Self {
+        Self { home: home.join(IN_HOME), directory: directory.to_owned() }
+    }
+
+    /// Makes an empty place; what an interrupted apply left there is thrown away, as all of it is in the store.
+    pub(super) fn begin(&self) -> Result<Staged, Problem> {
+        let made = match fresh(&self.home) {
+            Ok(()) if self.can_move() => Ok(self.home.clone()),
+            _ => {
+                let path = self.directory.join(IN_DIRECTORY);
+                fresh(&path).map(|()| path)
+            }
+        };
+        let failed = |error: io::Error| {
+            Problem::new(
+                "cannot write the new configuration aside",
+                error.to_string(),
+                "check free space and permissions of the configuration directory",
+            )
+        };
+        let path = made.map_err(failed)?;
+        let fd = File::open(&path).map_err(failed)?;
+        Ok(Staged { path, fd })
+    }
+
+    fn can_move(&self) -> bool {
+        let (from, to) = (self.home.join(PROBE), self.directory.join(PROBE));
+        let can = File::create(&from).is_ok() && fs::rename(&from, &to).is_ok();
+        // Only one of them is there; the other error says nothing.
+        let _ = fs::remove_file(if can { to } else { from });
+        can
+    }
+}
+
+impl Staged {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Writes a file; `syncs` it at once.
+    pub(super) fn file(&self, name: &str, bytes: &[u8], mode: u32, syncs: bool) -> io::Result<()> {
+        let path = self.path.join(name);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        if syncs { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Makes a link.
+    pub(super) fn link(&self, name: &str, target: &[u8]) -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        symlink(std::ffi::OsStr::from_bytes(target), self.path.join(name))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // What stays is thrown away by the next one.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn fresh(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    DirBuilder::new().mode(0o700).create(path)
+}

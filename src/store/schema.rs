@@ -1,0 +1,85 @@
+//! The tables, and their version.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::trouble;
+use crate::engine::base::Problem;
+
+/// Version of the tables below.
+pub(super) const SCHEMA: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE record (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
+CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE alert (id INTEGER PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, json TEXT NOT NULL);
+
+-- encoding: 0 as it is, 1 lz4. size: of the bytes as they are.
+CREATE TABLE content (digest BLOB NOT NULL PRIMARY KEY, encoding INTEGER NOT NULL, size INTEGER NOT NULL, bytes BLOB NOT NULL);
+
+CREATE TABLE branch (name TEXT PRIMARY KEY, json TEXT NOT NULL);
+-- branch: null for the main line, on which each revision's parent is the one with the next lower number.
+CREATE TABLE revision (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, number INTEGER NOT NULL, term INTEGER NOT NULL, root BLOB NOT NULL,
+    parent INTEGER, author TEXT NOT NULL, at INTEGER NOT NULL, message TEXT NOT NULL,
+    branch TEXT REFERENCES branch (name) ON DELETE CASCADE);
+CREATE UNIQUE INDEX revision_main ON revision (number) WHERE branch IS NULL;
+CREATE INDEX revision_branch ON revision (branch) WHERE branch IS NOT NULL;
+-- From the parent to the revision. kind: 0 file, 1 directory, 2 link, null: not there.
+CREATE TABLE change (
+    revision INTEGER NOT NULL REFERENCES revision (id) ON DELETE CASCADE, path BLOB NOT NULL,
+    old_kind INTEGER, old_mode INTEGER, old_size INTEGER, old_digest BLOB,
+    new_kind INTEGER, new_mode INTEGER, new_size INTEGER, new_digest BLOB,
+    PRIMARY KEY (revision, path)) WITHOUT ROWID;
+CREATE INDEX change_path ON change (path, revision);
+
+-- The newest revision of the main line, with what the file system said when the content was read.
+CREATE TABLE tree (
+    path BLOB NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, mode INTEGER NOT NULL, size INTEGER NOT NULL,
+    digest BLOB NOT NULL, revision INTEGER NOT NULL,
+    stamp_size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
+-- A revision that is being brought to the disk.
+CREATE TABLE journal (id INTEGER PRIMARY KEY CHECK (id = 1), plan BLOB NOT NULL);
+";
+
+/// Makes the tables in a new database; refuses a newer one.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Problem> {
+    let version = version(connection, path)?;
+    if version == SCHEMA {
+        return Ok(());
+    }
+    if version != 0 {
+        return Err(refused(path, version));
+    }
+    let mut make = || -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.commit()
+    };
+    make().map_err(|error| trouble(&format!("make the tables of {}", path.display()), &error))
+}
+
+/// Refuses all versions but this one.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Problem> {
+    let version = version(connection, path)?;
+    if version == SCHEMA { Ok(()) } else { Err(refused(path, version)) }
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<i64, Problem> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| trouble(&format!("read {}", path.display()), &error))
+}
+
+fn refused(path: &Path, version: i64) -> Problem {
+    let what = format!("cannot use {}", path.display());
+    if version > SCHEMA {
+        let why = format!("this home belongs to a newer Standin (format {version}, this one knows {SCHEMA})");
+        Problem::new(what, why, "run the newer Standin, or restore a backup made with this one")
+    } else {
+        Problem::new(what, format!("its format {version} is unknown"), "restore a backup, or set this instance up anew")
+    }
+}
