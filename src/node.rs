@@ -29,7 +29,6 @@ mod control;
 mod desk;
 mod driver;
 mod facts;
-pub mod home;
 pub mod hosts;
 mod log;
 pub mod net;
@@ -157,8 +156,8 @@ impl Parts {
             durable,
             settings: in_force.clone(),
             head: mirror.head(),
-            trail: mirror.trail(),
-            branches: mirror.branches().into_iter().map(|branch| branch.name).collect(),
+            trail: mirror.trail()?,
+            branches: mirror.branches()?.into_iter().map(|branch| branch.name).collect(),
             alerts: store.load_alerts()?,
             is_copied: is_copied(&store, home)?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -246,11 +245,7 @@ fn no_role(home: &Path) -> Problem {
 }
 
 /// The mirrored directory; made where Standin may make it: under the home, and on a shadow, which fills it.
-fn directory_of(
-    home: &Path,
-    settings: &Settings,
-    role: Option<crate::engine::base::Role>,
-) -> Result<PathBuf, Problem> {
+fn directory_of(home: &Path, settings: &Settings, role: Option<crate::engine::base::Role>) -> Result<PathBuf, Problem> {
     let own = settings.configuration.directory.is_none();
     let directory = settings.configuration.directory.as_ref().map_or_else(|| home.join("configuration"), PathBuf::from);
     let cannot = |why: String| {

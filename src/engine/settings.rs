@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+pub mod file;
 pub mod table;
+pub mod text;
 
 /// Everything an operator may set on one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

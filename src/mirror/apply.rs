@@ -38,7 +38,11 @@ impl Mirror {
     pub fn build_push(&self, trail: &[RevisionId], complete: bool) -> Result<Push, Problem> {
         let store = &self.inner.store;
         let row = store.newest_revision()?.ok_or_else(|| {
-            Problem::new("cannot push", "there is no revision yet", "commit one: look whether the directory can be read")
+            Problem::new(
+                "cannot push",
+                "there is no revision yet",
+                "commit one: look whether the directory can be read",
+            )
         })?;
         let common = self.newest_common(trail)?;
         let base = common.filter(|common| !complete && trail.first() == Some(common));
@@ -125,7 +129,11 @@ impl Mirror {
         };
         if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
             let what = format!("cannot replace {}", held.path);
-            return Err(Problem::new(what, format!("it cannot be kept: it {}", held.why), "move it out of the directory"));
+            return Err(Problem::new(
+                what,
+                format!("it cannot be kept: it {}", held.why),
+                "move it out of the directory",
+            ));
         }
         let ops = diff::between(&found.tree, &target);
         self.fetch(&ops, &payload, source, progress)?;
@@ -159,7 +167,12 @@ impl Mirror {
     }
 
     /// The newest revision of both sides.
-    fn common_of(&self, push: &Push, is_complete: bool, head: Option<&Committed>) -> Result<Option<RevisionRow>, Problem> {
+    fn common_of(
+        &self,
+        push: &Push,
+        is_complete: bool,
+        head: Option<&Committed>,
+    ) -> Result<Option<RevisionRow>, Problem> {
         let row = match push.common.or(push.base) {
             Some(common) => history::find(&self.inner.store, &common)?,
             None => None,
@@ -212,7 +225,8 @@ impl Mirror {
         let is_directory = |entry: Option<Entry>| entry.is_some_and(|entry| entry.kind == FileKind::Directory);
         let changes = diff::between(known, target);
         // What a directory becomes, or was, in place of something else is looked at with all that is inside.
-        let paths = changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
+        let paths =
+            changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
         let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
@@ -339,7 +353,11 @@ impl Mirror {
         let found = self.read_back(ground, plan, &before)?;
         if found.tree.root() != plan.revision.root {
             let why = "what is on the disk after it is not what the master has: something else changes the directory";
-            return Err(Problem::new("cannot apply the push of the master", why, "look what writes there, and try again"));
+            return Err(Problem::new(
+                "cannot apply the push of the master",
+                why,
+                "look what writes there, and try again",
+            ));
         }
         self.crash_point()?;
         let stamps: Vec<_> = scanned.iter().chain(&found.stamps).cloned().collect();
@@ -387,7 +405,11 @@ impl Mirror {
         }
         undone.map_err(|problem| {
             work.is_interrupted = true;
-            Problem::new(why.what.clone(), format!("{}; and it could not be undone: {problem}", why.why), why.todo.clone())
+            Problem::new(
+                why.what.clone(),
+                format!("{}; and it could not be undone: {problem}", why.why),
+                why.todo.clone(),
+            )
         })
     }
 

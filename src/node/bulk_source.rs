@@ -56,7 +56,7 @@ impl Other {
 /// When its path leaves the directory or is otherwise no path of a mirror.
 pub fn from_wire(entry: Entry) -> Result<ManifestEntry, String> {
     let Entry { path, kind, mode, size, digest } = entry;
-    let path = RelPath::new(path).map_err(|error| error.to_string())?;
+    let path = RelPath::new(&path).map_err(|error| error.to_string())?;
     Ok(ManifestEntry { path, kind, mode, size, digest })
 }
 
@@ -85,10 +85,7 @@ impl BulkSource {
     }
 
     /// Runs `work` with a connection, until it is done or the link is gone.
-    fn with_client<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut BulkClient) -> Result<T, String>,
-    ) -> Result<T, Problem> {
+    fn with_client<T>(&mut self, work: impl AsyncFnOnce(&mut BulkClient) -> Result<T, String>) -> Result<T, Problem> {
         let Self { other, net, link, down, runtime, client } = self;
         let link = *link;
         let result = runtime.block_on(async {

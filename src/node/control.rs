@@ -80,8 +80,7 @@ async fn client(stream: UnixStream, shared: Shared, orders: Arc<Orders>) {
     let actor = Actor { user };
     let (reader, writer) = stream.into_split();
     let (outgoing, frames) = mpsc::channel::<ServerFrame>(OUTGOING_MAX);
-    let welcome =
-        ServerFrame::Welcome { version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
+    let welcome = ServerFrame::Welcome { version: env!("CARGO_PKG_VERSION").to_owned(), process: std::process::id() };
     if outgoing.send(welcome).await.is_err() {
         return;
     }
@@ -183,7 +182,6 @@ async fn publish(outgoing: mpsc::Sender<ServerFrame>, shared: Shared, orders: Ar
         }
     }
 }
-
 
 fn more_events(events: &mut broadcast::Receiver<Event>, first: Event, last_event: &mut u64) -> Vec<Event> {
     let mut list = vec![first];

@@ -11,20 +11,19 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::bulk_source::{BulkSource, Master};
+use super::bulk_source::{BulkSource, Other};
 use super::clock;
 use super::net::Net;
 use super::shared::{OrderOutcome, Shared, lock};
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
-use crate::engine::durable::Peer;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
-use crate::engine::order::{Order, Reply};
+use crate::engine::order::{FileKind, Order, Reply};
 use crate::engine::settings::Settings;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::Held;
 use crate::mirror::watch::{WatchEvent, Watcher};
-use crate::mirror::{Limits, Mirror};
+use crate::mirror::{Limits, ManifestEntry, Mirror};
 use crate::store::Store;
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
@@ -32,7 +31,7 @@ const JOBS_MAX: usize = 64;
 
 enum DiskJob {
     Scan { term: Term, wait_quiet: bool },
-    Apply { link: LinkId, push: Box<Push>, complete: bool, master: Box<Master> },
+    Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
 }
 
 struct PushJob {
@@ -103,7 +102,13 @@ impl MirrorDesk {
             if let WatchEvent::Failed(why) = &event {
                 tracing::warn!("the directory is not watched: {why}");
             }
-            let is_first = lock(&quiet).changed(clock::monotonic().0);
+            let now_ms = clock::monotonic().0;
+            let is_first = {
+                let mut quiet = lock(&quiet);
+                let is_first = quiet.due(now_ms).is_none();
+                quiet.changed(now_ms);
+                is_first
+            };
             if is_first {
                 shared.input_blocking(Input::DirectoryChanged);
             }
@@ -115,7 +120,12 @@ impl MirrorDesk {
     /// New settings are in force.
     pub fn set_limits(&self, settings: &Settings) {
         self.mirror.set_limits(limits(settings));
-        lock(&self.quiet).set(settings.configuration.quiet_time, settings.configuration.quiet_time_limit);
+        let mut quiet = lock(&self.quiet);
+        let is_pending = quiet.due(0).is_some();
+        *quiet = quiet_of(settings);
+        if is_pending {
+            quiet.changed(clock::monotonic().0);
+        }
     }
 
     /// The newest revision.
@@ -125,14 +135,18 @@ impl MirrorDesk {
     }
 
     /// Older revisions, newest first.
-    #[must_use]
-    pub fn trail(&self) -> Vec<RevisionId> {
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn trail(&self) -> Result<Vec<RevisionId>, Problem> {
         self.mirror.trail()
     }
 
     /// Branches kept after a divergence (spec 7.6).
-    #[must_use]
-    pub fn branches(&self) -> Vec<Branch> {
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn branches(&self) -> Result<Vec<Branch>, Problem> {
         self.mirror.branches()
     }
 
@@ -148,10 +162,8 @@ impl MirrorDesk {
     }
 
     /// See [`crate::engine::effect::Effect::Apply`].
-    pub fn apply(&self, link: LinkId, push: Push, complete: bool, peer: Option<&Peer>, settings: &Settings) {
-        let Some(peer) = peer else { return };
-        let master = Box::new(Master::of(peer, settings));
-        self.send(DiskJob::Apply { link, push: Box::new(push), complete, master });
+    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) {
+        self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net });
     }
 
     /// See [`crate::engine::effect::Effect::Push`].
@@ -184,7 +196,7 @@ impl MirrorDesk {
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
-            Order::ShowBranch { name } => match self.mirror.branches().into_iter().find(|branch| branch.name == *name) {
+            Order::ShowBranch { name } => match self.mirror.branch(name)? {
                 Some(branch) => Ok(Reply::Branches(vec![branch])),
                 None => Err(Problem::new(
                     format!("There is no branch '{name}'"),
@@ -192,7 +204,7 @@ impl MirrorDesk {
                     "`standin config branches` lists them.",
                 )),
             },
-            _ => Ok(Reply::Branches(self.mirror.branches())),
+            _ => self.mirror.branches().map(Reply::Branches),
         }
     }
 
@@ -207,10 +219,11 @@ impl MirrorDesk {
             match self.mirror.build_push(&trail, complete) {
                 Ok(push) => {
                     let Sender { pair, from, run, role, term } = from;
-                    net.send(link, Envelope { pair, from, run, role, term, body: Body::Push(Box::new(push)) });
+                    net.send(link, &Envelope { pair, from, run, role, term, body: Body::Push(Box::new(push)) });
                 }
                 Err(problem) => {
-                    self.shared.input_blocking(Input::PushFailed { link, why: format!("{}: {}", problem.what, problem.why) });
+                    self.shared
+                        .input_blocking(Input::PushFailed { link, why: format!("{}: {}", problem.what, problem.why) });
                 }
             }
         }
@@ -221,7 +234,10 @@ impl MirrorDesk {
         while let Ok(job) = jobs.recv() {
             let input = match job {
                 DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
-                DiskJob::Apply { link, push, complete, master } => self.apply_now(link, &push, complete, &master, runtime),
+                DiskJob::Apply { link, push, complete, other, net } => {
+                    let source = BulkSource::new(*other, net, link, self.down.subscribe(), runtime.clone());
+                    self.apply_now(link, &push, complete, source)
+                }
             };
             self.shared.input_blocking(input);
         }
@@ -229,9 +245,9 @@ impl MirrorDesk {
 
     fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
         while wait_quiet {
-            let now_ms = clock::monotonic().0;
-            match lock(&self.quiet).due(now_ms) {
-                Some(due_ms) if due_ms > now_ms => thread::sleep(Duration::from_millis(due_ms - now_ms)),
+            let due = lock(&self.quiet).due(clock::monotonic().0);
+            match due {
+                Some(in_ms) if in_ms > 0 => thread::sleep(Duration::from_millis(in_ms)),
                 _ => break,
             }
         }
@@ -252,19 +268,18 @@ impl MirrorDesk {
 
     /// One alert a file that is held back; over when it is not any more.
     fn tell_held(&self, held: &[Held], told: &mut BTreeSet<String>) {
-        let now: BTreeSet<String> = held.iter().map(|held| held.path.to_string()).collect();
+        let now: BTreeSet<String> = held.iter().map(|held| held.path.clone()).collect();
         for gone in told.difference(&now) {
             self.shared.input_blocking(Input::TroubleOver { code: "F-002", subject: gone.clone() });
         }
         for held in held {
-            let (subject, why) = (held.path.to_string(), held.why.clone());
+            let (subject, why) = (held.path.clone(), held.why.clone());
             self.shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
         }
         *told = now;
     }
 
-    fn apply_now(&self, link: LinkId, push: &Push, complete: bool, master: &Master, runtime: &Handle) -> Input {
-        let mut source = BulkSource::new(master.clone(), link, self.down.subscribe(), runtime.clone());
+    fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
         let shared = self.shared.clone();
         let mut progress = move |transfer| shared.input_blocking(Input::Progress(Some(transfer)));
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
@@ -278,6 +293,12 @@ impl MirrorDesk {
     }
 }
 
+/// Counts as a file for people.
+#[must_use]
+pub fn is_file(entry: &ManifestEntry) -> bool {
+    entry.kind != FileKind::Directory
+}
+
 fn limits(settings: &Settings) -> Limits {
     Limits { file_size: settings.configuration.file_size_limit }
 }
@@ -288,6 +309,10 @@ fn quiet_of(settings: &Settings) -> Quiet {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
     thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(|error| {
-        Problem::new("Standin cannot start", format!("no thread: {error}"), "Free memory or raise the limit of threads.")
+        Problem::new(
+            "Standin cannot start",
+            format!("no thread: {error}"),
+            "Free memory or raise the limit of threads.",
+        )
     })
 }

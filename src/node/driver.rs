@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::bulk_source::Other;
 use super::clock;
 use super::desk::MirrorDesk;
 use super::facts::Facts;
@@ -21,6 +22,7 @@ use crate::engine::base::{Fingerprint, Millis};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::input::Input;
+use crate::engine::settings::Settings;
 use crate::store::Store;
 
 /// The status is published at most this often.
@@ -58,7 +60,7 @@ pub struct Driver {
 
 impl Driver {
     /// Runs until the engine says `Exit` or nobody can reach it any more.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut edits: mpsc::Receiver<Box<Settings>>) {
         self.follow_peer(None);
         self.pending.push_back(Input::Start);
         loop {
@@ -75,6 +77,7 @@ impl Driver {
                     Some(input) => self.pending.push_back(input),
                     None => break,
                 },
+                Some(new) = edits.recv() => self.take_edit(new),
                 () = sleep_until(wake) => {
                     if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
                         self.pending.push_back(Input::Tick);
@@ -133,13 +136,15 @@ impl Driver {
                 self.net.dial(attempt, hosts, port, fingerprint, connect_timeout_ms);
             }
             Effect::CancelDial { attempt } => self.net.cancel_dial(attempt),
-            Effect::Send { link, envelope } => self.net.send(link, *envelope),
+            Effect::Send { link, envelope } => self.net.send(link, &envelope),
             Effect::Close { link, why } => self.net.close(link, &why),
             Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),
             Effect::Apply { link, push, complete } => {
-                let peer = self.engine.durable().peer.clone();
-                self.mirror.apply(link, *push, complete, peer.as_ref(), self.engine_settings());
+                if let Some(peer) = &self.engine.durable().peer {
+                    let other = Other::of(peer, &self.settings.in_force());
+                    self.mirror.apply(link, push, complete, other, self.net.clone());
+                }
             }
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => self.works.start_service(self.engine.durable(), term, reason),
@@ -163,10 +168,6 @@ impl Driver {
             Effect::Exit => return true,
         }
         false
-    }
-
-    fn engine_settings(&self) -> crate::engine::settings::Settings {
-        self.settings.in_force()
     }
 
     fn persist(&mut self, ticket: u64, durable: &Durable) {
@@ -195,12 +196,7 @@ impl Driver {
         }
     }
 
-    fn push(
-        &mut self,
-        link: crate::engine::base::LinkId,
-        trail: Vec<crate::engine::base::RevisionId>,
-        complete: bool,
-    ) {
+    fn push(&mut self, link: crate::engine::base::LinkId, trail: Vec<crate::engine::base::RevisionId>, complete: bool) {
         let durable = self.engine.durable();
         let Some(pair) = durable.peer.as_ref().map(|peer| peer.pair) else { return };
         let Some(role) = durable.role else { return };
@@ -208,9 +204,23 @@ impl Driver {
         self.mirror.push(link, trail, complete, from, self.net.clone());
     }
 
+    /// An operator's edit of the settings file: valid; refused as a whole when it touches what is locked now.
+    fn take_edit(&mut self, new: Box<Settings>) {
+        let subject = String::new();
+        if let Some(problem) = self.engine.refuses_settings(&new) {
+            let why = format!("{}: {}", problem.what, problem.why);
+            self.pending.push_back(Input::Trouble { code: "F-011", subject, why });
+        } else {
+            self.pending.push_back(Input::Settings(new));
+            self.pending.push_back(Input::TroubleOver { code: "F-011", subject });
+        }
+    }
+
     /// Settings that the node itself works by.
-    fn apply_settings(&mut self, settings: &crate::engine::settings::Settings) {
+    fn apply_settings(&mut self, settings: &Settings) {
+        self.settings.put_in_force(settings);
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
+        self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
         self.works.set_settings(settings);
         self.facts.set_settings(settings);

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::net::About;
 use super::{clock, system};
-use crate::engine::base::{Fingerprint, UnixMillis};
+use crate::engine::base::{Fingerprint, LinkState, Role, UnixMillis};
 use crate::engine::settings::Settings;
 use crate::engine::status::Status;
-use crate::identity::Identity;
+use crate::identity::{Identity, certificate_expiry};
 use crate::store::Store;
 
 /// Filled in by the node.
@@ -33,16 +34,7 @@ impl Facts {
         settings: Settings,
         needs_seal: bool,
     ) -> Self {
-        Self {
-            home,
-            directory,
-            started: clock::wall(),
-            identity,
-            own_hosts,
-            settings,
-            peer_expires: None,
-            needs_seal,
-        }
+        Self { home, directory, started: clock::wall(), identity, own_hosts, settings, peer_expires: None, needs_seal }
     }
 
     /// New settings are in force.
@@ -52,7 +44,21 @@ impl Facts {
 
     /// The pinned peer changed: its certificate is looked up for the date people want to see.
     pub fn set_peer(&mut self, fingerprint: Option<Fingerprint>) {
-        self.peer_expires = fingerprint.and_then(|fingerprint| self.identity.peer_expires(&fingerprint));
+        self.peer_expires = fingerprint.and_then(|fingerprint| {
+            let certificate = self.identity.load_peer(fingerprint).ok()??;
+            certificate_expiry(&certificate).ok()
+        });
+    }
+
+    /// What a shadow that is not paired yet is told (spec 3.1).
+    #[must_use]
+    pub fn about(&self, role: Option<Role>) -> About {
+        About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.settings.host.clone(),
+            role,
+            description: self.settings.description.clone(),
+        }
     }
 
     /// Completes the engine's status.
@@ -76,7 +82,7 @@ impl Facts {
 
     /// A copied home is sealed anew when it is active or follows a master: then an answer or an operator has decided.
     pub fn reseal_if_settled(&mut self, store: &Store, status: &Status) {
-        let follows = status.state == Some(crate::engine::base::LinkState::Ready);
+        let follows = status.state == Some(LinkState::Ready);
         if !self.needs_seal || !(status.active || follows) {
             return;
         }

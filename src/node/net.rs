@@ -263,14 +263,7 @@ impl Net {
     }
 
     /// Starts to connect to the peer; ends in [`Input::Dialled`] or [`Input::DialFailed`], unless cancelled.
-    pub fn dial(
-        &self,
-        attempt: u64,
-        hosts: Vec<String>,
-        port: u16,
-        fingerprint: Fingerprint,
-        connect_timeout_ms: u64,
-    ) {
+    pub fn dial(&self, attempt: u64, hosts: Vec<String>, port: u16, fingerprint: Fingerprint, connect_timeout_ms: u64) {
         dial::start(&self.shared, attempt, dial::Target { hosts, port, fingerprint, connect_timeout_ms });
     }
 

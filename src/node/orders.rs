@@ -51,9 +51,7 @@ impl Orders {
         match order {
             Order::Status => Ok(Reply::Status(Box::new(self.shared.status.borrow().as_ref().clone()))),
             Order::Alerts => Ok(Reply::Alerts(self.shared.alerts.borrow().as_ref().clone())),
-            Order::Events { after, limit } => {
-                Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await))
-            }
+            Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles | Order::ShowFile { .. } | Order::Branches | Order::ShowBranch { .. } => {
                 let mirror = self.mirror.clone();
@@ -71,9 +69,11 @@ impl Orders {
     /// Events newer than `after`, oldest first; with `after` 0 the newest ones.
     pub async fn kept_events(&self, after: u64, limit: u32) -> Vec<Event> {
         let store = self.store.clone();
-        let list = spawn_blocking(move || {
-            if after == 0 { store.last_events(limit) } else { store.events_after(after, limit) }
-        });
+        let list = spawn_blocking(
+            move || {
+                if after == 0 { store.last_events(limit) } else { store.events_after(after, limit) }
+            },
+        );
         match list.await {
             Ok(Ok(list)) => list,
             _ => Vec::new(),
@@ -82,7 +82,14 @@ impl Orders {
 
     fn note(&self, actor: &Actor, kind: EventKind, text: String) {
         let who = Some(actor.user.clone());
-        self.shared.recorder.event(Event { id: 0, at: clock::wall(), kind, severity: Severity::Information, text, who });
+        self.shared.recorder.event(Event {
+            id: 0,
+            at: clock::wall(),
+            kind,
+            severity: Severity::Information,
+            text,
+            who,
+        });
     }
 
     async fn set_password(&self, actor: Actor, user: String, password: Secret) -> OrderOutcome {
@@ -135,7 +142,7 @@ impl Orders {
             None => return Err(no_master_host()),
         };
         let port = port.unwrap_or(settings.shadow.master_port);
-        self.net.probe(&host, port, self.pair_hello(&settings)).await.map(Reply::MasterSeen)
+        self.net.probe(&host, port, self.pair_hello(&settings)).await.map(|probed| Reply::MasterSeen(probed.seen))
     }
 
     async fn pair(&self, actor: Actor, user: String, password: Secret, fingerprint: Fingerprint) -> OrderOutcome {
@@ -158,17 +165,21 @@ impl Orders {
         if settings.shadow.master_hosts.is_empty() {
             return Err(no_master_host());
         }
-        self.note(&actor, EventKind::Order, format!("pairing with {} ordered", settings.shadow.master_hosts.join(", ")));
+        self.note(
+            &actor,
+            EventKind::Order,
+            format!("pairing with {} ordered", settings.shadow.master_hosts.join(", ")),
+        );
         let (hosts, port) = (settings.shadow.master_hosts.clone(), settings.shadow.master_port);
         let hello = self.pair_hello(&settings);
-        let paired = self.net.pair(&hosts, port, fingerprint, user, password, hello).await?;
+        let paired = self.net.pair(&hosts, port, fingerprint, (user, password), hello).await?;
         let identity = Arc::clone(&self.identity);
         let der = paired.certificate;
         blocking(move || identity.save_peer(&der)).await?;
         let (order, answer) = self.shared.expect_answer()?;
-        let input =
-            Input::PairGranted { order, grant: Box::new(paired.grant), fingerprint, address: paired.address };
-        let stopping = || Problem::new("The pairing was not finished", "the engine is stopping", "Start it and connect again.");
+        let input = Input::PairGranted { order, grant: Box::new(paired.grant), fingerprint, address: paired.address };
+        let stopping =
+            || Problem::new("The pairing was not finished", "the engine is stopping", "Start it and connect again.");
         self.shared.inputs.send(input).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }

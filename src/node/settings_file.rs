@@ -110,7 +110,9 @@ impl SettingsDesk {
             changed = text::set(&changed, key, &value)?;
         }
         if *lock(&self.last_text) != changed {
-            crate::identity::write_private(&self.path, changed.as_bytes())?;
+            crate::files::write_private(&self.path, changed.as_bytes()).map_err(|error| {
+                Problem::new("The settings were not written", format!("{}: {error}", self.path.display()), "")
+            })?;
             *lock(&self.last_text) = changed;
         }
         Ok(())

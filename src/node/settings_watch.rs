@@ -63,12 +63,7 @@ pub fn start(settings: &SettingsDesk, shared: &Shared) -> Result<Edits, Problem>
     Ok(Edits { found, looks })
 }
 
-fn look_at_each(
-    settings: &SettingsDesk,
-    shared: &Shared,
-    wishes: &Receiver<()>,
-    edits: &mpsc::Sender<Box<Settings>>,
-) {
+fn look_at_each(settings: &SettingsDesk, shared: &Shared, wishes: &Receiver<()>, edits: &mpsc::Sender<Box<Settings>>) {
     while wishes.recv().is_ok() {
         while wishes.recv_timeout(QUIET).is_ok() {}
         match settings.look() {

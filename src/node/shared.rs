@@ -106,7 +106,8 @@ impl Shared {
     /// The engine's refusal, or that it is gone.
     pub async fn ask_engine(&self, actor: Actor, order: Order) -> OrderOutcome {
         let (id, answer) = self.expect_answer()?;
-        let gone = || Problem::new("The order was not carried out", "the engine is stopping", "Look at `standin status`.");
+        let gone =
+            || Problem::new("The order was not carried out", "the engine is stopping", "Look at `standin status`.");
         self.inputs.send(Input::Order { id, actor, order }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }

@@ -1,11 +1,14 @@
 //! Signals for processes that run no engine of their own, or not yet: the parent of an embedded engine (spec 8.1).
 
+use std::sync::mpsc::Sender;
 use std::thread;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::shared::Shared;
 use crate::engine::base::Problem;
+use crate::engine::input::Input;
 
 /// What came from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,5 +72,32 @@ pub fn shrug_off_terminal() -> Result<(), Problem> {
     };
     // The handlers stay once installed; nobody needs to be told.
     drop(caught);
+    Ok(())
+}
+
+/// SIGTERM and SIGINT become the planned stop (spec 7.9). SIGHUP has the settings read again, or, where a console may be in
+/// this process, does nothing: it is the terminal's.
+///
+/// # Errors
+/// When the system refuses a handler. Call within a runtime.
+pub fn to_engine(shared: &Shared, has_terminal: bool, looks: Sender<()>) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| Problem::new("Signals cannot be caught", error.to_string(), "");
+    if has_terminal {
+        shrug_off_terminal()?;
+    }
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    let inputs = shared.inputs.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = terminate.recv() => { let _ = inputs.send(Input::Terminate).await; }
+                Some(()) = interrupt.recv() => { let _ = inputs.send(Input::Terminate).await; }
+                Some(()) = hang_up.recv() => if !has_terminal { let _ = looks.send(()); },
+                else => return,
+            }
+        }
+    });
     Ok(())
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 /// Name of the user with this number; the number itself where it has none.
 #[must_use]
 pub fn user_name(id: u32) -> String {
-    field_of("/etc/passwd", |fields| fields.get(2)?.parse::<u32>().ok().filter(|found| *found == id).map(|_| fields[0].to_owned()))
-        .unwrap_or_else(|| format!("user {id}"))
+    field_of("/etc/passwd", |fields| {
+        fields.get(2)?.parse::<u32>().ok().filter(|found| *found == id).map(|_| fields[0].to_owned())
+    })
+    .unwrap_or_else(|| format!("user {id}"))
 }
 
 /// Number of the group with this name.

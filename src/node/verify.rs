@@ -23,7 +23,7 @@ type Listed = (Digest, Vec<ManifestEntry>);
 pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
     let begun = clock::monotonic();
     let mirror = orders.mirror.clone();
-    let own = spawn_blocking(move || (mirror.mirror().verify_own(), mirror.mirror().committed()));
+    let own = spawn_blocking(move || (mirror.mirror().verify_own(), committed(&mirror)));
     let (own, theirs) = tokio::join!(own, ask_peer(orders));
     let (own, committed) = own.map_err(|error| {
         Problem::new("The directory could not be verified", error.to_string(), "Look at the program log.")
@@ -54,6 +54,13 @@ pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
         peer_problem,
         at: clock::wall(),
     })))
+}
+
+fn committed(mirror: &desk::MirrorDesk) -> Result<Listed, Problem> {
+    match mirror.head() {
+        Some(head) => Ok((head.revision.root, mirror.mirror().manifest(head.revision)?)),
+        None => Ok((Digest::ZERO, Vec::new())),
+    }
 }
 
 async fn ask_peer(orders: &Arc<Orders>) -> Result<(Digest, Vec<ManifestEntry>, String), String> {
@@ -107,16 +114,13 @@ fn compare_sides(own: &[ManifestEntry], theirs: &[ManifestEntry], name: &str) ->
 pub struct Served(pub desk::MirrorDesk);
 
 impl super::net::BulkServer for Served {
-    fn manifest(
-        &self,
-        revision: crate::engine::base::RevisionId,
-    ) -> Result<Vec<crate::wire::bulk::Entry>, String> {
+    fn manifest(&self, revision: crate::engine::base::RevisionId) -> Result<Vec<crate::wire::bulk::Entry>, String> {
         let list = self.0.mirror().manifest(revision).map_err(|problem| problem.to_string())?;
         Ok(list.into_iter().map(super::bulk_source::to_wire).collect())
     }
 
     fn content(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.0.mirror().content(digest)
+        self.0.mirror().content(digest).ok().flatten()
     }
 
     fn verify(&self) -> Result<(Digest, Vec<crate::wire::bulk::Entry>), String> {

@@ -189,7 +189,11 @@ impl Worker {
             ),
             Err(problem) => send(
                 &self.shared,
-                Input::Trouble { code: "F-001", subject: "drift".into(), why: format!("{}: {}", problem.what, problem.why) },
+                Input::Trouble {
+                    code: "F-001",
+                    subject: "drift".into(),
+                    why: format!("{}: {}", problem.what, problem.why),
+                },
             ),
         }
     }
@@ -235,6 +239,10 @@ fn tell_hook(shared: &Shared, done: &HookDone) {
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
     std::thread::Builder::new().name(name.into()).spawn(work).map(drop).map_err(|error| {
-        Problem::new("Standin cannot start", format!("no thread: {error}"), "Free memory or raise the limit of threads.")
+        Problem::new(
+            "Standin cannot start",
+            format!("no thread: {error}"),
+            "Free memory or raise the limit of threads.",
+        )
     })
 }

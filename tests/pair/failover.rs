@@ -85,7 +85,9 @@ fn two_masters_meet() {
     assert!(branches.contains("diverged"), "{branches}");
     assert!(branches.contains("alerting.yaml"), "{branches}");
     for instance in [&pair.a, &pair.b] {
-        let told = |alert: &serde_json::Value| alert["what"].to_string().contains("diverged") || alert["why"].to_string().contains("diverged");
+        let told = |alert: &serde_json::Value| {
+            alert["what"].to_string().contains("diverged") || alert["why"].to_string().contains("diverged")
+        };
         eventually("both sides tell of the branch", || instance.alerts().iter().any(told));
     }
 }

@@ -40,7 +40,20 @@ impl Network {
         let network = Self { left: format!("standin-{tag}-a"), right: format!("standin-{tag}-b") };
         ip(&["netns", "add", &network.left]);
         ip(&["netns", "add", &network.right]);
-        ip(&["-n", &network.left, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &network.right]);
+        ip(&[
+            "-n",
+            &network.left,
+            "link",
+            "add",
+            "cable",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "cable",
+            "netns",
+            &network.right,
+        ]);
         for (name, address) in [(&network.left, "10.77.0.1/24"), (&network.right, "10.77.0.2/24")] {
             ip(&["-n", name, "address", "add", address, "dev", "cable"]);
             ip(&["-n", name, "link", "set", "cable", "up"]);

@@ -14,8 +14,16 @@ fn the_wrong_host() {
     pair.b.start();
     pair.a.ok(&["ha", "edit", "--permitted-shadow-host", "10.77.0.99"]);
     let (fingerprint, password) = (pair.a.fingerprint(), pair.b.password_file(PASSWORD));
-    let said =
-        pair.b.refused(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
+    let said = pair.b.refused(&[
+        "shadow",
+        "connect",
+        "--user",
+        USER,
+        "--password-file",
+        &password,
+        "--fingerprint",
+        &fingerprint,
+    ]);
     assert!(said.contains("10.77.0.99") && said.contains("10.77.0.2"), "{said}");
     pair.a.ok(&["ha", "edit", "--any-shadow-host"]);
     pair.connect();
@@ -30,8 +38,16 @@ fn a_third_instance() {
     third.setup("shadow", &["--master-host", "10.77.0.1", "--master-port", "8443", "--admin-port", "8553"]);
     third.start();
     let (fingerprint, password) = (pair.a.fingerprint(), third.password_file(PASSWORD));
-    let said =
-        third.refused(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
+    let said = third.refused(&[
+        "shadow",
+        "connect",
+        "--user",
+        USER,
+        "--password-file",
+        &password,
+        "--fingerprint",
+        &fingerprint,
+    ]);
     assert!(said.contains("shadow"), "{said}");
     assert_eq!(pair.b.status()["state"], "READY", "the pair is not disturbed");
 }
@@ -47,9 +63,9 @@ fn a_copied_home() {
     let copied = std::process::Command::new("cp").arg("-a").args([&original, &pair.a.home]).status().unwrap();
     assert!(copied.success());
     pair.a.start();
-    let status = pair.a.wait("holds without end", |status| {
-        status["condition"] == "boot_hold" && status["hold"]["ends_at"].is_null()
-    });
+    let status = pair
+        .a
+        .wait("holds without end", |status| status["condition"] == "boot_hold" && status["hold"]["ends_at"].is_null());
     assert!(status["hold"]["why"].as_str().unwrap_or_default().contains("copied"), "{}", status["hold"]);
     assert!(pair.a.living_services().is_empty());
     pair.b.start();

@@ -29,7 +29,16 @@ fn a_pairing_that_must_not_be() {
     let wrong = pair.b.fingerprint();
     let (good, bad) = (pair.b.password_file(PASSWORD), pair.b.password_file("not the right one"));
     let connect = |password: &str, fingerprint: &str| {
-        pair.b.refused(&["shadow", "connect", "--user", USER, "--password-file", password, "--fingerprint", fingerprint])
+        pair.b.refused(&[
+            "shadow",
+            "connect",
+            "--user",
+            USER,
+            "--password-file",
+            password,
+            "--fingerprint",
+            fingerprint,
+        ])
     };
     let said = connect(&good, &wrong);
     assert!(said.contains(&right), "the fingerprint found is named: {said}");

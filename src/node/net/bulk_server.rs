@@ -66,7 +66,9 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
     async fn answer(&mut self, request: Request) -> Result<(), Gone> {
         match request {
             Request::Manifest { revision } => match self.blocking(move |bulk| bulk.manifest(revision)).await? {
-                Ok(entries) => self.chunks(pieces(entries), |entries, last| Reply::ManifestChunk { entries, last }).await,
+                Ok(entries) => {
+                    self.chunks(pieces(entries), |entries, last| Reply::ManifestChunk { entries, last }).await
+                }
                 Err(why) => self.fail(why).await,
             },
             Request::Verify => match self.blocking(|bulk| bulk.verify()).await? {

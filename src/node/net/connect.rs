@@ -10,9 +10,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
+use super::Shared;
 use super::listen::tune;
 use super::tls::{self, Pin};
-use super::Shared;
 use crate::engine::base::Fingerprint;
 use crate::engine::status::LinkStep;
 use crate::identity::fingerprint_of;

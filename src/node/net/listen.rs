@@ -163,8 +163,10 @@ fn bind_problem(address: IpAddr, port: u16, error: &io::Error) -> Problem {
     let (why, todo) = match error.kind() {
         io::ErrorKind::AddrInUse => (
             format!("another program listens on port {port}"),
-            format!("stop it (ss -ltnp shows which), or set administration.port or high_availability.port to a free one; \
-                     the other instance must then be told the new port"),
+            format!(
+                "stop it (ss -ltnp shows which), or set administration.port or high_availability.port to a free one; \
+                     the other instance must then be told the new port"
+            ),
         ),
         io::ErrorKind::PermissionDenied => (
             format!("the user that runs Standin may not listen on port {port}"),
@@ -204,7 +206,8 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
                 tokio::spawn(welcome(shared.clone(), stream, address, deadline, slot));
             }
             // The client was gone before it was accepted.
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
             Err(error) => {
                 if pause_ms == 0 {
                     let text = format!("no new connections are accepted for now: {error}");
