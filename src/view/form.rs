@@ -94,7 +94,11 @@ pub fn draw(frame: &mut Frame, area: Rect, form: &Form, look: Look) {
 /// Draws fields above, what they lead to and the help of the one in focus below. Scrolls so that the focus is seen.
 pub fn draw_fields(frame: &mut Frame, area: Rect, items: &[Item], focus: usize, below: &[String], look: Look) {
     let width = usize::from(area.width);
-    let below_lines: Vec<Line> = below.iter().flat_map(|text| wrapped(&look.text(text), width.saturating_sub(4))).map(|text| Line::raw(format!("   {text}"))).collect();
+    let below_lines: Vec<Line> = below
+        .iter()
+        .flat_map(|text| wrapped(&look.text(text), width.saturating_sub(4)))
+        .map(|text| Line::raw(format!("   {text}")))
+        .collect();
     let help = items.get(focus).map(|item| help_lines(item, width, look)).unwrap_or_default();
     let height = usize::from(area.height);
     let wanted_below = below_lines.len() + usize::from(!below_lines.is_empty());
@@ -156,7 +160,11 @@ fn field_line(item: &Item, has_focus: bool, width: usize, look: Look) -> Line<'s
             let right = if window.more_right { '>' } else { right };
             // A note stands directly behind a value that is not in edit.
             let is_short = !has_focus && !window.more_right;
-            if is_short { (format!("{left}{text}"), room - text.width().min(room)) } else { (format!("{left}{text}{pad}{right}"), 0) }
+            if is_short {
+                (format!("{left}{text}"), room - text.width().min(room))
+            } else {
+                (format!("{left}{text}{pad}{right}"), 0)
+            }
         }
         Input::Toggle(on) => (format!(" {}", radio(&["on", "off"], usize::from(!on))), room.saturating_sub(18)),
         Input::Choice { words, chosen } => {

@@ -55,8 +55,7 @@ fn draw_too_small(frame: &mut Frame, look: Look) {
     let area = frame.area();
     let size = format!("Window is {}x{}. Needs {WIDTH_MIN}x{HEIGHT_MIN}.", area.width, area.height);
     let lines = ["First start".to_owned(), size, "Or: standin setup --help".to_owned()];
-    let lines: Vec<Line> =
-        lines.iter().map(|text| Line::raw(clipped(text, usize::from(area.width), look))).collect();
+    let lines: Vec<Line> = lines.iter().map(|text| Line::raw(clipped(text, usize::from(area.width), look))).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
@@ -102,8 +101,16 @@ fn role_lines(wizard: &Wizard, area: Rect, look: Look) -> Vec<Line<'static>> {
     };
     gap(&mut lines);
     for (role, name, about) in [
-        (Role::Master, "Master", ["Runs the service now. Holds the configuration.", "A shadow may connect to it later."]),
-        (Role::Shadow, "Shadow", ["Watches a master, mirrors its configuration,", "and takes over when the master is gone."]),
+        (
+            Role::Master,
+            "Master",
+            ["Runs the service now. Holds the configuration.", "A shadow may connect to it later."],
+        ),
+        (
+            Role::Shadow,
+            "Shadow",
+            ["Watches a master, mirrors its configuration,", "and takes over when the master is gone."],
+        ),
     ] {
         let is_chosen = wizard.role() == role;
         let (mark, dot) = if is_chosen { ('>', 'o') } else { (' ', ' ') };
@@ -150,7 +157,8 @@ fn review_lines(wizard: &Wizard, area: Rect, look: Look) -> Vec<Line<'static>> {
         lines.push(Line::styled(fit(text), look.warning()));
     }
     if let Some(problem) = wizard.problem() {
-        for text in wrapped(&format!("! {}: {}. {}", problem.what, problem.why, problem.todo), width.saturating_sub(6)) {
+        for text in wrapped(&format!("! {}: {}. {}", problem.what, problem.why, problem.todo), width.saturating_sub(6))
+        {
             lines.push(Line::styled(fit(format!("   {text}")), look.error()));
         }
     }
@@ -236,16 +244,17 @@ fn draw_dialog(frame: &mut Frame, title: &str, lines: &[String], look: Look) {
     let screen = frame.area();
     let width = DIALOG_WIDTH_MAX.min(screen.width);
     let height = u16::try_from(lines.len() + 4).unwrap_or(screen.height).min(screen.height);
-    let area = Rect {
-        x: screen.x + (screen.width - width) / 2,
-        y: screen.y + (screen.height - height) / 2,
-        width,
-        height,
-    };
+    let area =
+        Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height };
     let inner = usize::from(width) - 2;
     let (corners, side) = if look.ascii { (["+", "+", "+", "+"], "|") } else { (["┌", "┐", "└", "┘"], "│") };
     let head = format!("{} {title} ", look.rule(1));
-    let top = format!("{}{head}{}{}", corners[0], look.rule(width - 2 - u16::try_from(head.chars().count()).unwrap_or(0)), corners[1]);
+    let top = format!(
+        "{}{head}{}{}",
+        corners[0],
+        look.rule(width - 2 - u16::try_from(head.chars().count()).unwrap_or(0)),
+        corners[1]
+    );
     let row = |text: &str| {
         let text = clipped(&look.text(text), inner - 2, look);
         let text = two_ends(&format!(" {text}"), "", width - 2);

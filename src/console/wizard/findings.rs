@@ -55,9 +55,7 @@ impl Wizard {
             "administration.port" | "high_availability.port" => text.parse().ok().map(Request::CheckPort),
             super::pages::DIRECTORY => Some(Request::LookAtDirectory(text)),
             "shadow.master_hosts" => text.split([',', ' ']).find(|host| !host.is_empty()).map(host_request),
-            "high_availability.permitted_shadow_host" => {
-                (!text.contains('@')).then(|| host_request(&text))
-            }
+            "high_availability.permitted_shadow_host" => (!text.contains('@')).then(|| host_request(&text)),
             _ => None,
         }
     }
@@ -131,8 +129,7 @@ fn note_addresses(item: &mut Item, host: &str, addresses: &Result<Vec<String>, S
         Ok(found) if found.is_empty() => item.warning = Some(format!("{host} has no address")),
         Ok(found) if !own.is_empty() && !share_segment(found, own) => {
             let theirs = found.join(", ");
-            item.warning =
-                Some(format!("{host} ({theirs}) seems to be in another network segment than this machine"));
+            item.warning = Some(format!("{host} ({theirs}) seems to be in another network segment than this machine"));
         }
         Ok(found) => item.note = Some(found.join(", ")),
     }

@@ -210,12 +210,15 @@ impl Wizard {
     pub fn dropped(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let fresh = Self::new(self.found.clone(), self.base.clone());
-        let is_typed = |page: &Page, other: &Page| page.items.iter().zip(&other.items).any(|(a, b)| a.text() != b.text());
+        let is_typed =
+            |page: &Page, other: &Page| page.items.iter().zip(&other.items).any(|(a, b)| a.text() != b.text());
         if self.step > Step::Role {
             lines.push(format!("Dropped: the role {}.", self.role.word()));
         }
         if is_typed(&self.administrator, &fresh.administrator) {
-            lines.push(format!("Dropped: the administrator {}.", text_of(&self.administrator, "user")).replace(" .", "."));
+            lines.push(
+                format!("Dropped: the administrator {}.", text_of(&self.administrator, "user")).replace(" .", "."),
+            );
         }
         if is_typed(&self.master, &fresh.master) {
             lines.push("Dropped: the settings of the master.".into());

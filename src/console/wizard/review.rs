@@ -40,9 +40,8 @@ impl Wizard {
         let home = self.found.home.trim_end_matches('/');
         let files = WRITTEN.map(|(name, mode)| WrittenFile { path: format!("{home}/{name}"), mode });
         let items = if self.role == Role::Master { &self.master.items } else { &self.shadow.items };
-        let warning = |item: &crate::console::form::Item| {
-            item.warning.as_ref().map(|text| format!("{}: {text}", item.label))
-        };
+        let warning =
+            |item: &crate::console::form::Item| item.warning.as_ref().map(|text| format!("{}: {text}", item.label));
         Review {
             facts: self.facts(),
             files: files.into(),
@@ -72,11 +71,15 @@ impl Wizard {
         ];
         match plan.role {
             Role::Master => {
-                let who = ha.permitted_shadow_host.as_ref().map_or("from any host".into(), |host| format!("only from {host}"));
+                let who = ha
+                    .permitted_shadow_host
+                    .as_ref()
+                    .map_or("from any host".into(), |host| format!("only from {host}"));
                 let state = if ha.enabled { format!("on, {who}") } else { "off, every shadow is refused".into() };
                 facts.push(("High availability", state));
                 let directory = self.master.items.iter().find(|item| item.key == super::pages::DIRECTORY);
-                let note = directory.and_then(|item| item.note.as_ref()).map_or(String::new(), |note| format!("   {note}"));
+                let note =
+                    directory.and_then(|item| item.note.as_ref()).map_or(String::new(), |note| format!("   {note}"));
                 let path = settings.configuration.directory.as_ref().unwrap_or(&self.found.default_directory);
                 facts.push(("Mirrored directory", format!("{path}{note}")));
             }
