@@ -29,6 +29,7 @@ mod control;
 mod desk;
 mod driver;
 mod facts;
+pub mod home;
 pub mod hosts;
 mod log;
 pub mod net;
@@ -110,6 +111,12 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
         parts.run(options, &socket, &in_force)?
     };
     Ok(Running { runtime, driver, socket, _log: log })
+}
+
+/// The process that holds the service; runs on the main thread, which its parent-death signal needs.
+#[must_use]
+pub fn guard() -> i32 {
+    crate::service::guard::main(std::io::stdin(), std::io::stdout())
 }
 
 /// What a node is put together from.

@@ -1,110 +1,82 @@
-//! Everything that the command line asks of other rooms: the one file of `cli` that knows `node` and `terminal`. Each
-//! function is small and blocking.
-//!
-//! INTEGRATOR: every function marked so is a place to call the room it names; until then it says that it cannot.
+//! Everything that the command line asks of other rooms: the one file of `cli` that knows `node`. Each function is small and
+//! blocking.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use crate::node::signals;
+pub use crate::node::{Running, ServeOptions};
 
-use super::console::ParentLink;
 use super::home::Context;
-use super::output::{Failure, Outcome};
+use super::output::{Exit, Failure, Outcome};
+use super::setup::HomeWriter;
 use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Settings, file};
 use crate::engine::status::Status;
+use crate::node::{self, home};
 
-/// What an engine is started with.
-#[derive(Clone, Debug)]
-pub struct ServeOptions {
-    /// The home.
-    pub home: PathBuf,
-    /// The settings file.
-    pub settings: PathBuf,
-    /// How many `-v`.
-    pub verbose: u8,
-}
-
-impl ServeOptions {
-    /// Of this command line.
-    #[must_use]
-    pub fn of(context: &Context) -> Self {
-        Self { home: context.home.clone(), settings: context.settings.clone(), verbose: context.globals.verbose }
+/// What an engine is started with. `has_terminal`: a console may be in this process.
+#[must_use]
+pub fn serve_options(context: &Context, has_terminal: bool) -> ServeOptions {
+    ServeOptions {
+        home: context.home.clone(),
+        settings: context.settings.clone(),
+        verbose: context.globals.verbose,
+        has_terminal,
     }
 }
 
-fn absent(what: &str) -> Problem {
-    Problem::new(what, "this build does not contain it yet", "")
-}
-
-/// Runs the engine until it is stopped. INTEGRATOR: `node::serve(options) -> Result<i32, Problem>`.
+/// Runs the engine until it is stopped.
 ///
 /// # Errors
 /// Why it could not start.
-pub fn serve(_options: &ServeOptions) -> Result<i32, Problem> {
-    Err(absent("The engine cannot be started"))
+pub fn serve(context: &Context) -> Result<i32, Problem> {
+    node::serve(&serve_options(context, false))
 }
 
-/// Attaches a console to the instance that runs. INTEGRATOR: `terminal::run`, attached.
+/// Starts the engine in this process.
 ///
 /// # Errors
-/// Why the terminal or the instance cannot be used.
-pub fn attached_console(_context: &Context) -> Result<i32, Problem> {
-    Err(absent("The console cannot be opened"))
+/// Why it could not start.
+pub fn start_engine(context: &Context) -> Result<Running, Problem> {
+    node::start(&serve_options(context, true))
 }
 
-/// Starts the engine in this process and a console on it, until both have ended. When the console is left and the engine
-/// goes on, or the terminal is lost, call `parent.detach()` after the terminal was restored, and go on without a console.
-/// INTEGRATOR: `node::start_embedded` and `terminal::run`, embedded.
-///
-/// # Errors
-/// Why the engine could not start.
-pub fn embedded_console(_context: &Context, _parent: ParentLink) -> Result<i32, Problem> {
-    Err(absent("The engine cannot be started"))
-}
-
-/// Opens the wizard; true: the home was set up, false: the operator left. INTEGRATOR: `terminal` with `console::wizard`,
-/// then `cli::setup::apply`.
-///
-/// # Errors
-/// Why the terminal cannot be used or the home not be written.
-pub fn wizard(_context: &Context) -> Result<bool, Problem> {
-    Err(absent("The first start cannot be asked for on the terminal"))
-}
-
-/// The process that holds the service. INTEGRATOR: `node::guard() -> i32`, which calls `service::guard::main`.
+/// The process that holds the service.
 ///
 /// # Errors
 /// Never by itself.
 pub fn guard() -> Outcome {
-    Err(Failure::Problem(absent("The service cannot be guarded")))
+    match node::guard() {
+        0 => Ok(Exit::Done),
+        status => Ok(Exit::Status(u8::try_from(status).unwrap_or(1))),
+    }
 }
 
-/// The role in the home's database, without starting anything; none: never set up. INTEGRATOR: `node::role_of(home)`.
+/// The role in the home's database, without starting anything; none: never set up.
 ///
 /// # Errors
 /// A database that cannot be read.
-pub fn role_of(_home: &Path) -> Result<Option<Role>, Problem> {
-    Ok(None)
+pub fn role_of(home: &Path) -> Result<Option<Role>, Problem> {
+    home::role(home)
 }
 
-/// What the home's database last knew, when nothing runs. INTEGRATOR: `node::last_known(home) -> Option<Status>`.
+/// What the home's database last knew, when nothing runs.
 #[must_use]
-pub fn last_known(_home: &Path) -> Option<Status> {
-    None
+pub fn last_known(home: &Path, settings: &Path) -> Option<Status> {
+    home::last_known(home, settings)
 }
 
-/// The files of the newest revision, when nothing runs. INTEGRATOR: from the store, read only.
+/// The files of the newest revision, when nothing runs.
 #[must_use]
-pub fn files_at_rest(_home: &Path) -> Option<Vec<FileEntry>> {
-    None
+pub fn files_at_rest(home: &Path) -> Option<Vec<FileEntry>> {
+    home::files(home)
 }
 
-/// One file of a revision, when nothing runs. INTEGRATOR: from the store, read only.
+/// One file of a revision, when nothing runs.
 #[must_use]
-pub fn file_at_rest(_home: &Path, _path: &str, _revision: Option<u64>) -> Option<FileContent> {
-    None
+pub fn file_at_rest(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
+    home::file_content(home, path, revision)
 }
 
 /// One local user.
@@ -116,40 +88,89 @@ pub struct LocalUser {
     pub role: String,
 }
 
-/// The local users. INTEGRATOR: `access::Users::load(home)` through the node.
+/// The local users.
 ///
 /// # Errors
 /// A user file that cannot be read.
-pub fn users(_home: &Path) -> Result<Vec<LocalUser>, Problem> {
-    Err(absent("The users cannot be listed"))
+pub fn users(home: &Path) -> Result<Vec<LocalUser>, Problem> {
+    let users = home::users(home)?;
+    Ok(users.into_iter().map(|(name, role)| LocalUser { name, role: role.to_owned() }).collect())
 }
 
-/// Sets a password while nothing runs. INTEGRATOR: `access::Users::set_password` through the node.
+/// Sets a password while nothing runs.
 ///
 /// # Errors
 /// No such user, a password against spec 1.2, a file that cannot be written.
-pub fn set_password(_home: &Path, _user: &str, _password: &Secret) -> Result<(), Problem> {
-    Err(absent("The password was not changed: no instance runs, and without one it cannot be set"))
+pub fn set_password(home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
+    home::set_password(home, user, password)
 }
 
-/// The settings of a text, with every problem at once. INTEGRATOR: add `engine::settings::table::validate`.
+/// The settings of a text, with every problem at once.
 ///
 /// # Errors
 /// All problems.
 pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
-    serde_yaml::from_str(text).map_err(|error| {
-        vec![Problem::new("The settings file is not valid", error.to_string(), "Mend the line and run this again.")]
+    file::parse(text).map_err(|faults| {
+        let problem = |fault: &file::Fault| {
+            Problem::new("The settings file is not valid", fault.to_string(), "Mend the line and run this again.")
+        };
+        faults.iter().map(problem).collect()
     })
 }
 
-/// End of validity of the own link certificate, when nothing runs. INTEGRATOR: `identity` through the node.
+/// End of validity of the own link certificate, when nothing runs.
 #[must_use]
-pub fn certificate_expires(_home: &Path) -> Option<UnixMillis> {
-    None
+pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
+    home::certificate_expires(home, "")
 }
 
-/// Names and addresses of this machine. INTEGRATOR: `cli::host_names()` of the setup.
+/// Names and addresses of this machine.
 #[must_use]
-pub fn host_names() -> Option<Vec<String>> {
-    None
+pub fn host_names() -> Vec<String> {
+    node::hosts::host_names()
+}
+
+/// A new identity for a copied home (spec 7.6).
+///
+/// # Errors
+/// Something runs there, or it cannot be written.
+pub fn new_identity(home: &Path, host: &str) -> Result<Vec<String>, Problem> {
+    home::new_identity(home, host)
+}
+
+/// Writes what other rooms own at a first start.
+pub struct Writer;
+
+impl HomeWriter for Writer {
+    fn role(&self, home: &Path) -> Result<Option<Role>, Problem> {
+        home::role(home)
+    }
+
+    fn users(&self, home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
+        home::make_users(home, user, password)
+    }
+
+    fn identity(&self, home: &Path, host: &str) -> Result<(), Problem> {
+        home::make_identity(home, host)
+    }
+
+    fn database(&self, home: &Path, role: Role) -> Result<(), Problem> {
+        home::make_database(home, role)
+    }
+}
+
+/// All problems of a failed setup as one.
+#[must_use]
+pub fn together(problems: Vec<Problem>) -> Failure {
+    let mut list = problems.into_iter();
+    let Some(first) = list.next() else { return Failure::Problem(Problem::new("Nothing was set up", "unknown", "")) };
+    let rest: Vec<Problem> = list.collect();
+    if rest.is_empty() {
+        return Failure::Problem(first);
+    }
+    let lines: Vec<String> = std::iter::once(&first)
+        .chain(&rest)
+        .map(|problem| format!("\n  {}: {}. {}", problem.what, problem.why, problem.todo))
+        .collect();
+    Failure::Problem(Problem::new("Nothing was set up", lines.concat(), "Correct all of these and run it again."))
 }

@@ -6,11 +6,11 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::engine::settings::text as settings_text;
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::Secret;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table;
+use crate::engine::settings::text as settings_text;
 pub use crate::engine::setup::SetupPlan;
 
 mod args;
@@ -106,15 +106,21 @@ fn make_aside(home: &Path, plan: &SetupPlan, writer: &dyn HomeWriter) -> Result<
 /// A home that is there and has no role: file by file, the database last.
 fn fill(home: &Path, plan: &SetupPlan, writer: &dyn HomeWriter) -> Result<(), Problem> {
     if let Some(role) = writer.role(home)? {
-        return Err(Problem::new(
-            format!("{} is already a {}", home.display(), role.word()),
-            "a role, once chosen, is not set up again",
-            "Roles change by standin ha switch, become-shadow or become-master; another instance needs another --home",
-        ));
+        return Err(already(home, role));
     }
     fs::set_permissions(home, fs::Permissions::from_mode(DIRECTORY_MODE))
         .map_err(|error| cannot("make private", home, &error))?;
     write_all(home, plan, writer)
+}
+
+/// A home that has a role is not set up again (spec 1.3).
+#[must_use]
+pub fn already(home: &Path, role: Role) -> Problem {
+    Problem::new(
+        format!("{} is already a {}", home.display(), role.word()),
+        "a role, once chosen, is not set up again",
+        "Roles change by standin ha switch, become-shadow or become-master; another instance needs another --home",
+    )
 }
 
 fn write_all(home: &Path, plan: &SetupPlan, writer: &dyn HomeWriter) -> Result<(), Problem> {

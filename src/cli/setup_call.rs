@@ -1,23 +1,31 @@
-//! `standin setup`. INTEGRATOR: replace this file by `cli::setup` (its arguments and `apply`); this is the call site only.
-
-use clap::Args;
+//! `standin setup`: the first start without questions (spec 1.4), and a new identity for a copied home (spec 7.6).
 
 use super::home::Context;
-use super::output::{Outcome, Output};
-use crate::engine::base::Problem;
+use super::output::{Exit, Outcome, Output};
+use super::rooms::{self, Writer};
+use super::setup::{self, SetupArgs, SetupTask};
 
-/// Placeholder of `cli::setup::SetupArgs`.
-#[derive(Debug, Args)]
-pub struct SetupArguments {
-    /// Whatever the setup takes
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub rest: Vec<String>,
-}
-
-/// Call site.
+/// Sets up, or gives a new identity.
 ///
 /// # Errors
-/// Always, until the setup is here.
-pub fn run(_context: &Context, _arguments: &SetupArguments, _out: &mut Output) -> Outcome {
-    Err(Problem::new("Nothing was set up", "this build does not contain the setup yet", "").into())
+/// All problems at once; nothing is written then.
+pub fn run(context: &Context, arguments: &SetupArgs, out: &mut Output) -> Outcome {
+    let (_, base) = setup::settings_before(&context.settings)?;
+    let host = rooms::host_names().into_iter().next().unwrap_or_default();
+    if let Some(role) = rooms::role_of(&context.home)?
+        && !arguments.new_identity
+    {
+        return Err(setup::already(&context.home, role).into());
+    }
+    let lines = match arguments.task(&base, &host).map_err(rooms::together)? {
+        SetupTask::First(plan) => setup::apply(&context.home, &plan, &Writer)?,
+        SetupTask::NewIdentity => {
+            let host = if base.host.is_empty() { host } else { base.host };
+            rooms::new_identity(&context.home, &host)?
+        }
+    };
+    for line in lines {
+        out.line(&line)?;
+    }
+    Ok(Exit::Done)
 }

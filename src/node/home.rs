@@ -1,0 +1,208 @@
+//! A home at rest: made at the first start, looked at while nothing runs.
+
+use std::path::Path;
+
+use crate::access::{UserRole, Users};
+use crate::engine::Engine;
+use crate::engine::base::{InstanceId, LinkState, Problem, Role, UnixMillis};
+use crate::engine::durable::Durable;
+use crate::engine::order::{FileContent, FileEntry, Secret};
+use crate::engine::settings::{Settings, file};
+use crate::engine::status::{LastRoleChange, PeerStatus, Status};
+use crate::identity::Identity;
+use crate::store::Store;
+
+use super::clock;
+
+/// File of the local users.
+const USERS_FILE: &str = "users.yaml";
+
+/// The role of the instance in `home`; none: no database, or one without role.
+///
+/// # Errors
+/// The database is there and cannot be read.
+pub fn role(home: &Path) -> Result<Option<Role>, Problem> {
+    if !home.join("standin.db").exists() {
+        return Ok(None);
+    }
+    Ok(Store::open_read_only(home)?.load_durable()?.and_then(|durable| durable.role))
+}
+
+/// Writes `users.yaml` with one administrator.
+///
+/// # Errors
+/// It cannot be written.
+pub fn make_users(home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
+    let mut users = Users::default();
+    users.add(user, UserRole::Administrator, password.expose())?;
+    users.save(&home.join(USERS_FILE))
+}
+
+/// Makes key and certificate of the link.
+///
+/// # Errors
+/// They cannot be made.
+pub fn make_identity(home: &Path, host: &str) -> Result<(), Problem> {
+    Identity::load_or_create(&home.join("identity"), host).map(drop)
+}
+
+/// Writes the record with the first role; this is what makes an instance.
+///
+/// # Errors
+/// It cannot be written.
+pub fn make_database(home: &Path, role: Role) -> Result<(), Problem> {
+    let store = Store::open(home)?;
+    let durable = Durable::new(InstanceId(uuid::Uuid::new_v4()));
+    store.save_durable(&Engine::first_role(durable, role, clock::now()))
+}
+
+/// A new instance out of a copied home (spec 7.6): new id, new certificate, no pair; role, history and files stay.
+///
+/// # Errors
+/// Something runs there, or it cannot be written.
+pub fn new_identity(home: &Path, host: &str) -> Result<Vec<String>, Problem> {
+    let store = Store::open(home)?;
+    let old = store.load_durable()?.filter(|durable| durable.role.is_some()).ok_or_else(|| {
+        Problem::new("There is no instance in this home", "it has no role", "Set it up with `standin setup --role …`.")
+    })?;
+    let role = old.role.unwrap_or(Role::Shadow);
+    let cannot = |error: std::io::Error| {
+        Problem::new("The old identity cannot be put aside", error.to_string(), "Look at the permissions of the home.")
+    };
+    let (current, aside) = (home.join("identity"), home.join(format!("identity.old-{}", clock::wall().0)));
+    if current.exists() {
+        std::fs::rename(&current, &aside).map_err(cannot)?;
+    }
+    let identity = Identity::load_or_create(&current, host)?;
+    let mut new = Engine::first_role(Durable::new(InstanceId(uuid::Uuid::new_v4())), role, clock::now());
+    // The fencing token must never go back for whoever looks at it.
+    new.term = old.term.max(new.term);
+    new.known_term = old.known_term.max(new.term);
+    new.run = old.run;
+    store.save_durable(&new)?;
+    if let Some(seal) = super::system::seal_of(home) {
+        store.set_seal(&seal)?;
+    }
+    Ok(vec![
+        format!("instance {}, {} at term {}", new.instance, role.word(), new.term),
+        format!("certificate of the link {}", identity.fingerprint()),
+        format!("the old identity is kept in {}", aside.display()),
+    ])
+}
+
+/// What the database last knew, for a home where nothing runs.
+#[must_use]
+pub fn last_known(home: &Path, settings_file: &Path) -> Option<Status> {
+    let store = Store::open_read_only(home).ok()?;
+    let durable = store.load_durable().ok()??;
+    let settings =
+        std::fs::read_to_string(settings_file).ok().and_then(|text| file::parse(&text).ok()).unwrap_or_default();
+    let mut status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: durable.role,
+        term: durable.term,
+        since: Some(durable.since),
+        state_message: Some("nothing runs here: this is what was last written".to_owned()),
+        protection_message: "nothing runs here".to_owned(),
+        ..Status::default()
+    };
+    status.state =
+        durable.role.map(|role| if role == Role::Master { LinkState::Alone } else { LinkState::Disconnected });
+    status.last_role_change = durable.last_role_change.as_ref().map(|change| LastRoleChange {
+        at: change.at,
+        from: change.from,
+        reason: change.reason,
+    });
+    fill_instance(&mut status, home, &durable, &settings);
+    fill_configuration(&mut status, home, &store, &settings);
+    status.peer = durable.peer.as_ref().map(|peer| PeerStatus {
+        id: Some(peer.instance),
+        host: peer.host.clone(),
+        address: peer.address.clone(),
+        version: peer.version.clone(),
+        compatible: true,
+        fingerprint: Some(peer.fingerprint),
+        check_interval_ms: peer.timing.check_interval_ms,
+        takeover_delay_ms: peer.timing.takeover_delay_ms,
+        description: peer.description.clone(),
+        port: peer.port,
+        ..PeerStatus::default()
+    });
+    for alert in store.load_alerts().unwrap_or_default() {
+        match alert.severity {
+            crate::engine::event::Severity::Error => status.alerts.error += 1,
+            crate::engine::event::Severity::Warning => status.alerts.warning += 1,
+            crate::engine::event::Severity::Information => status.alerts.information += 1,
+        }
+    }
+    status.notice = durable.notice;
+    status.settings = settings;
+    Some(status)
+}
+
+fn fill_instance(status: &mut Status, home: &Path, durable: &Durable, settings: &Settings) {
+    let instance = &mut status.instance;
+    instance.id = Some(durable.instance);
+    instance.host.clone_from(&settings.host);
+    instance.description.clone_from(&settings.description);
+    instance.home = home.display().to_string();
+    instance.admin_port = settings.administration.port;
+    instance.ha_port = settings.link_port();
+    status.ha.enabled = settings.high_availability.enabled;
+    status.ha.permitted_shadow_host.clone_from(&settings.high_availability.permitted_shadow_host);
+    status.ha.grace_period_ms = settings.high_availability.grace_period;
+}
+
+fn fill_configuration(status: &mut Status, home: &Path, store: &Store, settings: &Settings) {
+    let configuration = &mut status.configuration;
+    configuration.directory =
+        settings.configuration.directory.clone().unwrap_or_else(|| home.join("configuration").display().to_string());
+    if let Ok(Some(newest)) = store.newest_revision() {
+        configuration.revision = newest.revision.number;
+        configuration.root = Some(newest.revision.root);
+    }
+}
+
+/// The files of the newest revision.
+#[must_use]
+pub fn files(home: &Path) -> Option<Vec<FileEntry>> {
+    crate::mirror::history::list(&Store::open_read_only(home).ok()?).ok()
+}
+
+/// One file of a revision.
+#[must_use]
+pub fn file_content(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
+    crate::mirror::history::show(&Store::open_read_only(home).ok()?, path, revision).ok()
+}
+
+/// Name and role of each local user.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn users(home: &Path) -> Result<Vec<(String, &'static str)>, Problem> {
+    let users = Users::load(&home.join(USERS_FILE))?;
+    let word = |role| match role {
+        UserRole::Administrator => "administrator",
+        UserRole::Display => "display",
+        UserRole::Monitoring => "monitoring",
+    };
+    Ok(users.users.iter().map(|user| (user.name.clone(), word(user.role))).collect())
+}
+
+/// Sets a password while nothing runs.
+///
+/// # Errors
+/// No such user, a password against spec 1.2, or the file cannot be written.
+pub fn set_password(home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
+    let path = home.join(USERS_FILE);
+    let mut users = Users::load(&path)?;
+    users.set_password(user, password.expose())?;
+    users.save(&path)
+}
+
+/// End of validity of the own certificate of the link.
+#[must_use]
+pub fn certificate_expires(home: &Path, host: &str) -> Option<UnixMillis> {
+    let folder = home.join("identity");
+    folder.exists().then(|| Identity::load_or_create(&folder, host).ok().map(|identity| identity.expires())).flatten()
+}
