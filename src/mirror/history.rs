@@ -30,7 +30,11 @@ pub fn list(store: &Store) -> Result<Vec<FileEntry>, Problem> {
 /// When it is not there.
 pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
     let failed = |why: String| {
-        Problem::new(format!("cannot show {path}"), why, "`standin config list` and `standin config log` name what is there")
+        Problem::new(
+            format!("cannot show {path}"),
+            why,
+            "`standin config list` and `standin config log` name what is there",
+        )
     };
     let key = RelPath::from_text(path).map_err(|why| failed(why.into()))?;
     let newest = store.tree_row(&key)?;
@@ -49,7 +53,10 @@ pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileCont
         }
     };
     let entry = entry.ok_or_else(|| {
-        failed(revision.map_or("it is not in the newest revision".into(), |number| format!("it is not in revision {number}")))
+        failed(
+            revision
+                .map_or("it is not in the newest revision".into(), |number| format!("it is not in revision {number}")),
+        )
     })?;
     let mut bytes = if entry.has_content() {
         store.content(&entry.digest)?.ok_or_else(|| damaged(&format!("the content of {path} is missing")))?

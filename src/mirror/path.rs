@@ -238,7 +238,9 @@ mod tests {
     /// spec 5.4: any bytes are carried, and shown without loss
     #[test]
     fn the_shown_path_reads_back() {
-        for bytes in [&b"a/b.yaml"[..], b"\xff\xfe", "für/日本".as_bytes(), b"tab\there", b"back\\x41slash", b"\x1b[31m"] {
+        for bytes in
+            [&b"a/b.yaml"[..], b"\xff\xfe", "für/日本".as_bytes(), b"tab\there", b"back\\x41slash", b"\x1b[31m"]
+        {
             let path = RelPath::new(bytes).unwrap();
             assert_eq!(RelPath::from_text(&path.to_string()).unwrap(), path);
             assert!(!path.to_string().chars().any(char::is_control));

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
+};
 use rustix::io::{Errno, Result as SysResult};
 
 use super::diff::Change;
@@ -26,7 +28,11 @@ pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<()
     let syncs = new().filter(|(_, _, entry)| entry.kind == FileKind::File).count() <= SINGLE_SYNCS_MAX;
     for (index, op, entry) in new().filter(|(_, _, entry)| entry.has_content()) {
         let bytes = store.content(&entry.digest)?.ok_or_else(|| {
-            Problem::new(format!("cannot write {}", op.path), "its content is missing", "reconnect with a complete transfer")
+            Problem::new(
+                format!("cannot write {}", op.path),
+                "its content is missing",
+                "reconnect with a complete transfer",
+            )
         })?;
         let written = match entry.kind {
             FileKind::Link => staged.link(&index.to_string(), &bytes),

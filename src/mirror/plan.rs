@@ -110,7 +110,9 @@ impl OwnSide<'_> {
         let head = match (&uncommitted, revisions.last(), self.head) {
             (Some(new), _, _) => new.revision,
             (None, Some(last), _) => last.revision,
-            (None, None, head) => head.map_or_else(|| RevisionId { number, term, root: self.on_disk.root() }, |h| h.revision),
+            (None, None, head) => {
+                head.map_or_else(|| RevisionId { number, term, root: self.on_disk.root() }, |h| h.revision)
+            }
         };
         let branch = Branch {
             name: self.name(&head)?,

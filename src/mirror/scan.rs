@@ -322,13 +322,7 @@ impl<'a, 's> Scanner<'a, 's> {
     }
 
     /// A content was read: if it is not as known, the sink decides.
-    fn take(
-        &mut self,
-        path: &RelPath,
-        known: Option<Entry>,
-        entry: Entry,
-        bytes: Vec<u8>,
-    ) -> Result<bool, Problem> {
+    fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, bytes: Vec<u8>) -> Result<bool, Problem> {
         debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
         if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
             && let Some(why) = (self.sink)(path, known, entry.digest, bytes)?

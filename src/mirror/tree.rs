@@ -48,12 +48,7 @@ impl Entry {
     /// A link to `target`.
     #[must_use]
     pub fn link(target: &[u8]) -> Self {
-        Self {
-            kind: FileKind::Link,
-            mode: LINK_MODE,
-            size: target.len() as u64,
-            digest: digest::of_content(target),
-        }
+        Self { kind: FileKind::Link, mode: LINK_MODE, size: target.len() as u64, digest: digest::of_content(target) }
     }
 
     /// It has a content in the store.

@@ -153,7 +153,10 @@ impl Store {
     pub fn branches(&self) -> Result<Vec<Branch>, Problem> {
         let connection = self.mirror();
         let read = || -> rusqlite::Result<Vec<String>> {
-            connection.prepare_cached("SELECT json FROM branch ORDER BY rowid")?.query_map([], |row| row.get(0))?.collect()
+            connection
+                .prepare_cached("SELECT json FROM branch ORDER BY rowid")?
+                .query_map([], |row| row.get(0))?
+                .collect()
         };
         let rows = read().map_err(|error| trouble("read the branches", &error))?;
         let parse = |json: &String| {
@@ -289,7 +292,8 @@ fn insert_revision(connection: &Connection, new: &NewRevision, branch: Option<&s
 
 fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Result<()> {
     let name = plan.branch.name.as_str();
-    let json = serde_json::to_string(&plan.branch).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let json =
+        serde_json::to_string(&plan.branch).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection.prepare_cached("INSERT INTO branch (name, json) VALUES (?1, ?2)")?.execute([name, &json])?;
     connection
         .prepare_cached("UPDATE revision SET branch = ?1 WHERE branch IS NULL AND number > ?2")?

@@ -27,7 +27,8 @@ pub struct TreeRow {
     pub stamp: Option<Stamp>,
 }
 
-const COLUMNS: &str = "SELECT path, kind, mode, size, digest, revision, stamp_size, mtime_ns, ctime_ns, inode FROM tree";
+const COLUMNS: &str =
+    "SELECT path, kind, mode, size, digest, revision, stamp_size, mtime_ns, ctime_ns, inode FROM tree";
 
 impl Store {
     /// The newest tree, in order of paths.
@@ -128,9 +129,8 @@ pub(super) fn write(connection: &Connection, changes: &[Change], number: i64) ->
 }
 
 pub(super) fn write_stamps(connection: &Connection, stamps: &[(RelPath, Stamp)]) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "UPDATE tree SET stamp_size = ?2, mtime_ns = ?3, ctime_ns = ?4, inode = ?5 WHERE path = ?1",
-    )?;
+    let mut put = connection
+        .prepare_cached("UPDATE tree SET stamp_size = ?2, mtime_ns = ?3, ctime_ns = ?4, inode = ?5 WHERE path = ?1")?;
     for (path, stamp) in stamps {
         // A stamp too young to be trusted is forgotten, so that the file is read at the next start.
         let size = stamp.is_settled.then_some(stamp.size.cast_signed());
@@ -140,8 +140,7 @@ pub(super) fn write_stamps(connection: &Connection, stamps: &[(RelPath, Stamp)])
 }
 
 pub(super) fn write_changes(connection: &Connection, revision: i64, changes: &[Change]) -> rusqlite::Result<()> {
-    let mut put = connection
-        .prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut put = connection.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     for change in changes {
         let (old, new) = (change.old, change.new);
         put.execute(params![
