@@ -13,6 +13,7 @@ use crate::engine::status::Transfer;
 
 mod divergence;
 mod hostile;
+mod large;
 mod recovery;
 
 const LIMITS: Limits = Limits { file_size: 1_000_000 };
