@@ -100,7 +100,6 @@ impl Mirror {
         if head.is_none() {
             make_directory(&directory)?;
         }
-        store.drop_unused_contents()?;
         let stage = Stage::new(store.home(), &directory);
         let mirror = Self {
             inner: Arc::new(Inner {
@@ -115,6 +114,8 @@ impl Mirror {
             }),
         };
         mirror.recover(&mut mirror.lock_work())?;
+        // Not before: an interrupted apply needs contents that only its plan names.
+        mirror.inner.store.drop_unused_contents()?;
         Ok(mirror)
     }
 

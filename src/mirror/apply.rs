@@ -28,6 +28,8 @@ use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
 const PAYLOAD_ROOM_BYTES: usize = 8 * 1024;
 /// What one content takes besides its bytes, at most.
 const CONTENT_ROOM_BYTES: usize = 64;
+/// Mode of a directory that is only noted because of what is in it.
+const OWNER_ONLY: u32 = 0o700;
 
 impl Mirror {
     /// What brings a shadow with this trail (its newest revision first) to the newest revision. Only what is missing, if the
@@ -350,7 +352,7 @@ impl Mirror {
         scanned: &[(RelPath, Stamp)],
     ) -> Result<Committed, Problem> {
         let before = plan.before(target)?;
-        let found = self.read_back(ground, plan, &before)?;
+        let found = self.read_back(ground, plan, &before, false)?;
         if found.tree.root() != plan.revision.root {
             let why = "what is on the disk after it is not what the master has: something else changes the directory";
             return Err(Problem::new(
@@ -377,11 +379,12 @@ impl Mirror {
         head.ok_or_else(|| super::damaged("a revision that was just committed is not there"))
     }
 
-    /// Every path of a plan as it is on the disk now.
-    fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree) -> Result<Found, Problem> {
+    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree.
+    fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree, is_deep: bool) -> Result<Found, Problem> {
         let mut keep = Keep::new(&self.inner.store);
         let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
-        let paths = plan.paths().into_iter().map(|path| (path, false));
+        let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
+        let paths = plan.paths().into_iter().map(|path| (path, is_deep && !is_directory(path)));
         let found = look_at(ground, before, &Stamps::new(), manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -393,7 +396,8 @@ impl Mirror {
     /// The directory as it was before a plan.
     fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
         let undone = plan.before(target).and_then(|before| {
-            let now = self.read_back(ground, plan, &before)?;
+            let now = self.read_back(ground, plan, &before, true)?;
+            self.keep_strays(&now.tree, &before, target)?;
             let ops = diff::between(&now.tree, &before);
             let staged = self.inner.stage.begin()?;
             place::stage(&self.inner.store, &staged, &ops)?;
@@ -413,6 +417,38 @@ impl Mirror {
         })
     }
 
+    /// Keeps, as a drift, what came to the disk during an apply and is neither what was there nor what was to come.
+    fn keep_strays(&self, now: &Tree, before: &Tree, target: &Tree) -> Result<(), Problem> {
+        let newest = self.newest();
+        let mut strays = newest.tree.clone();
+        for change in diff::between(before, now) {
+            let is_expected =
+                |entry: &Entry| target.get(&change.path).is_some_and(|other| other.digest == entry.digest);
+            let Some(entry) = change.new.filter(|entry| entry.has_content() && !is_expected(entry)) else { continue };
+            let parents: Vec<_> = std::iter::successors(change.path.parent(), RelPath::parent).collect();
+            for parent in parents.iter().rev().filter(|parent| now.get(parent).is_some()) {
+                strays.set(parent, Entry::directory(OWNER_ONLY)).map_err(|missing| refused(missing.to_string()))?;
+            }
+            strays.set(&change.path, entry).map_err(|missing| refused(missing.to_string()))?;
+        }
+        if strays == newest.tree {
+            return Ok(());
+        }
+        let row = self.inner.store.newest_revision()?;
+        let branch = OwnSide {
+            store: &self.inner.store,
+            head: newest.head.as_ref(),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &strays,
+            kind: DRIFT,
+            author: "this instance",
+            at: now_ms(),
+        }
+        .branch()?;
+        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })
+    }
+
     /// Brings an interrupted apply to its end, or undoes it (spec 5.3).
     pub(super) fn recover(&self, work: &mut Work) -> Result<(), Problem> {
         let Some(journal) = self.inner.store.journal()? else { return Ok(()) };
@@ -422,7 +458,8 @@ impl Mirror {
         make_directory(&self.inner.directory)?;
         let ground = Ground::open(&self.inner.directory)?;
         let again = || -> Result<Found, Problem> {
-            let now = self.read_back(&ground, &plan, &before)?;
+            let now = self.read_back(&ground, &plan, &before, true)?;
+            self.keep_strays(&now.tree, &before, &target)?;
             let obstacles: Vec<_> =
                 now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
             let ops = diff::between(&now.tree, &target);

@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::{Errno, Result};
 
 use super::path::RelPath;
@@ -67,15 +67,6 @@ impl Ground {
     pub(super) fn parent(&self, path: &RelPath) -> Result<OwnedFd> {
         self.directory(path.parent().as_ref())
     }
-
-    /// What the file system says about `path`, itself and not what it may point to; none: nothing is there.
-    pub(super) fn stat(&self, path: &RelPath) -> Result<Option<Stat>> {
-        match self.parent(path).and_then(|parent| statat(&parent, path.name(), AtFlags::SYMLINK_NOFOLLOW)) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -98,6 +89,5 @@ mod tests {
             assert_eq!(ground.directory(Some(&path(text))).is_ok(), is_open, "{text}");
             assert_eq!(ground.descend(&path(text)).is_ok(), is_open, "{text}");
         }
-        assert!(ground.stat(&path("leads-out/x")).unwrap().is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! Helpers of the tests: a small deterministic generator, and directories as lists.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,11 +31,21 @@ pub fn list_of(tree: &Tree) -> Vec<(RelPath, Entry)> {
     tree.iter().collect()
 }
 
+thread_local! {
+    /// For mirrors opened by this thread: let them die after so many points, the opening included.
+    pub static CRASH_AT_OPEN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 /// Lets the program die at the n-th point where it could.
-#[derive(Default)]
 pub struct Crash {
     left: Mutex<Option<usize>>,
     is_down: AtomicBool,
+}
+
+impl Default for Crash {
+    fn default() -> Self {
+        Self { left: Mutex::new(CRASH_AT_OPEN.get()), is_down: AtomicBool::new(false) }
+    }
 }
 
 impl Crash {

@@ -21,7 +21,7 @@ impl Store {
     /// When they cannot be read.
     pub fn load_alerts(&self) -> Result<Vec<Alert>, Problem> {
         let connection = self.notes();
-        let mut rows = || -> rusqlite::Result<Vec<String>> {
+        let rows = || -> rusqlite::Result<Vec<String>> {
             let mut statement = connection.prepare_cached("SELECT json FROM alert ORDER BY id DESC")?;
             statement.query_map([], |row| row.get(0))?.collect()
         };

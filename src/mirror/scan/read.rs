@@ -8,12 +8,15 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
-use super::{Stamp, plain};
+use super::{Stamp, now_ns, plain};
 
 /// Tries before a file that keeps changing is held back.
 const READ_TRIES: u64 = 5;
 /// Pause before the n-th further try, n times, ms.
 const READ_PAUSE_MS: u64 = 5;
+
+/// A file changed less than so long ago may change again without a new time: the coarsest tick of a kernel's clock, ns.
+const TICK_NS: i64 = 12_000_000;
 
 /// Why there is no content.
 pub(super) enum Unread {
@@ -47,6 +50,7 @@ pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Re
             .take(size.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| Unread::Because(format!("cannot be read: {error}")))?;
+        wait_for_tick(&before);
         let after = fstat(&file).map_err(because)?;
         let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(because)?;
         let is_same = |stat: &Stat| Stamp::of(stat, 0) == Stamp::of(&before, 0);
@@ -56,4 +60,13 @@ pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Re
         std::thread::sleep(Duration::from_millis(attempt * READ_PAUSE_MS));
     }
     Err(Unread::Because("is being written all the while".into()))
+}
+
+/// Waits until a change from now on gives the file another time.
+fn wait_for_tick(stat: &Stat) {
+    let stamp = Stamp::of(stat, 0);
+    let age_ns = now_ns().saturating_sub(stamp.ctime_ns.max(stamp.mtime_ns));
+    if (0..TICK_NS).contains(&age_ns) {
+        std::thread::sleep(Duration::from_nanos((TICK_NS - age_ns).unsigned_abs()));
+    }
 }
