@@ -67,7 +67,8 @@ impl Lockout {
 
     /// Drops the one with the fewest wrong passwords, of these the oldest: many invented names do not wash out a lock.
     fn make_room(&mut self) {
-        let weakest = self.entries.iter().min_by_key(|(_, entry)| (entry.wrong, entry.last)).map(|(key, _)| key.clone());
+        let weakest =
+            self.entries.iter().min_by_key(|(_, entry)| (entry.wrong, entry.last)).map(|(key, _)| key.clone());
         if let Some(key) = weakest {
             self.entries.remove(&key);
         }
@@ -76,6 +77,12 @@ impl Lockout {
     /// The password was right.
     pub fn forget(&mut self, user: &str, address: &str) {
         self.entries.remove(&key(user, address));
+    }
+
+    /// The user has another password now.
+    pub fn forget_user(&mut self, user: &str) {
+        let (user, _) = key(user, "");
+        self.entries.retain(|(name, _), _| *name != user);
     }
 
     #[cfg(test)]

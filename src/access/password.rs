@@ -20,10 +20,46 @@ const SEQUENCES: [&str; 6] =
 
 /// Stems that turn up in every list of the most used passwords, longest first.
 const WELL_KNOWN: [&str; 40] = [
-    "correcthorsebatterystaple", "administrator", "iloveyou", "password", "passwort", "kennwort", "standin", "trustno",
-    "superman", "starwars", "sunshine", "princess", "football", "baseball", "whatever", "computer", "internet",
-    "welcome", "changeme", "letmein", "monkey", "dragon", "shadow", "master", "secret", "geheim", "hallo", "hello",
-    "admin", "login", "guest", "default", "summer", "winter", "spring", "autumn", "manage", "test", "root", "pass",
+    "correcthorsebatterystaple",
+    "administrator",
+    "iloveyou",
+    "password",
+    "passwort",
+    "kennwort",
+    "standin",
+    "trustno",
+    "superman",
+    "starwars",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "whatever",
+    "computer",
+    "internet",
+    "welcome",
+    "changeme",
+    "letmein",
+    "monkey",
+    "dragon",
+    "shadow",
+    "master",
+    "secret",
+    "geheim",
+    "hallo",
+    "hello",
+    "admin",
+    "login",
+    "guest",
+    "default",
+    "summer",
+    "winter",
+    "spring",
+    "autumn",
+    "manage",
+    "test",
+    "root",
+    "pass",
 ];
 
 /// Whether `password` may be that of user `name`.
@@ -35,7 +71,9 @@ pub fn check_password_rules(name: &str, password: &str) -> Result<(), Problem> {
         Err(Problem::new(
             "this password is refused",
             why,
-            format!("take at least {PASSWORD_MIN_CHARS} characters that nobody guesses: four unrelated words, for example"),
+            format!(
+                "take at least {PASSWORD_MIN_CHARS} characters that nobody guesses: four unrelated words, for example"
+            ),
         ))
     };
     let chars = password.chars().count();
@@ -128,9 +166,7 @@ fn without_sequences(text: &str) -> String {
     let mut left = String::new();
     let mut at = 0;
     while at < chars.len() {
-        let run = (SEQUENCE_MIN_CHARS..=chars.len() - at)
-            .rev()
-            .find(|length| is_sequence(&chars[at..at + length]));
+        let run = (SEQUENCE_MIN_CHARS..=chars.len() - at).rev().find(|length| is_sequence(&chars[at..at + length]));
         match run {
             Some(length) => at += length,
             None => {

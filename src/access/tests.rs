@@ -126,6 +126,12 @@ fn the_lock_holds_for_the_right_password_too() {
     assert_eq!(refused, Verdict::LockedOut { for_ms: 990, is_locked: false });
     assert_eq!(access.verify("ann", "b", RIGHT, Millis(10)), Verdict::Ok(UserRole::Administrator));
     assert_eq!(access.verify("ann", "a", RIGHT, Millis(1_000)), Verdict::Ok(UserRole::Administrator));
+
+    for _ in 0..FREE_ATTEMPTS {
+        assert_eq!(access.verify("ann", "a", "wrong", Millis(0)), Verdict::Wrong);
+    }
+    access.set_password("ann", "umbrella copper 44 sea").unwrap();
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(10)), Verdict::Wrong, "a new password ends the lock");
 }
 
 /// architecture wall 5; a flood of invented names does not wash out a lock.

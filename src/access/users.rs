@@ -18,7 +18,8 @@ const FILE_MAX_BYTES: u64 = 256 * 1024;
 pub const USERS_MAX: usize = 200;
 /// Longest name of a user.
 pub const NAME_MAX_CHARS: usize = 64;
-const HEADING: &str = "# Local users of this instance (spec 9.1). Change passwords with: standin users set-password NAME\n";
+const HEADING: &str =
+    "# Local users of this instance (spec 9.1). Change passwords with: standin users set-password NAME\n";
 
 /// What a user may do (spec 9.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,11 @@ impl Users {
     /// When it cannot be written; the old file still stands then.
     pub fn save(&self, path: &Path) -> Result<(), Problem> {
         let cannot = |why: String| {
-            Problem::new(format!("cannot write {}", path.display()), why, "check the free space and the rights of its directory")
+            Problem::new(
+                format!("cannot write {}", path.display()),
+                why,
+                "check the free space and the rights of its directory",
+            )
         };
         let text = serde_yaml::to_string(self).map_err(|error| cannot(error.to_string()))?;
         files::write_private(path, format!("{HEADING}{text}").as_bytes()).map_err(|error| cannot(error.to_string()))

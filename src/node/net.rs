@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::Access;
-use crate::engine::base::{Digest, Fingerprint, LinkId, Now, Problem, RevisionId, Role};
+use crate::engine::base::{Digest, Fingerprint, LinkId, Millis, Now, Problem, RevisionId, Role};
 use crate::engine::event::{Event, EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::message::{Envelope, PairGrant, Refusal};
@@ -178,6 +178,8 @@ struct State {
     /// The concrete address listened on; none: all.
     own_address: Option<IpAddr>,
     bound: Option<SocketAddr>,
+    /// When a stranger's bulk connection was last told of.
+    stranger_noted: Option<Millis>,
 }
 
 impl Shared {
@@ -263,14 +265,7 @@ impl Net {
     }
 
     /// Starts to connect to the peer; ends in [`Input::Dialled`] or [`Input::DialFailed`], unless cancelled.
-    pub fn dial(
-        &self,
-        attempt: u64,
-        hosts: Vec<String>,
-        port: u16,
-        fingerprint: Fingerprint,
-        connect_timeout_ms: u64,
-    ) {
+    pub fn dial(&self, attempt: u64, hosts: Vec<String>, port: u16, fingerprint: Fingerprint, connect_timeout_ms: u64) {
         dial::start(&self.shared, attempt, dial::Target { hosts, port, fingerprint, connect_timeout_ms });
     }
 

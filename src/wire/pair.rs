@@ -166,7 +166,8 @@ mod tests {
     fn messages_come_back_as_they_were() {
         let said = MasterSays::Welcome(welcome());
         assert_eq!(decode_master(&encode_master(&said).unwrap()), Ok(said));
-        let said = ShadowSays::Credentials(Credentials { user: "ann".into(), password: Secret::new("pässword".into()) });
+        let said =
+            ShadowSays::Credentials(Credentials { user: "ann".into(), password: Secret::new("pässword".into()) });
         assert_eq!(decode_shadow(&encode_shadow(&said).unwrap()), Ok(said));
     }
 

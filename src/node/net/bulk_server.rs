@@ -17,6 +17,9 @@ const IDLE_MS: u64 = 60_000;
 /// While a disk is read, as often as this a sign of life is given.
 const WORKING_MS: u64 = 2_000;
 
+/// Between two events about strangers.
+const STRANGER_NOTE_MS: u64 = 60_000;
+
 /// The other end is gone, or does not read.
 struct Gone;
 
@@ -38,12 +41,25 @@ pub(super) async fn serve(shared: Arc<Shared>, incoming: Incoming) {
     drop(slot);
     if !server.is_peer() {
         let text = format!("configuration data refused to {address}: its certificate {fingerprint} is not the peer's");
-        shared.note(EventKind::Security, Severity::Warning, text).await;
+        if may_note(&shared) {
+            shared.note(EventKind::Security, Severity::Warning, text).await;
+        }
         server.fail("this certificate is not that of the peer".into()).await.ok();
     } else if server.run(frame).await.is_err() {
         tracing::debug!(%address, "bulk connection ended");
     }
     server.writer.shutdown().await.ok();
+}
+
+/// A stranger that keeps trying must not fill the list of events.
+fn may_note(shared: &Shared) -> bool {
+    let now = (shared.clock)().mono;
+    let mut state = shared.state();
+    let may = state.stranger_noted.is_none_or(|last| now.since(last) >= STRANGER_NOTE_MS);
+    if may {
+        state.stranger_noted = Some(now);
+    }
+    may
 }
 
 impl<S: AsyncRead + AsyncWrite> Server<S> {
@@ -66,7 +82,9 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
     async fn answer(&mut self, request: Request) -> Result<(), Gone> {
         match request {
             Request::Manifest { revision } => match self.blocking(move |bulk| bulk.manifest(revision)).await? {
-                Ok(entries) => self.chunks(pieces(entries), |entries, last| Reply::ManifestChunk { entries, last }).await,
+                Ok(entries) => {
+                    self.chunks(pieces(entries), |entries, last| Reply::ManifestChunk { entries, last }).await
+                }
                 Err(why) => self.fail(why).await,
             },
             Request::Verify => match self.blocking(|bulk| bulk.verify()).await? {

@@ -239,8 +239,18 @@ mod tests {
     fn every_refusal_has_its_own_words() {
         use RefusalCode as Code;
         let codes = [
-            Code::Disabled, Code::WrongHost, Code::NotMyPair, Code::SecondShadow, Code::Version, Code::SameInstance,
-            Code::Credentials, Code::LockedOut, Code::UserStore, Code::NotAdministrator, Code::NotMaster, Code::Busy,
+            Code::Disabled,
+            Code::WrongHost,
+            Code::NotMyPair,
+            Code::SecondShadow,
+            Code::Version,
+            Code::SameInstance,
+            Code::Credentials,
+            Code::LockedOut,
+            Code::UserStore,
+            Code::NotAdministrator,
+            Code::NotMaster,
+            Code::Busy,
             Code::Other,
         ];
         let mut words = std::collections::BTreeSet::new();

@@ -29,7 +29,9 @@ fn judge(permitted: &str, declared: &str, from: IpAddr, resolved: &Result<Resolv
         ));
     }
     match resolved {
-        Err(why) => Some(format!("the permitted shadow host is {permitted}, and {why}; the shadow connects from {from}")),
+        Err(why) => {
+            Some(format!("the permitted shadow host is {permitted}, and {why}; the shadow connects from {from}"))
+        }
         Ok(resolved) if resolved.addresses.contains(&from) => None,
         Ok(resolved) => {
             let addresses: Vec<String> = resolved.addresses.iter().map(ToString::to_string).collect();

@@ -178,8 +178,7 @@ fn the_largest_messages_fit_into_a_frame() {
         files: vec!["\u{10ffff}".repeat(PATH_MAX_CHARS); BRANCH_FILES_MAX],
         files_total: 100,
     };
-    let push =
-        Push { revision: revision(2), base: None, common: None, payload: vec![0xff; PUSH_PAYLOAD_MAX_BYTES] };
+    let push = Push { revision: revision(2), base: None, common: None, payload: vec![0xff; PUSH_PAYLOAD_MAX_BYTES] };
     for body in [Body::BranchKept(branch), Body::Push(Box::new(push))] {
         assert!(encode(&envelope(body)).len() <= LINK_FRAME_MAX_BYTES);
     }
