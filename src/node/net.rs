@@ -55,6 +55,9 @@ pub const PAIRINGS_MAX: usize = 4;
 /// Most bulk connections at a time.
 pub const BULKS_MAX: usize = 4;
 
+/// Between two events about the same kind of trouble that strangers can make.
+const NOTE_PAUSE_MS: u64 = 60_000;
+
 /// How long things may take, ms. Another value than the default is for tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -178,8 +181,8 @@ struct State {
     /// The concrete address listened on; none: all.
     own_address: Option<IpAddr>,
     bound: Option<SocketAddr>,
-    /// When a stranger's bulk connection was last told of.
-    stranger_noted: Option<Millis>,
+    /// When each kind of trouble that strangers can make was last told of.
+    noted: BTreeMap<&'static str, Millis>,
 }
 
 impl Shared {
@@ -196,6 +199,22 @@ impl Shared {
     async fn note(&self, kind: EventKind, severity: Severity, text: String) {
         let at = (self.clock)().wall;
         self.tell(Input::Event(Event { id: 0, at, kind, severity, text, who: None })).await;
+    }
+
+    /// At most once a minute for each `about`: a stranger that keeps trying must not fill the list of events.
+    async fn note_seldom(&self, about: &'static str, text: String) {
+        let now = (self.clock)().mono;
+        let is_due = {
+            let mut state = self.state();
+            let is_due = state.noted.get(about).is_none_or(|last| now.since(*last) >= NOTE_PAUSE_MS);
+            if is_due {
+                state.noted.insert(about, now);
+            }
+            is_due
+        };
+        if is_due {
+            self.note(EventKind::Security, Severity::Warning, text).await;
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use super::framed::{FrameReader, write_frame};
 use super::listen::Incoming;
 use super::{BulkServer, Shared};
 use crate::engine::base::{Digest, Fingerprint};
-use crate::engine::event::{EventKind, Severity};
 use crate::wire::bulk::{CHUNK_BYTES, Reply, Request, decode_request, encode_reply, pieces};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 
@@ -16,9 +15,6 @@ use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 const IDLE_MS: u64 = 60_000;
 /// While a disk is read, as often as this a sign of life is given.
 const WORKING_MS: u64 = 2_000;
-
-/// Between two events about strangers.
-const STRANGER_NOTE_MS: u64 = 60_000;
 
 /// The other end is gone, or does not read.
 struct Gone;
@@ -41,25 +37,12 @@ pub(super) async fn serve(shared: Arc<Shared>, incoming: Incoming) {
     drop(slot);
     if !server.is_peer() {
         let text = format!("configuration data refused to {address}: its certificate {fingerprint} is not the peer's");
-        if may_note(&shared) {
-            shared.note(EventKind::Security, Severity::Warning, text).await;
-        }
+        shared.note_seldom("bulk", text).await;
         server.fail("this certificate is not that of the peer".into()).await.ok();
     } else if server.run(frame).await.is_err() {
         tracing::debug!(%address, "bulk connection ended");
     }
     server.writer.shutdown().await.ok();
-}
-
-/// A stranger that keeps trying must not fill the list of events.
-fn may_note(shared: &Shared) -> bool {
-    let now = (shared.clock)().mono;
-    let mut state = shared.state();
-    let may = state.stranger_noted.is_none_or(|last| now.since(last) >= STRANGER_NOTE_MS);
-    if may {
-        state.stranger_noted = Some(now);
-    }
-    may
 }
 
 impl<S: AsyncRead + AsyncWrite> Server<S> {

@@ -48,7 +48,8 @@ async fn what_was_sent_before_a_close_arrives() {
 /// architecture wall 5: what cannot be sent ends in `LinkDown`, and never grows.
 #[tokio::test]
 async fn a_link_whose_other_end_does_not_read_is_closed() {
-    let (mut a, mut b) = (node(Options::default()), node(Options::default()));
+    let mut a = node(Options { limits: Limits::default(), ..Options::default() });
+    let mut b = node(Options::default());
     let (at_a, _) = a.link_to(&mut b).await;
     let branch = crate::engine::message::Branch {
         name: "n".into(),

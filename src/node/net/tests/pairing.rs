@@ -1,8 +1,8 @@
 //! Pairing over the loopback; the test plays the engine.
 
 use super::*;
-use crate::access::{UserRole, Users};
-use crate::engine::base::OwnTerms;
+use crate::access::{UserRole, Users, Verdict};
+use crate::engine::base::{Millis, OwnTerms};
 use crate::engine::message::RefusalCode;
 use crate::engine::order::Secret;
 
@@ -175,17 +175,46 @@ async fn wrong_users_are_refused_and_told_of() {
     assert!(!format!("{told:?}").contains("not the password"), "spec 9.4");
 }
 
-/// spec 3.3: slowed down after five wrong passwords, also for the right one.
+/// spec 3.3: slowed down and then locked out after repeated wrong passwords, the right one included; told once a minute.
 #[tokio::test]
 async fn repeated_wrong_passwords_are_locked_out() {
-    let master = run(willing);
-    let shadow = node(Options::default());
+    let mut master = master();
+    let (access, port, fingerprint) =
+        (master.net.shared.access.clone(), master.net.port(), master.identity.fingerprint());
+    let wrong = |at: u64| access.verify("ann", "127.0.0.1", "not the password", Millis(at));
+    let mut at = 1_000;
     for _ in 0..5 {
-        master.pair(&shadow, "ann", "not the password").await.unwrap_err();
+        assert_eq!(wrong(at), Verdict::Wrong);
     }
-    let problem = master.pair(&shadow, "ann", PASSWORD).await.unwrap_err();
-    assert_eq!(problem.what, "too many wrong passwords");
-    assert!(problem.why.contains("in 1 s"), "{problem}");
+    let shadow = node(Options::default());
+    let hosts = ["127.0.0.1".to_owned()];
+    let pair = async || {
+        let credentials = ("ann".to_owned(), Secret::new(PASSWORD.into()));
+        shadow.net.pair(&hosts, port, fingerprint, credentials, pair_hello()).await.unwrap_err()
+    };
+    let attempt = async |master: &mut Node| {
+        let answer = async {
+            let Input::PairAsked { id, .. } = master.next().await else { panic!("not asked") };
+            master.net.answer_pairing(id, Ok(None));
+        };
+        let (problem, ()) = tokio::join!(pair(), answer);
+        assert_eq!(problem.what, "too many wrong passwords");
+        problem.why
+    };
+    assert!(attempt(&mut master).await.contains("in 1 s"));
+    let Input::Event(event) = master.next().await else { panic!("no event") };
+    assert!(event.text.contains("too fast") && event.text.contains("user ann"), "{}", event.text);
+    attempt(&mut master).await;
+
+    for pause in [1_000, 2_000, 4_000, 8_000, 16_000] {
+        at += pause;
+        assert_eq!(wrong(at), Verdict::Wrong);
+    }
+    attempt(&mut master).await;
+    assert!(matches!(master.next().await, Input::Event(_)));
+    assert!(matches!(master.next().await, Input::Trouble { code: "S-003", .. }));
+    attempt(&mut master).await;
+    assert!(matches!(master.next().await, Input::Trouble { code: "S-003", .. }));
 }
 
 /// The engine may refuse after the password too (another shadow was faster), and may be too busy to answer at all.
