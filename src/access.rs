@@ -66,14 +66,16 @@ impl Access {
         verdict
     }
 
-    /// Sets the password of a local user, durably; an administrator is made when there is no such user and no other.
+    /// Sets the password of a local user, durably, and ends a lock of that user; an administrator is made when there is no such user and no other.
     ///
     /// # Errors
     /// When the password breaks a rule (spec 1.2), the user is unknown, or the file cannot be written.
     pub fn set_password(&self, user: &str, password: &str) -> Result<(), Problem> {
         let mut users = Users::load_or_empty(&self.path)?;
         users.set_password(user, password)?;
-        users.save(&self.path)
+        users.save(&self.path)?;
+        self.lockout.lock().unwrap_or_else(PoisonError::into_inner).forget_user(user);
+        Ok(())
     }
 }
 

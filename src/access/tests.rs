@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use super::lockout::{ATTEMPTS_MAX, ENTRIES_MAX, FREE_ATTEMPTS, LOCK_MS};
+use super::lockout::{ADDRESS_FACTOR, ATTEMPTS_MAX, ENTRIES_MAX, FREE_ATTEMPTS, LOCK_MS};
 use super::*;
 
 const RIGHT: &str = "lantern orbit velvet 9";
@@ -126,6 +126,28 @@ fn the_lock_holds_for_the_right_password_too() {
     assert_eq!(refused, Verdict::LockedOut { for_ms: 990, is_locked: false });
     assert_eq!(access.verify("ann", "b", RIGHT, Millis(10)), Verdict::Ok(UserRole::Administrator));
     assert_eq!(access.verify("ann", "a", RIGHT, Millis(1_000)), Verdict::Ok(UserRole::Administrator));
+
+    for _ in 0..FREE_ATTEMPTS {
+        assert_eq!(access.verify("ann", "a", "wrong", Millis(0)), Verdict::Wrong);
+    }
+    access.set_password("ann", "umbrella copper 44 sea").unwrap();
+    assert_eq!(access.verify("ann", "a", RIGHT, Millis(10)), Verdict::Wrong, "a new password ends the lock");
+}
+
+/// spec 3.3: nor does inventing users help: an address is slowed down and locked out as a whole.
+#[test]
+fn an_address_that_invents_users_is_locked_out() {
+    let mut table = Lockout::default();
+    for user in 0..FREE_ATTEMPTS * ADDRESS_FACTOR {
+        assert_eq!(table.pause(&format!("u{user}"), "a", Millis(0)), None);
+        table.count(&format!("u{user}"), "a", Millis(0));
+    }
+    assert!(table.pause("ann", "a", Millis(0)).is_some_and(|pause| !pause.is_locked));
+    for user in 0..ATTEMPTS_MAX * ADDRESS_FACTOR {
+        table.count(&format!("v{user}"), "a", Millis(0));
+    }
+    assert!(table.pause("ann", "a", Millis(0)).is_some_and(|pause| pause.is_locked));
+    assert_eq!(table.pause("ann", "b", Millis(0)), None);
 }
 
 /// architecture wall 5; a flood of invented names does not wash out a lock.

@@ -258,7 +258,7 @@ pub struct MasterSeen {
     pub version: String,
     /// Its role.
     pub role: Option<Role>,
-    /// Own address and the master's share no network (spec 1.5).
+    /// Own address and the master's are in the same network; where not, a hint (spec 1.5).
     pub same_network: bool,
 }
 

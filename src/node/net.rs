@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::Access;
-use crate::engine::base::{Digest, Fingerprint, LinkId, Now, Problem, RevisionId, Role};
+use crate::engine::base::{Digest, Fingerprint, LinkId, Millis, Now, Problem, RevisionId, Role};
 use crate::engine::event::{Event, EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::message::{Envelope, PairGrant, Refusal};
@@ -54,6 +54,9 @@ pub const DIALS_MAX: usize = 8;
 pub const PAIRINGS_MAX: usize = 4;
 /// Most bulk connections at a time.
 pub const BULKS_MAX: usize = 4;
+
+/// Between two events about the same kind of trouble that strangers can make.
+const NOTE_PAUSE_MS: u64 = 60_000;
 
 /// How long things may take, ms. Another value than the default is for tests.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +181,8 @@ struct State {
     /// The concrete address listened on; none: all.
     own_address: Option<IpAddr>,
     bound: Option<SocketAddr>,
+    /// When each kind of trouble that strangers can make was last told of.
+    noted: BTreeMap<&'static str, Millis>,
 }
 
 impl Shared {
@@ -194,6 +199,22 @@ impl Shared {
     async fn note(&self, kind: EventKind, severity: Severity, text: String) {
         let at = (self.clock)().wall;
         self.tell(Input::Event(Event { id: 0, at, kind, severity, text, who: None })).await;
+    }
+
+    /// At most once a minute for each `about`: a stranger that keeps trying must not fill the list of events.
+    async fn note_seldom(&self, about: &'static str, text: String) {
+        let now = (self.clock)().mono;
+        let is_due = {
+            let mut state = self.state();
+            let is_due = state.noted.get(about).is_none_or(|last| now.since(*last) >= NOTE_PAUSE_MS);
+            if is_due {
+                state.noted.insert(about, now);
+            }
+            is_due
+        };
+        if is_due {
+            self.note(EventKind::Security, Severity::Warning, text).await;
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use super::framed::{FrameReader, write_frame};
 use super::listen::Incoming;
 use super::{BulkServer, Shared};
 use crate::engine::base::{Digest, Fingerprint};
-use crate::engine::event::{EventKind, Severity};
 use crate::wire::bulk::{CHUNK_BYTES, Reply, Request, decode_request, encode_reply, pieces};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 
@@ -38,7 +37,7 @@ pub(super) async fn serve(shared: Arc<Shared>, incoming: Incoming) {
     drop(slot);
     if !server.is_peer() {
         let text = format!("configuration data refused to {address}: its certificate {fingerprint} is not the peer's");
-        shared.note(EventKind::Security, Severity::Warning, text).await;
+        shared.note_seldom("bulk", text).await;
         server.fail("this certificate is not that of the peer".into()).await.ok();
     } else if server.run(frame).await.is_err() {
         tracing::debug!(%address, "bulk connection ended");

@@ -93,9 +93,11 @@ impl Listening {
     }
 
     fn run(shared: &Arc<Shared>, listen: IpAddr, port: u16, listener: TcpListener) -> Self {
+        let bound = listener.local_addr().ok();
+        let port = bound.map_or(port, |bound| bound.port());
         {
             let mut state = shared.state();
-            state.bound = listener.local_addr().ok();
+            state.bound = bound;
             state.own_address = (!listen.is_unspecified()).then_some(listen);
         }
         Self { listen, port, task: Some(tokio::spawn(accept(shared.clone(), listener))) }
@@ -163,20 +165,18 @@ fn bind_problem(address: IpAddr, port: u16, error: &io::Error) -> Problem {
     let (why, todo) = match error.kind() {
         io::ErrorKind::AddrInUse => (
             format!("another program listens on port {port}"),
-            format!(
-                "stop it (ss -ltnp shows which), or set administration.port or high_availability.port to a free one; \
-                     the other instance must then be told the new port"
-            ),
+            "stop it (ss -ltnp shows which), or set administration.port or high_availability.port to a free one; \
+             the other instance must then be told the new port",
         ),
         io::ErrorKind::PermissionDenied => (
             format!("the user that runs Standin may not listen on port {port}"),
-            "take a port from 1024 up, or give the service CAP_NET_BIND_SERVICE".into(),
+            "take a port from 1024 up, or give the service CAP_NET_BIND_SERVICE",
         ),
         io::ErrorKind::AddrNotAvailable => (
             format!("{address} is no address of this machine now"),
-            "set administration.listen to one that it has (ip address shows them), or to 0.0.0.0 for all".into(),
+            "set administration.listen to one that it has (ip address shows them), or to 0.0.0.0 for all",
         ),
-        _ => (error.to_string(), "check administration.listen and the port".into()),
+        _ => (error.to_string(), "check administration.listen and the port"),
     };
     Problem::new(format!("cannot listen on {at}"), why, todo)
 }

@@ -156,21 +156,27 @@ impl Conversation {
                 Err(Refusal { code: RefusalCode::NotAdministrator, why: format!("user {shown} is no administrator") })
             }
             Verdict::Wrong => {
-                self.trouble(WRONG_PASSWORD, format!("wrong user or password at a pairing: {who}")).await;
+                let why = format!("wrong user or password at a pairing: {who}");
+                self.note(why.clone()).await;
+                self.trouble(WRONG_PASSWORD, why).await;
                 Err(Refusal { code: RefusalCode::Credentials, why: "user or password is wrong".into() })
             }
             Verdict::LockedOut { for_ms, is_locked } => {
                 let seconds = for_ms.div_ceil(1_000);
                 if is_locked {
-                    self.trouble(LOCKED_OUT, format!("locked out after too many wrong passwords: {who}")).await;
+                    let why = format!("locked out after too many wrong passwords: {who}");
+                    self.shared.note_seldom("locked out", why.clone()).await;
+                    self.trouble(LOCKED_OUT, why).await;
                 } else {
-                    self.note(format!("pairing refused, wrong passwords came too fast: {who}")).await;
+                    let text = format!("pairing refused, wrong passwords came too fast: {who}");
+                    self.shared.note_seldom("too fast", text).await;
                 }
                 let why = format!("too many wrong passwords; the next is looked at in {seconds} s");
                 Err(Refusal { code: RefusalCode::LockedOut, why })
             }
             Verdict::Unavailable(why) => {
-                self.note(format!("pairing refused, the user store does not answer: {why}")).await;
+                let text = format!("pairing refused, the user store does not answer: {why}");
+                self.shared.note_seldom("user store", text).await;
                 Err(Refusal { code: RefusalCode::UserStore, why: format!("the master's user store: {why}") })
             }
         }
@@ -181,7 +187,6 @@ impl Conversation {
     }
 
     async fn trouble(&self, code: &'static str, why: String) {
-        self.note(why.clone()).await;
         // By address: invented user names must not make a list of alerts.
         self.shared.tell(Input::Trouble { code, subject: self.address.to_string(), why }).await;
     }

@@ -1,0 +1,144 @@
+//! Bulk connections over the loopback.
+
+use super::*;
+use crate::engine::order::FileKind;
+
+const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+
+fn digest(number: u8) -> Digest {
+    Digest([number; 32])
+}
+
+fn content(number: u8, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at % 251) as u8 ^ number).collect()
+}
+
+fn entries() -> Vec<Entry> {
+    (0..3_000_u64)
+        .map(|number| Entry {
+            path: format!("systems/{number}.yaml").into_bytes(),
+            kind: FileKind::File,
+            mode: 0o640,
+            size: number,
+            digest: digest(1),
+        })
+        .collect()
+}
+
+/// Contents of 3 MB, nothing, exactly one chunk, and one over the limit.
+struct Tree;
+
+impl BulkServer for Tree {
+    fn manifest(&self, revision: RevisionId) -> Result<Vec<Entry>, String> {
+        if revision.number == 7 { Ok(entries()) } else { Err(format!("revision {} is gone", revision.number)) }
+    }
+
+    fn content(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let length = match digest.0[0] {
+            1 => 3 * 1024 * 1024 + 17,
+            2 => 0,
+            3 => wire::bulk::CHUNK_BYTES,
+            4 => FILE_LIMIT as usize + 1,
+            5 => panic!("a fault in the work must not end the server"),
+            _ => return None,
+        };
+        Some(content(digest.0[0], length))
+    }
+
+    fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
+        Ok((digest(9), entries()))
+    }
+}
+
+fn revision(number: u64) -> RevisionId {
+    RevisionId { number, term: Term(1), root: digest(9) }
+}
+
+fn server() -> Node {
+    node(Options { bulk: Some(Arc::new(Tree)), ..Options::default() })
+}
+
+async fn client(own: &Node, server: &Node) -> Result<BulkClient, String> {
+    let hosts = ["127.0.0.1".to_owned()];
+    BulkClient::connect(&own.net, &hosts, server.net.port(), server.identity.fingerprint(), 5_000, FILE_LIMIT).await
+}
+
+/// architecture, The link: bulk data goes in bounded chunks over its own connection.
+#[tokio::test]
+async fn contents_and_lists_arrive_as_they_are() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let mut bulk = client(&own, &server).await.unwrap();
+    assert_eq!(bulk.manifest(revision(7)).await.unwrap(), entries());
+    assert_eq!(bulk.manifest(revision(8)).await.unwrap_err(), "revision 8 is gone");
+    let mut got = Vec::new();
+    let wanted = [digest(1), digest(2), digest(3)];
+    bulk.contents(&wanted, |digest, bytes| {
+        got.push((digest.0[0], bytes));
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let lengths = [3 * 1024 * 1024 + 17, 0, wire::bulk::CHUNK_BYTES];
+    let expected: Vec<(u8, Vec<u8>)> =
+        (1..=3).zip(lengths).map(|(number, length)| (number, content(number, length))).collect();
+    assert!(got == expected);
+    assert_eq!(bulk.verify().await.unwrap(), (digest(9), entries()));
+
+    let many = vec![digest(2); 3 * wire::bulk::DIGESTS_MAX + 1];
+    let mut count = 0;
+    bulk.contents(&many, |_, _| {
+        count += 1;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(count, many.len());
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_is_said() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    for (number, words) in [(4, "over the limit"), (5, "the work failed"), (6, "no content")] {
+        let mut bulk = client(&own, &server).await.unwrap();
+        let why = bulk.contents(&[digest(number)], |_, _| Ok(())).await.unwrap_err();
+        assert!(why.contains(words), "{why}");
+    }
+    let mut bulk = client(&own, &server).await.unwrap();
+    assert_eq!(bulk.contents(&[digest(2)], |_, _| Err("disk full".into())).await.unwrap_err(), "disk full");
+}
+
+/// spec 3.2: only the peer gets configuration data, and only as long as it is the peer.
+#[tokio::test]
+async fn nobody_but_the_peer_is_served() {
+    let (mut server, own) = (server(), node(Options::default()));
+    for peer in [None, Some(server.identity.fingerprint())] {
+        server.net.set_peer(peer);
+        let mut bulk = client(&own, &server).await.unwrap();
+        assert!(bulk.manifest(revision(7)).await.unwrap_err().contains("not that of the peer"));
+    }
+    let Input::Event(event) = server.next().await else { panic!("no event") };
+    assert!(event.text.contains(&own.identity.fingerprint().to_string()), "{}", event.text);
+    assert!(server.inputs.try_recv().is_err(), "once a minute is enough");
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let mut bulk = client(&own, &server).await.unwrap();
+    bulk.manifest(revision(7)).await.unwrap();
+    server.net.set_peer(None);
+    assert!(bulk.contents(&[digest(1)], |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
+}
+
+/// architecture, The link: bulk never delays a check. A link answers while 3 MB are under way.
+#[tokio::test]
+async fn a_link_goes_on_while_bulk_data_flows() {
+    let (mut server, mut own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let (link, _) = own.link_to(&mut server).await;
+    let mut bulk = client(&own, &server).await.unwrap();
+    let flow = tokio::spawn(async move { bulk.contents(&[digest(1); 8], |_, _| Ok(())).await });
+    for nonce in 0..20 {
+        own.net.send(link, &question(nonce));
+        assert_eq!(server.received().await.0, question(nonce));
+    }
+    tokio::time::timeout(LIMIT, flow).await.unwrap().unwrap().unwrap();
+}
