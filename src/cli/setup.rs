@@ -14,11 +14,14 @@ use crate::engine::settings::text as settings_text;
 pub use crate::engine::setup::SetupPlan;
 
 mod args;
+mod facts;
 mod prompt;
 #[cfg(test)]
 mod tests;
 
-pub use args::{SetupArgs, SetupTask};
+pub use args::{SetupArgs, SetupTask, read_password};
+pub use facts::{find_out, found};
+pub use prompt::ask;
 
 /// The commented default of the settings file.
 pub const DEFAULT_SETTINGS: &str = include_str!("../../config/settings.yaml");
@@ -92,12 +95,17 @@ fn make_aside(home: &Path, plan: &SetupPlan, writer: &dyn HomeWriter) -> Result<
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     fs::create_dir_all(parent).map_err(|error| cannot("make", parent, &error))?;
     let aside = parent.join(format!(".{}.setup-{}", name.to_string_lossy(), std::process::id()));
-    let written = make_directory(&aside).and_then(|()| write_all(&aside, plan, writer)).and_then(|()| {
+    // Left over from a crash of a process with the same number.
+    let _ = fs::remove_dir_all(&aside);
+    // Made anew or not at all: a directory that somebody else put there is not written into.
+    let made =
+        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&aside).map_err(|error| cannot("make", &aside, &error));
+    let written = made.and_then(|()| write_all(&aside, plan, writer)).and_then(|()| {
         // Fails when somebody else has made the home meanwhile and put something into it.
         fs::rename(&aside, home).map_err(|error| cannot("put in place", home, &error))
     });
     if written.is_err() {
-        // Nothing in it is anybody's but ours; that it cannot be removed changes nothing about the answer.
+        // That it cannot be removed changes nothing about the answer.
         let _ = fs::remove_dir_all(&aside);
     }
     written.and_then(|()| sync_directory(parent))

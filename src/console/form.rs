@@ -117,7 +117,7 @@ impl Form {
         for item in &mut self.items {
             let Some(row) = table::row(item.key) else { continue };
             let fresh = Item::of(row, &status.settings).in_force;
-            if let (false, Some(text)) = (item.is_changed(), &fresh) {
+            if let (false, Some(text)) = (item.is_changed() || item.in_force == fresh, &fresh) {
                 item.set_text(text);
             }
             item.in_force = fresh;
@@ -266,7 +266,10 @@ fn master_consequences(settings: &Settings) -> Vec<String> {
         Some(port) => format!("The link has port {port} of its own."),
         None => format!("The link shares port {} with the administration.", settings.administration.port),
     };
-    let grace = format!("A switch lets the service end in peace for {}.", seconds_text(ha.grace_period));
+    let grace = match ha.grace_period {
+        0 => "A switch stops the service at once.".to_owned(),
+        grace => format!("A switch lets the service end in peace for {}.", seconds_text(grace)),
+    };
     vec![who, port, grace]
 }
 

@@ -19,6 +19,9 @@ pub use review::{Review, WrittenFile};
 /// Most requests that one key press makes: one for each field of a page.
 pub const REQUESTS_MAX: usize = 16;
 
+/// Most lines of the review that can be scrolled away.
+const SCROLL_MAX: usize = 32;
+
 /// What was found on this machine before the wizard opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -26,7 +29,7 @@ pub struct Found {
     pub host_names: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<String>,
-    /// Whether the default administration port is free, or why not.
+    /// Whether the administration port of the settings is free, or why not.
     pub port_free: Result<(), String>,
     /// The home to be made.
     pub home: String,
@@ -140,6 +143,8 @@ pub struct Wizard {
     /// The question whether to leave is open; the value is the answer chosen now.
     leaving: Option<bool>,
     has_help: bool,
+    /// Lines of the review that are scrolled away.
+    scroll: usize,
     asked: Vec<Request>,
 }
 
@@ -161,6 +166,7 @@ impl Wizard {
             is_saving: false,
             leaving: None,
             has_help: false,
+            scroll: 0,
             asked: Vec::new(),
         }
     }
@@ -259,6 +265,14 @@ impl Wizard {
                 self.is_saving = true;
                 Outcome::Save(Box::new(self.plan()))
             }
+            WizardKey::Up | WizardKey::Edit(FieldKey::Char('k')) => {
+                self.scroll = self.scroll.saturating_sub(1);
+                Outcome::Stay
+            }
+            WizardKey::Down | WizardKey::Edit(FieldKey::Char('j')) => {
+                self.scroll = (self.scroll + 1).min(SCROLL_MAX);
+                Outcome::Stay
+            }
             _ => Outcome::Stay,
         }
     }
@@ -291,6 +305,7 @@ impl Wizard {
         let fields = self.page().map_or(0, |page| page.items.len());
         let mut requests: Vec<Request> = (0..fields).filter_map(|index| self.request_of(index)).collect();
         self.step = next;
+        self.scroll = 0;
         if next == Step::Connection {
             // What stands there by default is looked at before anybody types.
             let fields = self.page().map_or(0, |page| page.items.len());
@@ -399,6 +414,18 @@ impl Wizard {
     #[must_use]
     pub fn leaving(&self) -> Option<bool> {
         self.leaving
+    }
+
+    /// Lines of the review that are scrolled away, where it does not fit.
+    #[must_use]
+    pub fn scroll(&self) -> usize {
+        self.scroll
+    }
+
+    /// The administration port that [`Found::port_free`] is about.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        self.base.administration.port
     }
 
     /// The help is open.

@@ -3,11 +3,29 @@
 use super::base::{Problem, Role};
 use super::order::Secret;
 use super::password;
-use super::settings::table::{self, ROWS};
-use super::settings::{Settings, duration};
+use super::settings::Settings;
+use super::settings::table::{self, Kind};
 
 /// Longest user name, in characters.
 pub const USER_MAX_CHARS: usize = 64;
+
+/// The options of `standin setup` and the settings they set, in the order in which a command names them.
+pub const OPTIONS: [(&str, &str); 14] = [
+    ("--description", "description"),
+    ("--host", "host"),
+    ("--listen", "administration.listen"),
+    ("--admin-port", "administration.port"),
+    ("--ha-port", "high_availability.port"),
+    ("--directory", "configuration.directory"),
+    ("--enable-ha", "high_availability.enabled"),
+    ("--permitted-shadow-host", "high_availability.permitted_shadow_host"),
+    ("--master-host", "shadow.master_hosts"),
+    ("--master-port", "shadow.master_port"),
+    ("--check-interval", "shadow.check_interval"),
+    ("--takeover-delay", "shadow.takeover_delay"),
+    ("--connect-timeout", "shadow.connect_timeout"),
+    ("--request-timeout", "shadow.request_timeout"),
+];
 
 /// Everything that makes an instance out of a home without role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,36 +66,18 @@ impl SetupPlan {
             ["setup", "--role", self.role.word(), "--user", &self.user, "--password-file", "FILE"]
                 .map(str::to_owned)
                 .into();
-        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-        let (new, ha, shadow) = (&self.settings, &self.settings.high_availability, &self.settings.shadow);
-        for row in &ROWS {
-            let key = row.key;
-            if table::get(new, key) == table::get(base, key) {
+        for (option, key) in OPTIONS {
+            let (Some(row), Some(value)) = (table::row(key), table::get(&self.settings, key)) else { continue };
+            if table::get(base, key).as_ref() == Some(&value) {
                 continue;
             }
-            match key {
-                "description" => option("--description", new.description.clone()),
-                "host" => option("--host", new.host.clone()),
-                "administration.listen" => option("--listen", new.administration.listen.clone()),
-                "administration.port" => option("--admin-port", new.administration.port.to_string()),
-                "high_availability.port" => option("--ha-port", new.link_port().to_string()),
-                "high_availability.permitted_shadow_host" => {
-                    option("--permitted-shadow-host", ha.permitted_shadow_host.clone().unwrap_or_default());
-                }
-                "shadow.master_hosts" => option("--master-host", shadow.master_hosts.join(",")),
-                "shadow.master_port" => option("--master-port", shadow.master_port.to_string()),
-                "shadow.check_interval" => option("--check-interval", duration::format(shadow.check_interval)),
-                "shadow.takeover_delay" => option("--takeover-delay", duration::format(shadow.takeover_delay)),
-                "shadow.connect_timeout" => option("--connect-timeout", duration::format(shadow.connect_timeout)),
-                "shadow.request_timeout" => option("--request-timeout", duration::format(shadow.request_timeout)),
-                "configuration.directory" => {
-                    option("--directory", new.configuration.directory.clone().unwrap_or_default());
-                }
-                _ => {}
+            let text = table::shown(row, &value);
+            match row.kind {
+                Kind::Switch if text == "true" => words.push(option.into()),
+                Kind::Switch => words.push(format!("{option}={text}")),
+                Kind::Hosts(_) => words.extend([option.to_owned(), text.replace(", ", ",")]),
+                _ => words.extend([option.to_owned(), text]),
             }
-        }
-        if ha.enabled && !base.high_availability.enabled {
-            words.push("--enable-ha".into());
         }
         words
     }

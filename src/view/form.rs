@@ -1,7 +1,7 @@
 //! Draws forms: one line a field, its problem under it, help and consequences at the bottom.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
@@ -88,24 +88,29 @@ pub fn draw(frame: &mut Frame, area: Rect, form: &Form, look: Look) {
     let right = if changed == 0 { String::new() } else { format!("* {changed} not saved") };
     frame.render_widget(Paragraph::new(two_ends(&format!(" {}", form.title), &right, area.width)).style(bold()), title);
     let rest = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    draw_fields(frame, rest, &form.items, form.focus, &form.consequences(), look);
+    if let Some(at) = draw_fields(frame, rest, &form.items, form.focus, &form.consequences(), look) {
+        frame.set_cursor_position(at);
+    }
 }
 
-/// Draws fields above, what they lead to and the help of the one in focus below. Scrolls so that the focus is seen.
-pub fn draw_fields(frame: &mut Frame, area: Rect, items: &[Item], focus: usize, below: &[String], look: Look) {
+/// Draws fields above, what they lead to and the help of the one in focus below. Scrolls so that the focus is seen. Returns
+/// where the terminal's cursor belongs: nowhere when nothing is typed into.
+#[must_use]
+pub fn draw_fields(
+    frame: &mut Frame,
+    area: Rect,
+    items: &[Item],
+    focus: usize,
+    below: &[String],
+    look: Look,
+) -> Option<Position> {
     let width = usize::from(area.width);
-    let below_lines: Vec<Line> = below
+    let mut below: Vec<Line> = below
         .iter()
         .flat_map(|text| wrapped(&look.text(text), width.saturating_sub(4)))
         .map(|text| Line::raw(format!("   {text}")))
         .collect();
     let help = items.get(focus).map(|item| help_lines(item, width, look)).unwrap_or_default();
-    let height = usize::from(area.height);
-    let wanted_below = below_lines.len() + usize::from(!below_lines.is_empty());
-    let fixed = help.len() + 1;
-    // Fields come first: what they lead to gives way on a small screen.
-    let room_below = wanted_below.min(height.saturating_sub(fixed + items.len().min(6)));
-    let room = height.saturating_sub(fixed + room_below);
     let mut lines: Vec<Line> = Vec::new();
     let (mut focus_from, mut focus_to) = (0, 0);
     for (index, item) in items.iter().enumerate() {
@@ -118,25 +123,26 @@ pub fn draw_fields(frame: &mut Frame, area: Rect, items: &[Item], focus: usize, 
             focus_to = lines.len();
         }
     }
+    let available = usize::from(area.height).saturating_sub(help.len());
+    if !below.is_empty() && lines.len() + below.len() < available {
+        below.insert(0, Line::raw(""));
+    }
+    // Where not everything fits, the fields come first, but for one line of what they lead to.
+    below.truncate(available.saturating_sub(lines.len()).max(1).min(available.saturating_sub(1)));
+    let room = available.saturating_sub(below.len());
     let start = focus_to.saturating_sub(room).min(focus_from);
     let shown: Vec<Line> = lines.into_iter().skip(start).take(room).collect();
     let used = u16::try_from(shown.len()).unwrap_or(area.height);
     frame.render_widget(Paragraph::new(shown), Rect { height: used.min(area.height), ..area });
-    if let Some(item) = items.get(focus) {
-        let y = area.y + u16::try_from(focus_from - start).unwrap_or(0);
-        place_cursor(frame, area, y, item);
-    }
     let mut y = area.y + used;
-    if room_below > 1 {
-        let lines: Vec<Line> = std::iter::once(Line::raw("")).chain(below_lines).take(room_below).collect();
-        let height = u16::try_from(lines.len()).unwrap_or(0);
-        frame.render_widget(Paragraph::new(lines), Rect { y, height, ..area });
-        y += height;
-    }
+    let height = u16::try_from(below.len()).unwrap_or(0).min((area.y + area.height).saturating_sub(y));
+    frame.render_widget(Paragraph::new(below), Rect { y, height, ..area });
+    y += height;
     let help_height = u16::try_from(help.len()).unwrap_or(0);
     let help_y = (area.y + area.height).saturating_sub(help_height).max(y);
     let help_area = Rect { y: help_y, height: help_height.min((area.y + area.height).saturating_sub(help_y)), ..area };
     frame.render_widget(Paragraph::new(help).style(look.quiet()), help_area);
+    cursor_of(area, area.y + u16::try_from(focus_from - start).unwrap_or(0), items.get(focus)?)
 }
 
 /// Columns for a value: what the screen has left, up to a limit.
@@ -150,16 +156,17 @@ fn field_line(item: &Item, has_focus: bool, width: usize, look: Look) -> Line<'s
     let style = if has_focus { bold() } else { Style::new() };
     let mut spans = vec![Span::styled(format!(" {mark} {:<23}{star}", item.label), style)];
     let room = value_width(width);
+    let is_edited = has_focus && item.locked.is_none();
     let (value, note_room) = match &item.input {
         Input::Line(field) | Input::Pick { field, .. } => {
             let window = field.window(room);
             let text = look.text(&window.text);
             let pad = " ".repeat(room.saturating_sub(text.width()));
-            let (left, right) = if has_focus { ('[', ']') } else { (' ', ' ') };
+            let (left, right) = if is_edited { ('[', ']') } else { (' ', ' ') };
             let left = if window.more_left { '<' } else { left };
             let right = if window.more_right { '>' } else { right };
             // A note stands directly behind a value that is not in edit.
-            let is_short = !has_focus && !window.more_right;
+            let is_short = !is_edited && !window.more_right;
             if is_short {
                 (format!("{left}{text}"), room - text.width().min(room))
             } else {
@@ -173,11 +180,13 @@ fn field_line(item: &Item, has_focus: bool, width: usize, look: Look) -> Line<'s
         }
     };
     spans.push(Span::styled(value, style));
-    let note = item.locked.as_ref().map_or_else(|| item.note.clone(), |_| Some("locked".into()));
+    let meaning =
+        (!has_focus && item.text().is_empty() && !item.absent.is_empty()).then(|| format!("({})", item.absent));
+    let note = item.locked.as_ref().map_or_else(|| item.note.clone().or(meaning), |_| Some("locked".into()));
     if let Some(note) = note {
         let used: usize = spans.iter().map(|span| span.content.width()).sum();
         let room = note_room.max(width.saturating_sub(used)).min(width.saturating_sub(used));
-        let note = clipped(&format!("   {}", look.text(&note)), room, look);
+        let note = clipped(&format!("  {}", look.text(&note)), room, look);
         spans.push(Span::styled(note, look.quiet()));
     }
     Line::from(spans)
@@ -212,10 +221,14 @@ fn finding_lines(item: &Item, width: usize, look: Look) -> Vec<Line<'static>> {
 
 /// What the field in focus does, what may stand there, what is in force.
 fn help_lines(item: &Item, width: usize, look: Look) -> Vec<Line<'static>> {
-    let mut second = format!("Allowed: {}", item.limits);
-    if matches!(item.input, Input::Pick { ref options, .. } if !options.is_empty()) {
-        second.push_str("; Space takes the next one found");
-    }
+    let second = match &item.input {
+        Input::Toggle(_) => "Allowed: on or off; Space turns it".to_owned(),
+        Input::Choice { .. } => format!("Allowed: {}; Space takes the next one", item.limits),
+        Input::Pick { options, .. } if !options.is_empty() => {
+            format!("Allowed: {}; Space takes the next one found", item.limits)
+        }
+        _ => format!("Allowed: {}", item.limits),
+    };
     let first = match (&item.locked, &item.in_force) {
         (Some(why), _) => format!("Locked: {why}"),
         (None, Some(value)) if item.is_changed() => {
@@ -231,13 +244,12 @@ fn help_lines(item: &Item, width: usize, look: Look) -> Vec<Line<'static>> {
     lines
 }
 
-fn place_cursor(frame: &mut Frame, area: Rect, y: u16, item: &Item) {
-    let (Input::Line(field) | Input::Pick { field, .. }) = &item.input else { return };
+fn cursor_of(area: Rect, y: u16, item: &Item) -> Option<Position> {
+    let (Input::Line(field) | Input::Pick { field, .. }) = &item.input else { return None };
     let column = field.window(value_width(usize::from(area.width))).cursor;
-    let x = area.x + u16::try_from(LABEL_WIDTH + 1 + column).unwrap_or(0);
-    if y < area.y + area.height && x < area.x + area.width && item.locked.is_none() {
-        frame.set_cursor_position((x, y));
-    }
+    let x = area.x + u16::try_from(LABEL_WIDTH + 1 + column).ok()?;
+    let is_inside = y < area.y + area.height && x < area.x + area.width;
+    (is_inside && item.locked.is_none()).then_some(Position { x, y })
 }
 
 /// `text` in at most `width` columns, with the mark of a cut.

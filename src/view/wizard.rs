@@ -18,6 +18,25 @@ const HEIGHT_MIN: u16 = 16;
 const HEAD_LINES: u16 = 3;
 /// Lines below it: message, keys.
 const FOOT_LINES: u16 = 2;
+/// Lines of content from which on there is room for empty ones.
+const ROOMY_LINES: u16 = 17;
+/// Columns from which on the texts stand as in the sketches.
+const WIDE_COLUMNS: u16 = 68;
+
+/// The choices of the first step.
+const ROLES: [(Role, &str, [&str; 2]); 2] = [
+    (Role::Master, "Master", ["Runs the service now. Holds the configuration.", "A shadow may connect to it later."]),
+    (
+        Role::Shadow,
+        "Shadow",
+        ["Watches a master, mirrors its configuration,", "and takes over when the master is gone."],
+    ),
+];
+const GOOD_TO_KNOW: [&str; 2] = [
+    "A pair has one master and one shadow. Start with the master.",
+    "Roles can be switched later without a new installation.",
+];
+
 /// Widest dialog.
 const DIALOG_WIDTH_MAX: u16 = 66;
 
@@ -36,13 +55,16 @@ pub fn draw(frame: &mut Frame, wizard: &Wizard, look: Look) {
     let content = Rect { y: area.y + HEAD_LINES, height: area.height - HEAD_LINES - FOOT_LINES, ..area };
     match wizard.step() {
         Step::Role => draw_lines(frame, content, role_lines(wizard, content, look)),
-        Step::Review => draw_lines(frame, content, review_lines(wizard, content, look)),
+        Step::Review => draw_review(frame, content, wizard, look),
         Step::Administrator | Step::Connection => draw_page(frame, content, wizard, look),
     }
     let (message, style) = message_of(wizard, look);
     let message = clipped(&look.text(&message), usize::from(area.width) - 2, look);
     frame.render_widget(Paragraph::new(format!(" {message}")).style(style), line(area.height - 2));
-    let keys = format!(" {}", keys_of(wizard).map(|(key, what)| format!("{key} {what}")).join("   "));
+    let keys = format!(
+        " {}",
+        keys_of(wizard, area.width >= WIDE_COLUMNS).map(|(key, what)| format!("{key} {what}")).join("   ")
+    );
     frame.render_widget(Paragraph::new(keys), line(area.height - 1));
     if let Some(leave) = wizard.leaving() {
         draw_leaving(frame, wizard, leave, look);
@@ -78,7 +100,26 @@ fn draw_page(frame: &mut Frame, area: Rect, wizard: &Wizard, look: Look) {
     // An empty line under the question, where there is room for it.
     let skip = if usize::from(area.height) > page.items.len() + 7 { 2 } else { 1 };
     let fields = Rect { y: area.y + skip, height: area.height - skip, ..area };
-    draw_fields(frame, fields, &page.items, page.focus, &below, look);
+    let cursor = draw_fields(frame, fields, &page.items, page.focus, &below, look);
+    let has_dialog = wizard.leaving().is_some() || wizard.has_help();
+    if let Some(at) = cursor.filter(|_| !has_dialog) {
+        frame.set_cursor_position(at);
+    }
+}
+
+/// The review; what does not fit is scrolled to.
+fn draw_review(frame: &mut Frame, area: Rect, wizard: &Wizard, look: Look) {
+    let lines = review_lines(wizard, area, look);
+    let (count, height) = (lines.len(), usize::from(area.height));
+    if count <= height {
+        return draw_lines(frame, area, lines);
+    }
+    let start = wizard.scroll().min(count - (height - 1));
+    let mut shown: Vec<Line> = lines.into_iter().skip(start).take(height - 1).collect();
+    let left = count - start - shown.len();
+    let text = if left > 0 { format!("   {left} more lines: down") } else { "   the end: up for the beginning".into() };
+    shown.push(Line::styled(text, bold()));
+    draw_lines(frame, area, shown);
 }
 
 /// Row 2: where the operator is.
@@ -92,7 +133,7 @@ fn steps_line(wizard: &Wizard) -> Line<'static> {
 }
 
 fn role_lines(wizard: &Wizard, area: Rect, look: Look) -> Vec<Line<'static>> {
-    let is_roomy = area.height >= 17;
+    let (is_roomy, is_wide) = (area.height >= ROOMY_LINES, area.width >= WIDE_COLUMNS);
     let mut lines = vec![Line::raw(" What is this instance?")];
     let gap = |lines: &mut Vec<Line<'static>>| {
         if is_roomy {
@@ -100,44 +141,48 @@ fn role_lines(wizard: &Wizard, area: Rect, look: Look) -> Vec<Line<'static>> {
         }
     };
     gap(&mut lines);
-    for (role, name, about) in [
-        (
-            Role::Master,
-            "Master",
-            ["Runs the service now. Holds the configuration.", "A shadow may connect to it later."],
-        ),
-        (
-            Role::Shadow,
-            "Shadow",
-            ["Watches a master, mirrors its configuration,", "and takes over when the master is gone."],
-        ),
-    ] {
+    for (role, name, about) in ROLES {
         let is_chosen = wizard.role() == role;
         let (mark, dot) = if is_chosen { ('>', 'o') } else { (' ', ' ') };
         let style = if is_chosen { bold() } else { Style::new() };
-        lines.push(Line::styled(format!("   {mark} ({dot}) {name:<9} {}", about[0]), style));
-        lines.push(Line::raw(format!("                   {}", about[1])));
+        let head = if is_wide { format!("   {mark} ({dot}) {name:<9} ") } else { format!(" {mark} ({dot}) {name} ") };
+        let pad = " ".repeat(head.len());
+        lines.push(Line::styled(format!("{head}{}", about[0]), style));
+        lines.push(Line::raw(format!("{pad}{}", about[1])));
         gap(&mut lines);
     }
     gap(&mut lines);
     lines.push(Line::raw(" Good to know"));
-    lines.push(Line::raw("   A pair has one master and one shadow. Start with the master."));
-    lines.push(Line::raw("   Roles can be switched later without a new installation."));
+    let good_to_know = if is_wide {
+        GOOD_TO_KNOW.map(str::to_owned).into()
+    } else {
+        wrapped(&GOOD_TO_KNOW.join(" "), usize::from(area.width) - 4)
+    };
+    lines.extend(good_to_know.into_iter().map(|text| Line::raw(format!("   {text}"))));
     gap(&mut lines);
+    lines.extend(found_lines(wizard, area, is_wide, look));
+    lines
+}
+
+/// What was found on this machine, on two lines.
+fn found_lines(wizard: &Wizard, area: Rect, is_wide: bool, look: Look) -> [Line<'static>; 2] {
     let found = wizard.found();
+    let width = usize::from(area.width);
+    let (title, pad) = if is_wide { (" Found on this machine   ", 25) } else { (" Found here   ", 14) };
     let name = found.host_names.first().map_or("none", String::as_str);
     let addresses = if found.addresses.is_empty() { "none".into() } else { found.addresses.join(", ") };
-    let width = usize::from(area.width);
-    let text = look.text(&format!(" Found on this machine   name {name}   addresses {addresses}"));
-    lines.push(Line::raw(clipped(&text, width, look)));
-    lines.push(match &found.port_free {
-        Ok(()) => Line::raw("                         port 8443 free"),
-        Err(why) => {
-            let text = format!("                         port 8443 not free: {}", look.text(why));
-            Line::styled(clipped(&text, width, look), look.warning())
-        }
-    });
-    lines
+    let text = if is_wide {
+        format!("{title}name {name}   addresses {addresses}")
+    } else {
+        format!("{title}{name}   {addresses}")
+    };
+    let port = wizard.default_port();
+    let (port, style) = match &found.port_free {
+        Ok(()) => (format!("port {port} free"), Style::new()),
+        Err(why) => (format!("port {port} not free: {why}"), look.warning()),
+    };
+    let fit = |text: String| clipped(&look.text(&text), width, look);
+    [Line::raw(fit(text)), Line::styled(fit(format!("{}{port}", " ".repeat(pad))), style)]
 }
 
 fn review_lines(wizard: &Wizard, area: Rect, look: Look) -> Vec<Line<'static>> {
@@ -195,13 +240,14 @@ fn message_of(wizard: &Wizard, look: Look) -> (String, Style) {
     }
 }
 
-fn keys_of(wizard: &Wizard) -> [(&'static str, &'static str); 4] {
+fn keys_of(wizard: &Wizard, is_wide: bool) -> [(&'static str, &'static str); 4] {
     if wizard.leaving().is_some() {
         return [("left/right", "choose"), ("Enter", "take it"), ("Esc", "stay"), ("Ctrl-C", "leave")];
     }
+    let copy = if is_wide { "copy the command" } else { "copy" };
     match wizard.step() {
         Step::Role => [("up/down", "choose"), ("Enter", "next"), ("?", "help"), ("Ctrl-C", "leave")],
-        Step::Review => [("Enter", "write and start"), ("Esc", "back"), ("y", "copy the command"), ("Ctrl-C", "leave")],
+        Step::Review => [("Enter", "write and start"), ("Esc", "back"), ("y", copy), ("Ctrl-C", "leave")],
         _ => [("Enter", "next"), ("PgDn", "next step"), ("Esc", "back"), ("Ctrl-C", "leave")],
     }
 }
@@ -222,14 +268,16 @@ fn draw_help(frame: &mut Frame, wizard: &Wizard, look: Look) {
         Step::Connection => "Every value can be changed later, on the second screen or in settings.yaml.",
         Step::Review => "Enter writes the files named here and starts the instance with its role.",
     };
-    let mut lines = wrapped(about, usize::from(DIALOG_WIDTH_MAX) - 6);
+    let width = DIALOG_WIDTH_MAX.min(frame.area().width);
+    let mut lines = wrapped(about, usize::from(width) - 6);
     lines.extend(
         [
             "",
-            "Tab, up, down   another field    Enter   next field, then next step",
-            "Space           turn or pick     PgDn    next step at once",
+            "Tab, up, down   another field",
+            "Enter, PgDn     next field, next step",
+            "Space           turn a switch, take the next one found",
             "Ctrl-U, Ctrl-W  delete to the left, delete a word",
-            "Esc             one step back; what was entered is kept",
+            "Esc             one step back; all that was entered stays",
             "Ctrl-C          leave; nothing is written",
             "",
             "Any key closes this help.",

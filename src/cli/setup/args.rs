@@ -7,7 +7,7 @@ use crate::engine::base::{Problem, Role};
 use crate::engine::order::Secret;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table;
-use crate::engine::setup::SetupPlan;
+use crate::engine::setup::{OPTIONS, SetupPlan};
 use serde_yaml::Value;
 
 /// Longest file that a password is read from, in bytes.
@@ -29,7 +29,7 @@ pub struct SetupArgs {
     #[arg(long, value_name = "N")]
     pub password_fd: Option<u32>,
     /// Free text shown on both sides
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub description: Option<String>,
     /// Own host name or address, which the other instance is told [default: the name of the machine]
     #[arg(long, value_name = "NAME")]
@@ -47,8 +47,8 @@ pub struct SetupArgs {
     #[arg(long, value_name = "DIR")]
     pub directory: Option<String>,
     /// Let a shadow connect
-    #[arg(long)]
-    pub enable_ha: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_ha: Option<String>,
     /// The only host that may be the shadow: host or host@address
     #[arg(long, value_name = "H")]
     pub permitted_shadow_host: Option<String>,
@@ -120,29 +120,36 @@ impl SetupArgs {
         if settings.host.is_empty() {
             settings.host = host.to_owned();
         }
-        settings.high_availability.enabled |= self.enable_ha;
-        let given = [
-            ("description", &self.description),
-            ("host", &self.host),
-            ("administration.listen", &self.listen),
-            ("administration.port", &self.admin_port),
-            ("high_availability.port", &self.ha_port),
-            ("configuration.directory", &self.directory),
-            ("high_availability.permitted_shadow_host", &self.permitted_shadow_host),
-            ("shadow.master_hosts", &self.master_host),
-            ("shadow.master_port", &self.master_port),
-            ("shadow.check_interval", &self.check_interval),
-            ("shadow.takeover_delay", &self.takeover_delay),
-            ("shadow.connect_timeout", &self.connect_timeout),
-            ("shadow.request_timeout", &self.request_timeout),
-        ];
-        for (key, text) in given.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?))) {
-            match value_of(key, text).and_then(|value| table::set(&settings, key, value)) {
+        for (option, key) in OPTIONS {
+            let Some(text) = self.value_of(option) else { continue };
+            match parsed(key, text).and_then(|value| table::set(&settings, key, value)) {
                 Ok(new) => settings = new,
                 Err(problem) => problems.push(problem),
             }
         }
         (settings, problems)
+    }
+
+    /// What was given to one of [`OPTIONS`].
+    fn value_of(&self, option: &str) -> Option<&String> {
+        let given = match option {
+            "--description" => &self.description,
+            "--host" => &self.host,
+            "--listen" => &self.listen,
+            "--admin-port" => &self.admin_port,
+            "--ha-port" => &self.ha_port,
+            "--directory" => &self.directory,
+            "--enable-ha" => &self.enable_ha,
+            "--permitted-shadow-host" => &self.permitted_shadow_host,
+            "--master-host" => &self.master_host,
+            "--master-port" => &self.master_port,
+            "--check-interval" => &self.check_interval,
+            "--takeover-delay" => &self.takeover_delay,
+            "--connect-timeout" => &self.connect_timeout,
+            "--request-timeout" => &self.request_timeout,
+            _ => return None,
+        };
+        given.as_ref()
     }
 
     fn password(&self) -> Result<Secret, Problem> {
@@ -155,7 +162,7 @@ impl SetupArgs {
     }
 }
 
-fn value_of(key: &str, text: &str) -> Result<Value, Problem> {
+fn parsed(key: &str, text: &str) -> Result<Value, Problem> {
     let unknown = || Problem::new(format!("{key} cannot be set"), "there is no such setting", "");
     table::row(key).ok_or_else(unknown)?.parse(text)
 }

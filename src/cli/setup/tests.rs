@@ -183,11 +183,24 @@ fn the_shown_command_makes_the_same_plan() {
     settings.shadow.request_timeout = 700;
     let plan = SetupPlan { role: Role::Shadow, settings, ..self::plan() };
     assert!(plan.problems().is_empty(), "{:?}", plan.problems());
-    let mut words = plan.command_words(&Settings::default());
-    let at = words.iter().position(|word| word == "FILE").unwrap();
-    words[at] = file.display().to_string();
-    let task = parsed(&words).unwrap().task(&Settings::default(), "other").unwrap();
-    assert_eq!(task, SetupTask::First(Box::new(plan)));
+    let plain = SetupPlan {
+        settings: Settings { host: "node-b".into(), description: "a, b".into(), ..Settings::default() },
+        role: Role::Master,
+        ..plan.clone()
+    };
+    // Also back from a file that says more than the defaults: empty values and switches turned off.
+    for (plan, base) in [(&plan, &Settings::default()), (&plain, &plan.settings), (&plain, &Settings::default())] {
+        let mut plan = plan.clone();
+        plan.settings.administration.listen.clone_from(&base.administration.listen);
+        if plan.role == Role::Master {
+            plan.settings.shadow.master_hosts.clone_from(&base.shadow.master_hosts);
+        }
+        let mut words = plan.command_words(base);
+        let at = words.iter().position(|word| word == "FILE").unwrap();
+        words[at] = file.display().to_string();
+        let task = parsed(&words).unwrap().task(base, "other").unwrap();
+        assert_eq!(task, SetupTask::First(Box::new(plan)));
+    }
 }
 
 /// 1.4, interfaces: bad input is told all at once

@@ -43,6 +43,8 @@ pub struct Item {
     pub help: String,
     /// What may stand there.
     pub limits: String,
+    /// What an empty value means; empty: there has to be one.
+    pub absent: String,
     /// When a change counts; empty in the wizard, where nothing is in force yet.
     pub effect: String,
     /// The value in edit.
@@ -83,6 +85,7 @@ impl Item {
             label: row.label.into(),
             help: row.help.into(),
             limits: format!("{}{absent}", row.limits()),
+            absent: row.absent.into(),
             effect: format!("in force {}", row.effect.words()),
             input,
             in_force: Some(text),
@@ -101,6 +104,7 @@ impl Item {
             label: label.into(),
             help: help.into(),
             limits: limits.into(),
+            absent: String::new(),
             effect: String::new(),
             input: Input::Line(field),
             in_force: None,

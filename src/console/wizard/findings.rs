@@ -81,11 +81,12 @@ impl Wizard {
         };
         self.asked.retain(|open| *open != request);
         let own = self.found.addresses.clone();
+        let default_directory = self.found.default_directory.clone();
         for item in self.master.items.iter_mut().chain(&mut self.shadow.items) {
             match answer {
                 Answer::Port { port, free } if is_port(item, *port) => note_port(item, *port, free),
                 Answer::Directory { path, look } if item.key == super::pages::DIRECTORY && item.text() == *path => {
-                    note_directory(item, look);
+                    note_directory(item, look, *path == default_directory);
                 }
                 Answer::Resolved { host, addresses } if is_host_item(item, host) => {
                     note_addresses(item, host, addresses, &own);
@@ -116,8 +117,10 @@ fn note_port(item: &mut Item, port: u16, free: &Result<(), String>) {
     }
 }
 
-fn note_directory(item: &mut Item, look: &Result<(u64, u64), String>) {
+fn note_directory(item: &mut Item, look: &Result<(u64, u64), String>, is_default: bool) {
     match look {
+        // It is in the home, which is made by the save.
+        Err(_) if is_default => item.note = Some("will be made, empty".into()),
         Ok((files, bytes)) => item.note = Some(format!("{}, {}", count_text(*files, "file"), size_text(*bytes))),
         Err(why) => item.warning = Some(format!("Not readable now: {why}")),
     }

@@ -63,7 +63,7 @@ pub(super) fn administrator() -> Vec<Item> {
             "again",
             "Password again",
             "The same once more, because it is not shown",
-            "the same",
+            "what stands above",
             Field::masked(PASSWORD_MAX_CHARS),
         ),
     ]

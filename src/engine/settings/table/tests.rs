@@ -63,8 +63,7 @@ fn the_defaults_have_no_problem_and_no_warning() {
 /// interfaces, settings.yaml: all errors at once
 #[test]
 fn all_problems_come_at_once_in_the_order_of_the_table() {
-    let mut settings = Settings::default();
-    settings.description = "x".repeat(201);
+    let mut settings = Settings { description: "x".repeat(201), ..Settings::default() };
     settings.administration.port = 0;
     settings.high_availability.permitted_shadow_host = Some("node b".into());
     settings.shadow.check_interval = 9;

@@ -254,6 +254,11 @@ fn refusal(row: &Row, text: &str, why: &str) -> Problem {
         format!("{} cannot be '{text}'", row.key)
     };
     let default = row.default_text();
-    let example = if default.is_empty() { String::new() } else { format!("; the default is {default}") };
-    Problem::new(what, why, format!("Allowed: {}{example}", row.limits()))
+    let allowed = if why.contains(&row.limits()) { String::new() } else { format!("Allowed: {}", row.limits()) };
+    let todo = match (allowed.is_empty(), default.is_empty()) {
+        (_, true) => allowed,
+        (true, false) => format!("The default is {default}"),
+        (false, false) => format!("{allowed}; the default is {default}"),
+    };
+    Problem::new(what, why, todo)
 }
