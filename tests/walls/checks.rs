@@ -41,8 +41,6 @@ const CRATE_ROOMS: [(&str, &[&str]); 6] = [
 ];
 /// The room that may contain `unsafe`: the parent-death signal of the service needs it.
 const UNSAFE_ROOM: &str = "service";
-/// How often.
-pub const UNSAFE_MAX: usize = 1;
 /// Lines above an `expect` in which its reason may stand.
 const REASON_LINES: usize = 2;
 

@@ -138,20 +138,39 @@ pub fn without_tests(code: &str) -> String {
     left
 }
 
-/// Behind the `;` or the closing brace of the item that begins at `from`, attributes before it included.
+/// Behind the `;`, the closing brace, or for a field the `,` of what begins at `from`, attributes before it included.
 fn item_end(code: &str, from: usize) -> usize {
+    let is_field = is_field(&code[from..]);
     let mut depth = 0;
     for (index, c) in code[from..].char_indices() {
         match c {
             '{' | '(' | '[' => depth += 1,
+            '}' | ')' | ']' if depth == 0 => return from + index,
             '}' | ')' | ']' => depth -= 1,
             _ => {}
         }
-        if depth == 0 && matches!(c, ';' | '}') {
+        if depth == 0 && (matches!(c, ';' | '}') || is_field && c == ',') {
             return from + index + 1;
         }
     }
     code.len()
+}
+
+/// `name: Type` of a struct, `name: value` of a literal.
+fn is_field(item: &str) -> bool {
+    let item = without_visibility(item.trim_start());
+    let name = item.find(|c: char| !is_word(c)).unwrap_or(item.len());
+    let after = item[name..].trim_start();
+    name > 0 && after.starts_with(':') && !after.starts_with("::")
+}
+
+fn without_visibility(item: &str) -> &str {
+    let Some(after) = item.strip_prefix("pub").filter(|after| after.starts_with([' ', '('])) else { return item };
+    let after = match after.strip_prefix('(') {
+        Some(inside) => inside.split_once(')').map_or("", |(_, after)| after),
+        None => after,
+    };
+    after.trim_start()
 }
 
 /// Names of the modules in files of their own that only tests see: `#[cfg(test)] mod tests;`.
@@ -161,7 +180,7 @@ pub fn test_modules(code: &str) -> Vec<String> {
         .filter_map(|after| {
             let declaration = after.split([';', '{']).next()?;
             let is_file = after[declaration.len()..].starts_with(';');
-            let name = declaration.trim().strip_prefix("pub ").unwrap_or(declaration.trim()).strip_prefix("mod ")?;
+            let name = without_visibility(declaration.trim()).strip_prefix("mod ")?;
             is_file.then(|| name.trim().to_owned())
         })
         .collect()
@@ -197,5 +216,15 @@ mod tests {
         assert!(!left.contains("fn b") && !left.contains("more"), "{left}");
         assert_eq!(left.lines().count(), code.lines().count());
         assert_eq!(test_modules(code), ["more"]);
+        assert_eq!(test_modules("#[cfg(test)]\npub(crate) mod testing;"), ["testing"]);
+    }
+
+    #[test]
+    fn a_field_for_tests_ends_at_its_comma() {
+        for code in ["struct S {\n #[cfg(test)]\n crash: testing::Crash,\n kept: u8 }", "S { #[cfg(test)] a: b }\nkept"]
+        {
+            let left = without_tests(code);
+            assert!(left.contains("kept") && !left.contains("rash") && !left.contains("a: b"), "{left}");
+        }
     }
 }
