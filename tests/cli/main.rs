@@ -1,5 +1,8 @@
 //! The real binary: help, usage, exit status, what goes where.
 
+mod engine;
+mod talking;
+
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
