@@ -61,7 +61,7 @@ pub fn run(context: &Context, arguments: &EventsArguments, out: &mut Output) -> 
 }
 
 /// Each event once, in order, whatever overlaps.
-fn print_new(events: &mut Vec<Event>, after: &mut u64, is_json: bool, out: &mut Output) -> Result<(), Failure> {
+fn print_new(events: &mut [Event], after: &mut u64, is_json: bool, out: &mut Output) -> Result<(), Failure> {
     events.sort_by_key(|event| event.id);
     for event in events.iter().filter(|event| event.id > *after) {
         if is_json {
@@ -105,8 +105,8 @@ mod tests {
     fn each_event_is_printed_once_and_in_order() {
         let (mut out, written) = output();
         let mut after = 0;
-        print_new(&mut vec![event(2), event(1)], &mut after, false, &mut out).unwrap();
-        print_new(&mut vec![event(2), event(3)], &mut after, false, &mut out).unwrap();
+        print_new(&mut [event(2), event(1)], &mut after, false, &mut out).unwrap();
+        print_new(&mut [event(2), event(3)], &mut after, false, &mut out).unwrap();
         let line = |id| format!("2026-11-22T14:00:00.2Z  WARNING  role           event {id}  (ops)\n");
         assert_eq!(written.text(), (1..=3).map(line).collect::<String>());
         assert_eq!(after, 3);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line() {
         let (mut out, written) = output();
-        print_new(&mut vec![event(1)], &mut 0, true, &mut out).unwrap();
+        print_new(&mut [event(1)], &mut 0, true, &mut out).unwrap();
         assert_eq!(serde_json::from_str::<Event>(written.text().trim_end()).unwrap(), event(1));
     }
 }

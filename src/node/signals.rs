@@ -101,3 +101,55 @@ pub fn to_engine(shared: &Shared, has_terminal: bool, looks: Sender<()>) -> Resu
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    const ACT: &str = "STANDIN_TEST_SIGNALS";
+
+    /// Not a test: runs in a process of its own, because handlers stay for good.
+    #[test]
+    fn child() {
+        if std::env::var_os(ACT).is_none() {
+            return;
+        }
+        shrug_off_terminal().unwrap();
+        for signal in [Signal::TSTP, Signal::HUP, Signal::TTOU] {
+            kill_process(getpid(), signal).unwrap();
+        }
+        let (sender, caught) = mpsc::channel();
+        listen(move |signal| sender.send(signal).unwrap()).unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        assert_eq!(caught.recv(), Ok(Caught::HangUp));
+        kill_process(getpid(), Signal::TERM).unwrap();
+        assert_eq!(caught.recv(), Ok(Caught::Terminate));
+        std::process::exit(42);
+    }
+
+    /// spec 8.1: neither Ctrl-Z nor a lost terminal stops or ends the engine; a request to end is heard.
+    #[test]
+    fn signals_of_the_terminal_do_nothing_and_requests_are_heard() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "node::signals::tests::child", "--nocapture"]).env(ACT, "1");
+        let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        // A child that a signal stopped never ends by itself.
+        let limit = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > limit {
+                child.kill().unwrap();
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(42));
+    }
+}

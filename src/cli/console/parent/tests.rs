@@ -1,6 +1,6 @@
 //! With real processes: the test program plays the child by running one of its own tests.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::super::ParentLink;
@@ -21,7 +21,7 @@ fn child() {
             thread::sleep(Duration::from_secs(60));
         }
         "wait" => {
-            println!("waiting");
+            std::io::stdout().write_all(b"waiting\n").unwrap();
             thread::sleep(Duration::from_secs(60));
         }
         _ => std::process::exit(7),
