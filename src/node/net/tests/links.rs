@@ -38,8 +38,15 @@ async fn what_was_sent_before_a_close_arrives() {
     for _ in 0..200 {
         a.net.send(at_a, &big());
     }
+    // More than the sockets hold, so that the last message is still queued at the close.
+    for _ in 0..200 {
+        b.net.send(at_b, &big());
+    }
     b.net.send(at_b, &question(7));
     b.net.close(at_b, "enough");
+    for _ in 0..200 {
+        assert_eq!(a.received().await.0, big());
+    }
     assert_eq!(a.received().await.0, question(7));
     assert_eq!(a.link_down().await, "closed by the other side");
     loop {
