@@ -32,7 +32,6 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay,
 }
 
 fn add_help(page: &mut Page, model: &Model) {
-    let theme = page.theme;
     page.title("Help", "CAPITALS ask first, Esc goes back and never leaves ");
     let here = Contexts::of(model.screen);
     for group in Group::ALL {
