@@ -1,0 +1,131 @@
+//! Arrows, pages and Enter on the lists.
+
+use super::{refresh_tree, show_selected};
+use crate::console::keymap::Action;
+use crate::console::message::Command;
+use crate::console::model::{Model, Overlay, Screen};
+use crate::console::tree::RowKind;
+
+/// Moves within what is on top.
+pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
+    if model.overlay.is_some() || matches!(model.screen, Screen::Overview | Screen::Pair) {
+        let limit = usize::from(model.drawn.scroll_max);
+        let moved = step(usize::from(model.scroll), limit + 1, page(model), action);
+        model.scroll = u16::try_from(moved).unwrap_or(u16::MAX);
+        return Vec::new();
+    }
+    match model.screen {
+        Screen::Configuration => files(model, action),
+        Screen::Alerts => {
+            alerts(model, action);
+            Vec::new()
+        }
+        _ => {
+            events(model, action);
+            Vec::new()
+        }
+    }
+}
+
+/// One page, less a line that stays for the eye.
+fn page(model: &Model) -> usize {
+    usize::from(model.drawn.page.saturating_sub(1)).max(1)
+}
+
+/// Where `at` goes in a list of `length`.
+fn step(at: usize, length: usize, page: usize, action: Action) -> usize {
+    let last = length.saturating_sub(1);
+    match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => (at + 1).min(last),
+        Action::PageUp => at.saturating_sub(page),
+        Action::PageDown => (at + page).min(last),
+        Action::Top => 0,
+        Action::Bottom => last,
+        _ => at.min(last),
+    }
+}
+
+fn alerts(model: &mut Model, action: Action) {
+    let at = model.alerts.position().unwrap_or(0);
+    let to = step(at, model.alerts.list.len(), page(model), action);
+    model.alerts.selected = model.alerts.list.get(to).map(|alert| alert.id);
+}
+
+fn events(model: &mut Model, action: Action) {
+    if action == Action::Open {
+        if let Some(event) = model.events.current() {
+            model.overlay = Some(Overlay::Event(event.id));
+            model.scroll = 0;
+        }
+        return;
+    }
+    let ids: Vec<u64> = model.events.matching().map(|event| event.id).collect();
+    let at = model.events.selected.and_then(|id| ids.iter().position(|other| *other == id));
+    let to = step(at.unwrap_or(ids.len().saturating_sub(1)), ids.len(), page(model), action);
+    // At the newest one the list follows what comes.
+    model.events.selected = if to + 1 >= ids.len() { None } else { ids.get(to).copied() };
+}
+
+fn files(model: &mut Model, action: Action) -> Vec<Command> {
+    if model.files.in_file {
+        match action {
+            Action::Left => model.files.in_file = false,
+            _ => {
+                let lines = model.files.shown.as_ref().map_or(0, |shown| shown.lines.len());
+                let last = (lines + 1).saturating_sub(usize::from(model.drawn.page)).max(1);
+                model.files.file_scroll = step(model.files.file_scroll, last, page(model), action);
+            }
+        }
+        return Vec::new();
+    }
+    match action {
+        Action::Open | Action::Right => open(model),
+        Action::Left => fold(model),
+        _ => {
+            let at = model.files.position().unwrap_or(0);
+            let to = step(at, model.files.rows.len(), page(model), action);
+            select(model, to);
+        }
+    }
+    show_selected(model)
+}
+
+fn select(model: &mut Model, index: usize) {
+    let path = model.files.rows.get(index).map(|row| row.path.clone());
+    if path != model.files.selected {
+        model.files.selected = path;
+        model.files.file_scroll = 0;
+        model.files.show_secrets = false;
+    }
+}
+
+fn open(model: &mut Model) {
+    let Some(row) = model.files.current().cloned() else { return };
+    match row.kind {
+        RowKind::File(_) => model.files.in_file = true,
+        RowKind::Directory { open: is_open, .. } if model.files.filter.is_empty() => {
+            if is_open {
+                model.files.open.remove(&row.path);
+            } else {
+                model.files.open.insert(row.path);
+            }
+            refresh_tree(model);
+        }
+        RowKind::Directory { .. } => {}
+    }
+}
+
+/// Folds the directory, or goes to the one above.
+fn fold(model: &mut Model) {
+    let Some(row) = model.files.current().cloned() else { return };
+    if matches!(row.kind, RowKind::Directory { open: true, .. }) && model.files.filter.is_empty() {
+        model.files.open.remove(&row.path);
+        refresh_tree(model);
+    } else if let Some((parent, _)) = row.path.rsplit_once('/') {
+        let at = model.files.rows.iter().position(|other| other.path == parent);
+        if let Some(at) = at {
+            select(model, at);
+        }
+    }
+}

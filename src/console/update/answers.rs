@@ -1,0 +1,122 @@
+//! Answers of the engine to orders.
+
+use crate::console::actions::{self, dialogs};
+use crate::console::dialog::{Dialog, Topic};
+use crate::console::facts;
+use crate::console::mask;
+use crate::console::message::Command;
+use crate::console::model::{Asked, Model, Overlay, Screen, ShownFile, Tone};
+use crate::console::tree;
+use crate::engine::base::Problem;
+use crate::engine::order::{FileContent, FileEntry, Reply};
+
+/// Takes the answer to order `id`; one that nobody waits for any more is dropped.
+pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<Command> {
+    let Some(pending) = model.pending.remove(&id) else { return Vec::new() };
+    let reply = match outcome {
+        Ok(reply) => reply,
+        Err(problem) => return refused(model, &pending.asked, &problem),
+    };
+    match (pending.asked, reply) {
+        (Asked::Stop, _) => super::keys::stopped(),
+        (Asked::Rehearsal, Reply::Rehearsal(rehearsal)) => {
+            if let Some(dialog) = waiting(model, &[Topic::Switch, Topic::Rehearsal]) {
+                dialogs::fill_rehearsal(dialog, rehearsal);
+            }
+            Vec::new()
+        }
+        (Asked::Probe, Reply::MasterSeen(seen)) => {
+            if let Some(dialog) = waiting(model, &[Topic::Probe]) {
+                dialogs::fill_probe(dialog, seen);
+            }
+            Vec::new()
+        }
+        (Asked::Files, Reply::Files(list)) => files(model, list),
+        (Asked::File(_), Reply::File(content)) => file(model, *content),
+        (Asked::Verify, Reply::Verified(report)) => {
+            let total = report.differences_total;
+            let peer = model.status.as_deref().map(facts::peer_name).unwrap_or_default();
+            if report.peer_root.is_none() {
+                model.say(Tone::Warning, format!("Read here only: {peer} could not be asked"));
+            } else if total == 0 {
+                model.say(Tone::Plain, format!("Verified: {} here and on {peer}, no difference", files_word(report.files)));
+            } else {
+                model.say(Tone::Error, format!("Verified: {}", facts::counted(total, "difference")));
+            }
+            model.files.report = Some(report);
+            if model.dialog.is_none() {
+                actions::overlay(model, Overlay::Report);
+            }
+            Vec::new()
+        }
+        (Asked::Branches, Reply::Branches(branches)) => {
+            model.files.branches = branches;
+            if model.dialog.is_none() {
+                actions::overlay(model, Overlay::Branches);
+            }
+            Vec::new()
+        }
+        (_, Reply::Done(sentence)) => {
+            model.say(Tone::Plain, facts::clean(&sentence));
+            Vec::new()
+        }
+        _ => {
+            model.say(Tone::Warning, "The engine gave an answer that this console does not know");
+            Vec::new()
+        }
+    }
+}
+
+fn files_word(count: u64) -> String {
+    facts::counted(count, "file")
+}
+
+/// The open dialog, if it waits for an answer on one of these topics.
+fn waiting<'a>(model: &'a mut Model, topics: &[Topic]) -> Option<&'a mut Dialog> {
+    model.dialog.as_mut().filter(|dialog| topics.contains(&dialog.topic) && dialog.waiting.is_some())
+}
+
+fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> {
+    model.say(Tone::Error, facts::clean(&format!("{}: {}", problem.what, problem.why)));
+    let topics = [Topic::Switch, Topic::Rehearsal, Topic::Probe];
+    if let Some(dialog) = waiting(model, &topics) {
+        dialog.waiting = None;
+        dialog.buttons.truncate(1);
+        dialog.body = dialogs::problem(problem).body;
+        return Vec::new();
+    }
+    match asked {
+        Asked::Files => model.files.asked_for = None,
+        Asked::File(_) => {}
+        _ if model.dialog.is_none() => model.dialog = Some(dialogs::problem(problem)),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn files(model: &mut Model, mut list: Vec<FileEntry>) -> Vec<Command> {
+    tree::sort(&mut list);
+    if !model.files.loaded {
+        model.files.open = tree::initially_open(&list);
+    }
+    model.files.loaded = true;
+    model.files.list = list;
+    actions::refresh_tree(model);
+    if model.screen == Screen::Configuration { actions::show_selected(model) } else { Vec::new() }
+}
+
+fn file(model: &mut Model, content: FileContent) -> Vec<Command> {
+    let same_path = model.files.shown.as_ref().is_some_and(|shown| shown.entry.path == content.entry.path);
+    let lines = if content.is_text { mask::lines(&content.text) } else { Vec::new() };
+    if same_path {
+        model.files.file_scroll = model.files.file_scroll.min(lines.len().saturating_sub(1));
+    } else {
+        model.files.file_scroll = 0;
+        model.files.show_secrets = false;
+    }
+    let is_selected = model.files.selected.as_ref() == Some(&content.entry.path);
+    model.files.shown =
+        Some(ShownFile { entry: content.entry, lines, is_text: content.is_text, is_cut: content.is_cut });
+    // An entry that the list does not know yet comes with the next list; asking again would go round in circles.
+    if is_selected { Vec::new() } else { actions::show_selected(model) }
+}

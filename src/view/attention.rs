@@ -1,0 +1,155 @@
+//! What holds the instance back, first thing on the Overview: the word, the facts, the keys (spec 7.5, 7.7, 7.9, 7.10, 8.3).
+
+use super::page::Page;
+use crate::console::facts::{self, peer_name};
+use crate::console::model::Model;
+use crate::engine::base::{Condition, LinkState, Role};
+use crate::engine::status::{Hold, Status};
+
+/// Cells of a count-down's bar.
+const BAR_CELLS: usize = 16;
+
+/// Adds what needs attention, if anything does.
+pub fn add(page: &mut Page, model: &Model, status: &Status) {
+    let before = page.lines.len();
+    if status.stopping {
+        heading(page, "STANDIN IS STOPPING", "");
+        page.text(3, "The service stops first; then the role is handed over if the other side can take it.", page.theme.plain());
+    }
+    if let Some(condition) = status.condition {
+        add_condition(page, model, status, condition);
+    } else if let Some(hold) = &status.hold {
+        add_hold(page, model, "WAITING", hold);
+    }
+    if status.maintenance_until.is_some() && status.condition != Some(Condition::Maintenance) {
+        add_maintenance(page, status);
+    }
+    if status.state == Some(LinkState::Lost) {
+        add_takeover(page, model, status);
+    }
+    if status.role == Some(Role::Master) && status.state == Some(LinkState::Broken) && status.condition.is_none() {
+        heading(page, &format!("{} IS SILENT", peer_name(status).to_uppercase()), "state BROKEN");
+        message(page, status);
+    }
+    if !status.branches.is_empty() {
+        let count = facts::counted(status.branches.len() as u64, "branch").replace("branchs", "branches");
+        heading(page, &format!("{} KEPT AFTER A DIVERGENCE", count.to_uppercase()), "o shows them");
+        page.text(3, &format!("Both instances had changed the configuration: {}.", status.branches.join(", ")), page.theme.plain());
+    }
+    if page.lines.len() > before {
+        page.blank();
+    }
+}
+
+fn heading(page: &mut Page, left: &str, right: &str) {
+    let style = page.theme.error();
+    let right = if right.is_empty() { String::new() } else { format!("   {right}") };
+    let plain = page.theme.strong();
+    page.spans(vec![(" ".into(), page.theme.plain()), (format!(" {left} "), style), (right, plain)]);
+}
+
+fn message(page: &mut Page, status: &Status) {
+    if let Some(text) = &status.state_message {
+        page.text(3, text, page.theme.plain());
+    }
+}
+
+fn add_condition(page: &mut Page, model: &Model, status: &Status, condition: Condition) {
+    let peer = peer_name(status);
+    let plain = page.theme.plain();
+    match condition {
+        Condition::BootHold => match &status.hold {
+            Some(hold) => {
+                add_hold(page, model, "BOOT HOLD", hold);
+                page.text(3, "This instance was master. It does not run the service yet.", plain);
+                page.text(3, &format!("r resumes now: only if {peer} is surely not master."), plain);
+            }
+            None => heading(page, "BOOT HOLD", "waits for an answer"),
+        },
+        Condition::Switching => {
+            heading(page, "SWITCHING ROLES", "changes are frozen");
+            message(page, status);
+        }
+        Condition::InDoubt => {
+            heading(page, "IN DOUBT: NOBODY IS ACTIVE", "the service is stopped");
+            message(page, status);
+            page.text(3, &format!("The role was offered to {peer} and no answer came. It is asked again and again."), plain);
+            page.text(3, &format!("T becomes master here: only if {peer} is surely not master."), plain);
+        }
+        Condition::Isolated => {
+            heading(page, "ISOLATED", "the service is stopped, the role is kept");
+            message(page, status);
+            page.text(3, &format!("Neither {peer} nor any takeover check answers: this machine is cut off."), plain);
+            page.text(3, "It resumes by itself when they answer again.", plain);
+        }
+        Condition::Maintenance => add_maintenance(page, status),
+        Condition::Damped => {
+            heading(page, "DAMPED", "too many takeovers in a short time");
+            message(page, status);
+        }
+        Condition::Stopping => {
+            heading(page, "STOPPING", "the service is being stopped");
+            message(page, status);
+        }
+    }
+}
+
+fn add_maintenance(page: &mut Page, status: &Status) {
+    let until = status.maintenance_until.map_or_else(String::new, |at| format!("until {}", at.clock(0)));
+    heading(page, "MAINTENANCE", &format!("takeovers are suspended {until}   M ends it"));
+}
+
+fn add_hold(page: &mut Page, model: &Model, word: &str, hold: &Hold) {
+    match hold.ends_at {
+        Some(ends_at) => {
+            let left = facts::seconds_left(ends_at, model.now);
+            let done = hold.of_ms.saturating_sub(facts::between(model.now, ends_at));
+            heading(page, word, &format!("ends in {left} s   {}", bar(done, hold.of_ms)));
+        }
+        None => heading(page, word, "ends by an answer or an order only"),
+    }
+    page.text(3, &hold.why, page.theme.plain());
+}
+
+/// The takeover, counting down or with the reason why not.
+pub fn add_takeover(page: &mut Page, model: &Model, status: &Status) {
+    let peer = peer_name(status);
+    match (status.takeover.due_at, &status.takeover.why_not) {
+        (_, Some(why_not)) => {
+            heading(page, &format!("{} LOST, NO TAKEOVER", peer.to_uppercase()), "");
+            page.text(3, why_not, page.theme.plain());
+        }
+        (Some(due_at), None) => {
+            let left = facts::seconds_left(due_at, model.now);
+            heading(page, &format!("{} LOST", peer.to_uppercase()), &format!("takeover in {left} s unless it answers   {}", countdown(status, model)));
+            message(page, status);
+        }
+        (None, None) => {
+            heading(page, &format!("{} LOST", peer.to_uppercase()), "");
+            message(page, status);
+        }
+    }
+}
+
+/// `[==========......]  1/3 s` of the takeover delay.
+#[must_use]
+pub fn countdown(status: &Status, model: &Model) -> String {
+    let Some(due_at) = status.takeover.due_at else { return String::new() };
+    let delay = status.takeover.delay_ms.max(1);
+    let done = delay.saturating_sub(facts::between(model.now, due_at));
+    bar(done, delay)
+}
+
+/// `[====....]  12/60 s`
+#[must_use]
+pub fn bar(done_ms: u64, of_ms: u64) -> String {
+    let of_ms = of_ms.max(1);
+    let done = done_ms.min(of_ms);
+    let cells = usize::try_from(done * BAR_CELLS as u64 / of_ms).unwrap_or(0).min(BAR_CELLS);
+    let seconds = if of_ms < 1_000 {
+        format!("{done}/{of_ms} ms")
+    } else {
+        format!("{}/{} s", done / 1_000, of_ms.div_ceil(1_000))
+    };
+    format!("[{}{}]  {seconds}", "=".repeat(cells), ".".repeat(BAR_CELLS - cells))
+}

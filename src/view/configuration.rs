@@ -1,0 +1,196 @@
+//! Screen 3: the mirrored files.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::page::{Page, pad, shorten, shorten_left};
+use super::theme::Theme;
+use crate::console::facts;
+use crate::console::message::Drawn;
+use crate::console::model::{Model, ShownFile};
+use crate::console::tree::RowKind;
+use crate::engine::base::Role;
+use crate::engine::order::{FileEntry, FileKind};
+use crate::engine::status::Status;
+
+/// From this width on the file stands beside the tree.
+const SPLIT_COLUMNS: u16 = 78;
+
+/// Draws it.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme: Theme) -> Drawn {
+    let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
+    headline(frame, row(0), model, status, theme);
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+    breadcrumbs(frame, row(area.height.saturating_sub(1)), model, theme);
+    let page = body.height;
+    if !model.files.loaded || model.files.list.is_empty() {
+        empty(frame, body, model, status, theme);
+    } else if area.width < SPLIT_COLUMNS {
+        if model.files.in_file {
+            file(frame, body, model, status, theme);
+        } else {
+            tree(frame, body, model, theme);
+        }
+    } else {
+        let left = body.width / 2;
+        tree(frame, Rect { width: left, ..body }, model, theme);
+        for y in body.top()..body.bottom() {
+            frame.buffer_mut().set_string(body.x + left, y, "│", theme.quiet());
+        }
+        let right = Rect { x: body.x + left + 2, width: body.width - left - 2, ..body };
+        file(frame, right, model, status, theme);
+    }
+    let head = if model.files.in_file { file_head(model, status).len() + 1 } else { 0 };
+    Drawn { page: page.saturating_sub(u16::try_from(head).unwrap_or(0)), scroll_max: 0 }
+}
+
+fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme: Theme) {
+    let mode = if status.role == Some(Role::Shadow) { "READ ONLY" } else { "" };
+    let filter = if model.files.filter.is_empty() {
+        facts::counted(model.files.matching as u64, "file")
+    } else {
+        let (some, all) = (facts::grouped(model.files.matching as u64), facts::grouped(status.configuration.files));
+        format!("/ {}    {some} of {all}", model.files.filter)
+    };
+    let peer = facts::peer_name(status);
+    let same = match &status.peer {
+        Some(other) if other.in_sync => format!("same as {peer}"),
+        Some(other) if other.behind > 0 => format!("{peer} {} behind", other.behind),
+        Some(_) => format!("not known to be same as {peer}"),
+        None => "only here".into(),
+    };
+    let held = if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
+    let right = format!("revision {}  {same}{held} ", facts::grouped(status.configuration.revision));
+    let width = usize::from(area.width);
+    let room = width.saturating_sub(right.chars().count());
+    frame.buffer_mut().set_string(area.x, area.y, format!("{}{right}", pad(&left, room)), theme.strong());
+}
+
+fn breadcrumbs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+    let Some(path) = &model.files.selected else { return };
+    let text = format!(" {}", path.replace('/', " > "));
+    let secrets = if model.files.show_secrets { "   SECRETS ARE SHOWN, X hides them" } else { "" };
+    let room = usize::from(area.width).saturating_sub(secrets.len());
+    frame.buffer_mut().set_string(area.x, area.y, shorten_left(&text, room), theme.strong());
+    if !secrets.is_empty() {
+        let x = area.right().saturating_sub(u16::try_from(secrets.len()).unwrap_or(0));
+        frame.buffer_mut().set_string(x, area.y, secrets, theme.error());
+    }
+}
+
+fn empty(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme: Theme) {
+    let mut page = Page::new(area.width, theme);
+    page.blank();
+    if model.files.loaded {
+        page.text(3, "The mirrored directory is empty.", theme.strong());
+        page.text(3, &status.configuration.directory, theme.plain());
+    } else if model.is_connected() {
+        page.text(3, "The list of files is being read …", theme.plain());
+    } else {
+        page.text(3, "The list of files is not known: the engine does not answer.", theme.plain());
+    }
+    let _ = page.draw(frame, area, 0);
+}
+
+fn tree(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+    let mut page = Page::new(area.width, theme);
+    if model.files.rows.is_empty() {
+        page.text(3, "No path holds this text.", theme.plain());
+    }
+    let rows = usize::from(area.height).max(1);
+    let position = model.files.position().unwrap_or(0);
+    let first = super::first_visible(position, rows, model.files.rows.len());
+    for row in model.files.rows.iter().skip(first).take(rows) {
+        let is_selected = model.files.selected.as_ref() == Some(&row.path);
+        let style = if is_selected { theme.selected() } else { theme.plain() };
+        let (fold, tail) = match row.kind {
+            RowKind::Directory { open: true, .. } => ("- ", String::new()),
+            RowKind::Directory { open: false, files } => ("+ ", format!("({}) ", facts::grouped(files as u64))),
+            RowKind::File(index) => {
+                let is_link = model.files.list.get(index).is_some_and(|entry| entry.kind == FileKind::Link);
+                let word = model.files.difference(&row.path).unwrap_or(if is_link { "link" } else { "" });
+                ("  ", if word.is_empty() { String::new() } else { format!("{word} ") })
+            }
+        };
+        let head = if is_selected && !model.files.in_file { " > " } else { "   " };
+        let name = format!("{}{fold}{}", "  ".repeat(row.depth.min(20)), row.name);
+        let room = page.width.saturating_sub(3 + tail.chars().count());
+        page.spans(vec![(head.into(), theme.strong()), (pad(&name, room), style), (tail, theme.quiet())]);
+    }
+    let _ = page.draw(frame, area, 0);
+}
+
+fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme: Theme) {
+    let mut page = Page::new(area.width, theme);
+    let head = file_head(model, status);
+    for (index, line) in head.iter().enumerate() {
+        page.line(line, if index == 0 { theme.strong() } else { theme.quiet() });
+    }
+    let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
+    if let Some(shown) = shown {
+        page.blank();
+        let room = usize::from(area.height).saturating_sub(page.lines.len());
+        add_lines(&mut page, shown, model, room);
+    }
+    let _ = page.draw(frame, area, 0);
+}
+
+fn add_lines(page: &mut Page, shown: &ShownFile, model: &Model, room: usize) {
+    let theme = page.theme;
+    if !shown.is_text {
+        page.text(0, "Not text; its bytes are mirrored as they are.", theme.plain());
+        return;
+    }
+    if shown.lines.is_empty() {
+        page.text(0, "Empty.", theme.plain());
+    }
+    let digits = shown.lines.len().to_string().len().max(3);
+    let first = model.files.file_scroll.min(shown.lines.len().saturating_sub(1));
+    for (index, line) in shown.lines.iter().enumerate().skip(first).take(room) {
+        let text = line.text(model.files.show_secrets);
+        let width = page.width.saturating_sub(digits + 2);
+        let style = if line.masked.is_some() { theme.warning() } else { theme.plain() };
+        page.spans(vec![(format!("{:>digits$}  ", index + 1), theme.quiet()), (shorten(text, width), style)]);
+    }
+    if shown.is_cut && room > shown.lines.len().saturating_sub(first) {
+        page.text(0, "Longer than what is shown here.", theme.warning());
+    }
+}
+
+/// Name, revision, size, digest of the selected row.
+fn file_head(model: &Model, status: &Status) -> Vec<String> {
+    if let Some(entry) = model.files.current_file() {
+        return entry_head(entry, status);
+    }
+    match model.files.current().map(|row| (row.path.clone(), row.kind)) {
+        Some((path, RowKind::Directory { files, .. })) => {
+            vec![path, facts::counted(files as u64, "file"), "Enter opens or folds it".into()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
+    let path = shorten_left(&entry.path, 60);
+    let revision = facts::grouped(entry.revision);
+    let kind = match entry.kind {
+        FileKind::File => '-',
+        FileKind::Directory => 'd',
+        FileKind::Link => 'l',
+    };
+    let digest = entry.digest.short();
+    let same = if status.peer.as_ref().is_some_and(|peer| peer.in_sync) { "  same on both" } else { "" };
+    vec![
+        path,
+        format!("revision {revision}  {}  {kind}{}", facts::bytes(entry.size), mode(entry.mode)),
+        format!("digest {digest}…{same}"),
+    ]
+}
+
+/// `rw-r-----`
+fn mode(bits: u32) -> String {
+    let letters = ['r', 'w', 'x'];
+    (0..9).map(|index| if bits >> (8 - index) & 1 == 1 { letters[index % 3] } else { '-' }).collect()
+}
+

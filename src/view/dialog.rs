@@ -1,0 +1,144 @@
+//! Dialogs: a box in the middle, consequence first, Cancel chosen.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::page::{Page, pad, shorten, shorten_left};
+use super::theme::Theme;
+use crate::console::dialog::{Dialog, Entry};
+
+/// Widest box: long lines are hard to read.
+const WIDTH_MAX: u16 = 84;
+
+/// Draws it over the content.
+pub fn draw(frame: &mut Frame<'_>, content: Rect, dialog: &Dialog, theme: Theme) {
+    let width = content.width.saturating_sub(2).min(WIDTH_MAX);
+    let inside = width.saturating_sub(4);
+    let mut page = Page::new(inside, theme);
+    add_facts(&mut page, dialog);
+    let mut question = Page::new(inside, theme);
+    add_question(&mut question, dialog);
+    let asked = u16::try_from(question.lines.len()).unwrap_or(u16::MAX);
+    let told = u16::try_from(page.lines.len()).unwrap_or(u16::MAX);
+    let height = (told.saturating_add(asked)).saturating_add(2).min(content.height);
+    let area = Rect {
+        x: content.x + (content.width - width) / 2,
+        y: content.y + (content.height - height) / 2,
+        width,
+        height,
+    };
+    frame_box(frame, area, &dialog.title, theme);
+    // The question must be seen whatever happens; the facts above it are cut if they must be.
+    let asked = asked.min(height.saturating_sub(2));
+    let facts = Rect { x: area.x + 2, y: area.y + 1, width: inside, height: height.saturating_sub(2 + asked) };
+    let _ = page.draw(frame, facts, 0);
+    let below = Rect { y: facts.y + facts.height, height: asked, ..facts };
+    let first = u16::try_from(question.lines.len()).unwrap_or(0).saturating_sub(asked);
+    question.lines.drain(..usize::from(first));
+    let _ = question.draw(frame, below, 0);
+}
+
+fn frame_box(frame: &mut Frame<'_>, area: Rect, title: &str, theme: Theme) {
+    let inside = usize::from(area.width.saturating_sub(2));
+    let title = shorten(&format!(" {title} "), inside.saturating_sub(2));
+    let rest = "─".repeat(inside.saturating_sub(title.width() + 1));
+    let buffer = frame.buffer_mut();
+    let top = Line::from(vec![Span::raw("┌─"), Span::styled(title, theme.strong()), Span::raw(format!("{rest}┐"))]);
+    buffer.set_line(area.x, area.y, &top, area.width);
+    for y in area.y + 1..area.bottom().saturating_sub(1) {
+        buffer.set_string(area.x, y, format!("│{}│", " ".repeat(inside)), theme.plain());
+    }
+    let bottom = area.bottom().saturating_sub(1);
+    buffer.set_string(area.x, bottom, format!("└{}┘", "─".repeat(inside)), theme.plain());
+    // What was below may have had a style.
+    buffer.set_style(Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area }, ratatui::style::Style::reset());
+}
+
+fn add_facts(page: &mut Page, dialog: &Dialog) {
+    let theme = page.theme;
+    for line in &dialog.body {
+        // Continuation lines stand under the text they belong to.
+        let indent = line.len() - line.trim_start().len();
+        page.text(indent, line.trim_start(), theme.plain());
+    }
+    if let Some(fingerprint) = &dialog.fingerprint {
+        page.blank();
+        let whole = fingerprint.to_string();
+        if whole.len() <= page.width {
+            page.line(&whole, theme.strong());
+        } else {
+            let (first, second) = whole.split_at(39);
+            page.line(first, theme.strong());
+            page.line(&format!("       {second}"), theme.strong());
+        }
+    }
+    if !dialog.checks.is_empty() {
+        page.blank();
+        page.line("Checks", theme.plain());
+        for check in &dialog.checks {
+            let (word, style) = if check.ok { ("[ok]  ", theme.plain()) } else { ("[FAIL]", theme.error()) };
+            let text = if check.message.is_empty() {
+                check.target.clone()
+            } else {
+                format!("{}: {}", check.target, check.message)
+            };
+            for (index, line) in super::page::wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate() {
+                let head = if index == 0 { word } else { "" };
+                let head_style = if index == 0 { style } else { theme.plain() };
+                page.spans(vec![("  ".into(), theme.plain()), (pad(head, 6), head_style), (format!(" {line}"), theme.plain())]);
+            }
+        }
+    }
+    if let Some(waiting) = &dialog.waiting {
+        page.text(0, &format!("{waiting} …"), theme.strong());
+    }
+}
+
+fn add_question(page: &mut Page, dialog: &Dialog) {
+    let theme = page.theme;
+    page.blank();
+    for (index, entry) in dialog.entries.iter().enumerate() {
+        add_entry(page, entry, index == dialog.focus);
+    }
+    if let Some(problem) = &dialog.problem {
+        page.text(0, &format!("! {problem}"), theme.warning());
+    }
+    if !dialog.entries.is_empty() {
+        page.blank();
+    }
+    let mut spans: Vec<(String, ratatui::style::Style)> = Vec::new();
+    let mut used = 0;
+    for (index, button) in dialog.buttons.iter().enumerate() {
+        let is_chosen = dialog.focus == dialog.entries.len() + index;
+        let off = if dialog.is_on(button) { "" } else { " (off)" };
+        let text = if is_chosen { format!("[ {}{off} ]", button.label) } else { format!("  {}{off}  ", button.label) };
+        used += text.width() + 2;
+        spans.push((text, if is_chosen { theme.block().patch(theme.strong()) } else { theme.plain() }));
+        spans.push(("  ".into(), theme.plain()));
+    }
+    let chosen = dialog.chosen().map(|button| format!("{} is chosen.", button.label)).unwrap_or_default();
+    let room = page.width.saturating_sub(used);
+    spans.insert(0, (pad(&chosen, room), theme.quiet()));
+    page.spans(spans);
+}
+
+fn add_entry(page: &mut Page, entry: &Entry, is_edited: bool) {
+    let theme = page.theme;
+    let shown = if entry.masked { "*".repeat(entry.text.chars().count()) } else { entry.text.clone() };
+    let label = shorten(&entry.label, page.width.saturating_sub(14));
+    let room = page.width.saturating_sub(label.width() + 4).max(8);
+    let shown = shorten_left(&shown, room.saturating_sub(1));
+    let blank = "_".repeat(room.saturating_sub(shown.width() + 1));
+    if is_edited {
+        page.spans(vec![
+            (format!("{label} ["), theme.strong()),
+            (shown, theme.strong()),
+            (" ".into(), theme.block()),
+            (format!("{blank}]"), theme.plain()),
+        ]);
+    } else {
+        page.spans(vec![(format!("{label}  "), theme.plain()), (shown, theme.plain()), (format!("_{blank}"), theme.quiet())]);
+    }
+}

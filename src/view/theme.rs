@@ -1,0 +1,120 @@
+//! Styles. State is a word first, a colour second (spec 8.4): everything must read the same in [`ColorLevel::Mono`].
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::engine::event::Severity;
+
+/// How many colours the terminal may be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorLevel {
+    /// None: `NO_COLOR`, `--color never`, a dumb terminal.
+    Mono,
+    /// The sixteen that every terminal has.
+    #[default]
+    Ansi16,
+}
+
+/// Which of the sixteen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// As the terminal has them.
+    #[default]
+    Terminal,
+    /// For a white background: no yellow.
+    Light,
+    /// Bright and bold.
+    HighContrast,
+}
+
+/// How everything looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Theme {
+    /// Colours.
+    pub level: ColorLevel,
+    /// Which.
+    pub scheme: Scheme,
+    /// Only ASCII characters.
+    pub ascii: bool,
+}
+
+impl Theme {
+    /// With the terminal's own colours.
+    #[must_use]
+    pub fn new(level: ColorLevel, ascii: bool) -> Self {
+        Self { level, scheme: Scheme::Terminal, ascii }
+    }
+
+    fn colored(self, color: Color) -> Style {
+        match (self.level, self.scheme) {
+            (ColorLevel::Mono, _) => Style::new(),
+            (_, Scheme::HighContrast) => Style::new().fg(color).add_modifier(Modifier::BOLD),
+            _ => Style::new().fg(color),
+        }
+    }
+
+    /// As the rest.
+    #[must_use]
+    pub fn plain(self) -> Style {
+        Style::new()
+    }
+
+    /// Headings and words that count.
+    #[must_use]
+    pub fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// What may be overlooked.
+    #[must_use]
+    pub fn quiet(self) -> Style {
+        if self.scheme == Scheme::HighContrast { Style::new() } else { Style::new().add_modifier(Modifier::DIM) }
+    }
+
+    /// Something is not as it should be.
+    #[must_use]
+    pub fn warning(self) -> Style {
+        let color = if self.scheme == Scheme::Light { Color::Magenta } else { Color::Yellow };
+        self.colored(color).add_modifier(Modifier::BOLD)
+    }
+
+    /// Something does not work.
+    #[must_use]
+    pub fn error(self) -> Style {
+        self.colored(Color::Red).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+    }
+
+    /// The selected row.
+    #[must_use]
+    pub fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// The first line, and whatever must stand out as a block.
+    #[must_use]
+    pub fn block(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// A key in the footer.
+    #[must_use]
+    pub fn key(self) -> Style {
+        let color = if self.scheme == Scheme::Light { Color::Blue } else { Color::Cyan };
+        self.colored(color).add_modifier(Modifier::BOLD)
+    }
+
+    /// The link's arrow and other good news that needs a shape.
+    #[must_use]
+    pub fn link(self) -> Style {
+        self.colored(Color::Blue).add_modifier(Modifier::BOLD)
+    }
+
+    /// Of an alert or event.
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Style {
+        match severity {
+            Severity::Error => self.error(),
+            Severity::Warning => self.warning(),
+            Severity::Information => self.plain(),
+        }
+    }
+}
