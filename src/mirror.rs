@@ -2,6 +2,7 @@
 //! shadow. Blocking; the caller runs it off its event loop.
 
 mod apply;
+mod build;
 mod commit;
 pub mod diff;
 pub mod digest;
