@@ -14,30 +14,28 @@ pub mod settings;
 pub mod setup;
 pub mod status;
 
-/// Stub.
-pub struct Engine;
-#[allow(missing_docs, unused_variables, clippy::all)]
-impl Engine {
-    pub fn new(now: base::Now, boot: input::Boot) -> Engine {
-        Engine
-    }
-    pub fn handle(&mut self, now: base::Now, input: input::Input, effects: &mut effect::Effects) {}
-    pub fn deadline(&self) -> Option<base::Millis> {
-        None
-    }
-    pub fn status(&self, now: base::Now) -> status::Status {
-        status::Status::default()
-    }
-    pub fn alerts(&self) -> Vec<alerts::Alert> {
-        Vec::new()
-    }
-    pub fn durable(&self) -> &durable::Durable {
-        unimplemented!()
-    }
-    pub fn refuses_settings(&self, new: &settings::Settings) -> Option<base::Problem> {
-        None
-    }
-    pub fn first_role(durable: durable::Durable, role: base::Role, now: base::Now) -> durable::Durable {
-        durable
-    }
-}
+mod conflict;
+mod core;
+mod links;
+mod listen;
+mod master;
+mod offer;
+mod orders;
+mod pairing;
+mod pause;
+mod protection;
+mod push;
+mod question;
+mod rivals;
+mod settings_rules;
+mod shadow;
+mod start;
+mod status_of;
+mod stop;
+mod switch;
+mod takeover;
+mod then;
+mod timers;
+mod work;
+
+pub use core::Engine;

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::base::UnixMillis;
 use super::event::Severity;
 
+pub mod book;
+pub mod catalogue;
+
 /// One open alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

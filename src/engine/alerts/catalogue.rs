@@ -1,0 +1,167 @@
+//! Every alert there is, as one table: it feeds the pane, the API and the manual (architecture, wall 6).
+
+use super::AlertAction::{
+    BecomeMaster, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
+};
+use super::Category::{self, Certificate, Configuration, HighAvailability, Resources, Security, Service};
+use super::{AlertAction, Severity};
+use Severity::{Error, Information, Warning};
+
+/// One kind of trouble. `{}` in `what` is replaced by the subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Stable.
+    pub code: &'static str,
+    /// While it lasts.
+    pub severity: Severity,
+    /// Where it belongs.
+    pub category: Category,
+    /// What happened.
+    pub what: &'static str,
+    /// What it means for the service.
+    pub means: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+    /// What can be done from the alert, most useful first.
+    pub actions: &'static [AlertAction],
+}
+
+/// The entry of an alert that is not in the table: trouble without a description is still trouble.
+pub const UNLISTED: Entry = entry(
+    "X-000",
+    Error,
+    Resources,
+    "Unexpected trouble: {}",
+    "Standin found trouble that it has no description for",
+    "See the events; report this to the makers of Standin",
+    &[OpenEvents],
+);
+
+const fn entry(
+    code: &'static str,
+    severity: Severity,
+    category: Category,
+    what: &'static str,
+    means: &'static str,
+    todo: &'static str,
+    actions: &'static [AlertAction],
+) -> Entry {
+    Entry { code, severity, category, what, means, todo, actions }
+}
+
+/// The table, sorted by code.
+#[rustfmt::skip]
+pub const CATALOGUE: &[Entry] = &[
+    entry("C-001", Warning, Certificate, "The certificate of the link expires soon: {}",
+        "The link goes on working; validity dates never end it", "Nothing is urgent; see the certificates", &[OpenPair]),
+    entry("F-001", Error, Configuration, "The configuration directory cannot be read",
+        "Changes are not noticed and do not reach the shadow", "Check that the directory exists and that Standin may read it", &[OpenConfiguration]),
+    entry("F-002", Warning, Configuration, "A file is held back: {}",
+        "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
+    entry("F-010", Warning, Configuration, "The settings file is not valid",
+        "Nothing changed: the settings read before stay in force", "Correct the file where the message points to", &[]),
+    entry("F-011", Warning, Configuration, "A setting cannot be changed now: {}",
+        "The value in the file is not in force while the two are connected", "Disconnect the shadow first, or put the old value back", &[OpenPair]),
+    entry("F-012", Warning, Configuration, "Settings could not be written",
+        "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
+    entry("F-020", Warning, Configuration, "Diverged changes were kept as branch {}",
+        "Both instances had committed changes while they could not talk; those of the former master are in the branch",
+        "Compare the branch, and re-apply what is still wanted", &[OpenConfiguration, Differences]),
+    entry("H-001", Error, HighAvailability, "The master does not answer",
+        "The shadow takes over when the delay is over, unless the reason shown forbids it", "Look after the master; see the panel for the time left", &[Retry, OpenPair, BecomeMaster]),
+    entry("H-002", Error, HighAvailability, "The master refused: high availability is off there",
+        "There is no protection", "Enable high availability on the master", &[Retry, OpenPair]),
+    entry("H-003", Error, HighAvailability, "The master refused: not the permitted shadow host",
+        "There is no protection", "Correct the permitted shadow host on the master, or the own host here", &[Retry, OpenPair]),
+    entry("H-004", Error, HighAvailability, "The master refused: another shadow is known there",
+        "There is no protection by this instance", "Reset high availability on the master if this shadow shall replace the other", &[Retry, OpenPair]),
+    entry("H-005", Error, HighAvailability, "The versions of the two instances cannot talk",
+        "There is no protection", "Bring both to the same version", &[OpenPair]),
+    entry("H-006", Error, HighAvailability, "The master refused the connection",
+        "There is no protection", "See the reason", &[Retry, OpenPair]),
+    entry("H-007", Error, HighAvailability, "You are no longer my pair",
+        "The other instance has forgotten this one; there is no protection", "Reset this shadow and pair again (on a master: reset high availability)", &[OpenPair, BecomeMaster]),
+    entry("H-008", Error, HighAvailability, "The same instance on two machines: a copied home",
+        "Two copies of one instance would both be master", "Run `standin setup --new-identity` in the copied home", &[OpenPair]),
+    entry("H-009", Error, HighAvailability, "Two masters with the same term",
+        "Both have stopped their service: one home is a copy of the other", "Run `standin setup --new-identity` in the copied home", &[OpenPair]),
+    entry("H-010", Error, HighAvailability, "The shadow is silent",
+        "If the master fails now it depends on the shadow alone whether it takes over; changes do not reach it", "Look after the shadow and the network between the two", &[OpenPair]),
+    entry("H-011", Error, HighAvailability, "Nobody is active",
+        "A hand-over was begun and not answered: the service runs nowhere until the other instance answers",
+        "Bring the other instance back; or, if it is certainly not active, say `become-master`", &[BecomeMaster, OpenPair]),
+    entry("H-012", Error, HighAvailability, "The takeover does not go on",
+        "The master is silent and the shadow stays shadow", "See the reason; `become-master` overrules it", &[BecomeMaster, Retry, OpenPair]),
+    entry("H-013", Warning, HighAvailability, "The two cannot change places",
+        "The master cannot reach the shadow's listener: after a takeover the former master would not find it", "Check own host, port and firewall of the shadow", &[OpenPair]),
+    entry("H-014", Warning, HighAvailability, "No protection",
+        "If the active instance fails now, nobody takes over", "See the reason", &[OpenPair]),
+    entry("H-015", Warning, HighAvailability, "Disconnected by an operator",
+        "There is no protection until it is connected again", "Connect again", &[OpenPair]),
+    entry("H-016", Warning, HighAvailability, "Takeover checks fail",
+        "The shadow would not take over", "Check the targets of the takeover checks and the network", &[OpenPair]),
+    entry("H-017", Warning, HighAvailability, "Maintenance ends soon",
+        "Takeovers are possible again when it has ended", "Finish, or extend the maintenance", &[OpenPair]),
+    entry("H-018", Error, HighAvailability, "The switch did not come about",
+        "The role is where it was", "See the reason, then try again", &[OpenPair, OpenEvents]),
+    entry("H-019", Warning, HighAvailability, "Took over without the newest changes",
+        "The former master has revisions that never reached this instance", "When it is back they are kept as a branch: compare it", &[Differences, OpenConfiguration]),
+    entry("H-020", Warning, HighAvailability, "Waiting before being active",
+        "The service does not run here: it waits for the answer of the other instance", "Wait, or `ha resume` if the other is certainly not active", &[OpenPair, BecomeMaster]),
+    entry("H-021", Warning, HighAvailability, "Both instances are shadows",
+        "Nobody is active", "One of the two takes over by itself if it may; else say `become-master` on one", &[BecomeMaster, OpenPair]),
+    entry("H-022", Warning, HighAvailability, "The other instance was master too",
+        "Two instances were active for a while; the one with the lower term has given way", "See whether changes were kept as a branch", &[OpenConfiguration, OpenEvents]),
+    entry("N-001", Error, HighAvailability, "The listener does not work: {}",
+        "The other instance cannot connect", "Free the port or choose another", &[OpenPair]),
+    entry("P-010", Error, Configuration, "Changes do not reach the shadow",
+        "After a takeover the newest changes would be missing", "Standin tries again by itself; see the reason",
+        &[Retry, Reconnect, Differences, Verify, Disconnect, OpenPair]),
+    entry("P-011", Warning, Configuration, "Changes had not reached the shadow for a while",
+        "It is in sync again", "Nothing, unless it happens often", &[OpenEvents]),
+    entry("R-001", Error, Resources, "The disk cannot be written",
+        "Roles cannot change, and changes are not kept", "Free space, or repair the disk", &[]),
+    entry("S-001", Error, Security, "An unknown certificate was presented",
+        "Something that is not the other instance uses its address or tried to connect; it was refused", "Find out what it is; if the other instance was set up anew, reset and pair again", &[OpenPair, OpenEvents]),
+    entry("S-002", Warning, Security, "Wrong password at pairing",
+        "The pairing was refused", "If it was not one of you, find out who it was", &[OpenEvents]),
+    entry("S-003", Error, Security, "Locked out after repeated wrong passwords: {}",
+        "Further tries are refused for a while", "If it was not one of you, find out who it was", &[OpenEvents]),
+    entry("S-004", Information, Security, "A shadow was refused",
+        "It cannot attach", "See the reason", &[OpenPair, OpenEvents]),
+    entry("V-001", Error, Service, "The service could not be started",
+        "The active instance does not run its service", "See the reason and the events", &[OpenEvents]),
+    entry("V-002", Warning, Service, "The service ended by itself",
+        "It is restarted", "See the reason and the events", &[OpenEvents]),
+    entry("V-003", Error, Service, "The service does not stop",
+        "The role cannot change while it runs", "End its processes by hand", &[OpenEvents]),
+    entry("V-010", Warning, Service, "A hook failed: {}",
+        "What it does for a change of role was not done", "See its output in the events", &[OpenEvents]),
+];
+
+/// Of a code; [`UNLISTED`] if there is none.
+#[must_use]
+pub fn entry_of(code: &str) -> &'static Entry {
+    CATALOGUE.iter().find(|entry| entry.code == code).unwrap_or(&UNLISTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spec 6.1: every alert says what, what it means and what to do; codes are unique and sorted.
+    #[test]
+    fn the_table_is_complete() {
+        for pair in CATALOGUE.windows(2) {
+            assert!(pair[0].code < pair[1].code, "{} before {}", pair[0].code, pair[1].code);
+        }
+        for entry in CATALOGUE {
+            assert!(!entry.what.is_empty() && !entry.means.is_empty() && !entry.todo.is_empty(), "{}", entry.code);
+            assert_eq!(entry.code.len(), 5);
+        }
+        for code in ["V-001", "V-002", "V-003", "V-010", "F-001", "F-002", "F-010", "F-011", "S-001", "S-002", "S-003"]
+        {
+            assert_eq!(entry_of(code).code, code);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Giving way: to a higher term, by order, or because two claim one term (spec 7.6, 7.8).
+
+use super::base::{LinkId, Reason, Role, Term};
+use super::core::Engine;
+use super::durable::{Durable, RoleChange};
+use super::effect::Hook;
+use super::event::{EventKind, Severity};
+use super::master::{Activity, Reign};
+use super::message::Purpose;
+use super::push::ScanThen;
+use super::settings::SettingsPatch;
+use super::status::Notice;
+use super::then::Then;
+use super::timers::Timer;
+use super::work::{StartFor, StopFor};
+
+/// A failed durable write of a role is tried again after so long, ms.
+const RETRY_MS: u64 = 1_000;
+
+/// Becoming shadow.
+#[derive(Debug)]
+pub(super) struct GiveWay {
+    pub reason: Reason,
+    pub why: String,
+    pub order: Option<u64>,
+}
+
+/// What is tried again when the disk would not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    GiveWay,
+    GiveBack,
+    HandedOver(Term),
+    ResumeAbove(Term),
+}
+
+impl Engine {
+    /// A higher term is known: stop the service, become shadow (spec 7.6). Not while a hand-over is open.
+    pub(super) fn relinquish(&mut self, term: Term, why: &str) {
+        self.heard_term = self.heard_term.max(term);
+        if !self.is_master() || self.durable.offer.is_some() || self.leaving.is_some() || self.is_giving_way() {
+            return;
+        }
+        if self.handover.as_ref().is_some_and(|handover| handover.stage == super::switch::Stage::Offered) {
+            return;
+        }
+        self.give_way(Reason::Relinquish, why, None);
+    }
+
+    /// With an open offer: the other one is beyond it.
+    pub(super) fn relinquish_offer(&mut self, term: Term) {
+        self.heard_term = self.heard_term.max(term);
+        if self.leaving.is_none() && !self.is_giving_way() && self.is_settled_on_disk() {
+            self.give_way(Reason::Relinquish, "the other instance knows a term above the offered one", None);
+        }
+    }
+
+    /// Service first, then the directory's last changes, then the role.
+    pub(super) fn give_way(&mut self, reason: Reason, why: &str, order: Option<u64>) {
+        let text = format!("giving the role up: {why}");
+        self.note(EventKind::Role, Severity::Warning, text);
+        if let Some(handover) = self.handover.take()
+            && let Some(order) = handover.order
+        {
+            self.refuse(order, "roles not switched", why, "");
+        }
+        for timer in [Timer::Handover, Timer::BootHold, Timer::OfferRepeat, Timer::OfferDoubt, Timer::PushRetry] {
+            self.timers.clear(timer);
+        }
+        self.reign.activity = Activity::GivingWay;
+        self.reign.frozen = true;
+        self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order });
+        self.stop_service(StopFor::GiveWay, 0, reason);
+    }
+
+    pub(super) fn gave_way_stopped(&mut self) {
+        self.scan_for(ScanThen::GiveWay);
+    }
+
+    /// Everything edited here is committed at the own term, and lands in the branch (spec 7.6).
+    pub(super) fn gave_way_scanned(&mut self) {
+        let Some(giving) = &self.reign.giving else { return };
+        let (reason, why, order) = (giving.reason, giving.why.clone(), giving.order);
+        let draft = self.shadow_draft(reason, &why);
+        self.reign.retry = Some(Again::GiveWay);
+        self.write(draft, Then::GaveWay { reason, order });
+    }
+
+    /// The record of a former master.
+    pub(super) fn shadow_draft(&self, reason: Reason, why: &str) -> Durable {
+        let draft = self.draft();
+        let settings_due = draft.peer.as_ref().map(|peer| SettingsPatch {
+            master_hosts: Some(vec![peer.host.clone()]).filter(|_| !peer.host.is_empty()),
+            master_port: Some(peer.port),
+            check_interval: Some(peer.timing.check_interval_ms),
+            takeover_delay: Some(peer.timing.takeover_delay_ms),
+            connect_timeout: Some(peer.timing.connect_timeout_ms),
+            request_timeout: Some(peer.timing.request_timeout_ms),
+            ..SettingsPatch::default()
+        });
+        let notice = Notice {
+            title: "THIS INSTANCE IS NOW SHADOW".into(),
+            at: self.now.wall,
+            role: Role::Shadow,
+            term: self.highest_term(),
+            reason,
+            lines: vec![format!("Reason: {why}.")],
+            timeline: Vec::new(),
+        };
+        Durable {
+            role: Some(Role::Shadow),
+            since: self.now.wall,
+            last_role_change: Some(RoleChange { at: self.now.wall, from: Some(Role::Master), reason }),
+            connect_wanted: draft.peer.is_some(),
+            complete_wanted: reason != Reason::Switch,
+            was_master: true,
+            forced_shadow: reason == Reason::Forced,
+            may_take_over: false,
+            peer_promise: None,
+            own_promise: None,
+            offer: None,
+            disconnected_since: None,
+            settings_due,
+            notice: Some(notice),
+            ..draft
+        }
+    }
+
+    /// The new role is on disk.
+    pub(super) fn gave_way(&mut self, reason: Reason, order: Option<u64>) {
+        self.note(EventKind::Role, Severity::Warning, format!("this instance is now shadow, reason {}", reason.word()));
+        self.enter_shadow();
+        self.run_role_hook(Hook::BecomeShadow, reason);
+        if let Some(order) = order {
+            self.done(order, "this instance is now shadow");
+        }
+    }
+
+    /// Everything of the master's role ends; the shadow's begins.
+    pub(super) fn enter_shadow(&mut self) {
+        self.cancel_dial();
+        let links: Vec<LinkId> = self
+            .links
+            .all
+            .iter()
+            .filter(|(_, link)| !link.outgoing || link.purpose == Some(Purpose::Ask))
+            .map(|(id, _)| *id)
+            .collect();
+        self.handover = None;
+        for id in [self.reign.shadow.take(), self.reign.ask_link.take()].into_iter().flatten() {
+            if links.contains(&id) {
+                self.close(id, "this instance is shadow now");
+            }
+        }
+        let under_way = self.reign.scan.under_way;
+        self.reign = Reign { peer_role: self.reign.peer_role, peer_term: self.reign.peer_term, ..Reign::default() };
+        self.reign.scan.under_way = under_way;
+        for timer in [
+            Timer::Silent,
+            Timer::AskLimit,
+            Timer::BootHold,
+            Timer::Handover,
+            Timer::OfferRepeat,
+            Timer::OfferDoubt,
+            Timer::PushRetry,
+            Timer::PushLimit,
+            Timer::DialBack,
+            Timer::Redial,
+            Timer::Retry,
+        ] {
+            self.timers.clear(timer);
+        }
+        for code in ["H-010", "H-011", "H-013", "H-014", "H-020", "F-001", "S-004", "H-019", "H-022"] {
+            self.settle(code, "");
+        }
+        self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
+        self.watch = super::shadow::Watch::default();
+        self.start_watch();
+    }
+
+    /// Another master of a lower term was met: it gives way; the network may still point at it, so the role hooks run
+    /// again (spec 7.6).
+    pub(super) fn met_loser(&mut self, term: Term) {
+        if self.reign.met_loser == Some(term) || !self.is_active() {
+            return;
+        }
+        self.reign.met_loser = Some(term);
+        let why =
+            format!("{} was master with term {term}; it gives way to term {}", self.peer_name(), self.durable.term);
+        self.tell("H-022", "", &why);
+        self.note(EventKind::Role, Severity::Warning, why);
+        self.run_role_hook(Hook::BecomeMaster, Reason::Takeover);
+    }
+
+    /// Two masters with one term: only possible in a copied home. Both stop (spec 7.6).
+    pub(super) fn halt(&mut self, why: &str) {
+        if self.reign.activity == Activity::Halted || self.leaving.is_some() || self.is_giving_way() {
+            return;
+        }
+        self.hold_alert("H-009", "", why);
+        self.note(EventKind::Role, Severity::Error, format!("stopping the service: {why}"));
+        if let Some(handover) = self.handover.take()
+            && let Some(order) = handover.order
+        {
+            self.refuse(order, "roles not switched", why, "");
+        }
+        self.reign.activity = Activity::Halted;
+        self.stop_service(StopFor::Halt, 0, Reason::Relinquish);
+    }
+
+    /// A role could not be written: tried again.
+    pub(super) fn role_not_written(&mut self) {
+        self.timers.set(Timer::Retry, self.after(RETRY_MS));
+    }
+
+    pub(super) fn retry_due(&mut self) {
+        match self.reign.retry {
+            Some(Again::GiveWay) => self.gave_way_scanned(),
+            Some(Again::GiveBack) => self.gave_back_stopped(),
+            Some(Again::HandedOver(term)) => self.offer_taken(term),
+            Some(Again::ResumeAbove(term)) => self.resume_above(term, "trying again"),
+            None => {}
+        }
+    }
+
+    /// On at a new term.
+    pub(super) fn resumed_above(&mut self, order: Option<u64>) {
+        self.reign.retry = None;
+        if self.leaving.is_some() {
+            return self.leave_now("the role was not taken");
+        }
+        self.become_active();
+        self.start_service(StartFor::NewMaster, Reason::Switch);
+        if let Some(order) = order {
+            self.done(order, format!("this instance is master, term {}", self.durable.term));
+        }
+    }
+}

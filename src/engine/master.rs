@@ -1,0 +1,313 @@
+//! The master: its shadow, the link state, the note *may take over* (spec 2.7, 7.5).
+
+use super::base::{LinkId, LinkState, Millis, RevisionId, Role, Term, UnixMillis};
+use super::core::Engine;
+use super::durable::Durable;
+use super::event::{EventKind, Severity};
+use super::message::{Body, Check, CheckAnswer, FarewellKind, Hello, Purpose, Question};
+use super::push::{PushWork, ScanWork};
+use super::status::DialBack;
+use super::then::Then;
+use super::timers::Timer;
+
+/// A known shadow is BROKEN after so many silent check intervals (spec 2.7).
+const SILENT_INTERVALS: u64 = 3;
+/// How often the peer's listener is tried (spec 4.1), ms.
+const DIAL_BACK_INTERVAL_MS: u64 = 3_600_000;
+
+/// What a master does with its role now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// Not a master.
+    #[default]
+    Idle,
+    /// Waits for an answer of its shadow (spec 7.5).
+    Holding,
+    /// Entitled to run the service.
+    Active,
+    /// Gives the role up: the service is being stopped.
+    GivingWay,
+    /// Offered the role; its service is stopped (spec 7.7).
+    Offering,
+    /// The offer is not answered, and time alone never takes the role back.
+    InDoubt,
+    /// Two masters with one term (spec 7.6): stopped until an operator has put the identity right.
+    Halted,
+}
+
+/// What a master knows in this run.
+#[derive(Debug, Default)]
+pub(super) struct Reign {
+    pub activity: Activity,
+    pub hold_ends: Option<Millis>,
+    pub hold_since: Option<UnixMillis>,
+    pub hold_why: String,
+    /// The connection of the shadow's checks.
+    pub shadow: Option<LinkId>,
+    pub hello: Option<Hello>,
+    pub connected_since: Option<UnixMillis>,
+    pub last_heard: Option<Millis>,
+    pub heard_wall: Option<UnixMillis>,
+    pub shown_check: Option<UnixMillis>,
+    /// Three check intervals without a word.
+    pub is_silent: bool,
+    pub peer_head: Option<RevisionId>,
+    pub peer_ready: bool,
+    pub peer_checks_pass: bool,
+    pub peer_checks: (u16, u16),
+    pub peer_role: Option<Role>,
+    pub peer_term: Term,
+    /// In sync once since the shadow attached.
+    pub was_in_sync: bool,
+    pub push: PushWork,
+    pub scan: ScanWork,
+    /// Own outgoing connection for questions.
+    pub ask_link: Option<LinkId>,
+    pub asked: Vec<(u64, Question, Millis)>,
+    pub dial_back: Option<DialBack>,
+    pub dial_back_due: bool,
+    /// Term of the other master that was met and gave way.
+    pub met_loser: Option<Term>,
+    pub frozen: bool,
+    /// The role is being given up.
+    pub giving: Option<super::conflict::GiveWay>,
+    /// A durable write that failed and is tried again.
+    pub retry: Option<super::conflict::Again>,
+}
+
+impl Engine {
+    /// Master and entitled to run the service.
+    pub(super) fn is_active(&self) -> bool {
+        self.is_master() && self.reign.activity == Activity::Active
+    }
+
+    /// Master, but only an answer or an operator makes it active.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.reign.activity, Activity::Holding | Activity::InDoubt)
+    }
+
+    pub(super) fn is_offering(&self) -> bool {
+        matches!(self.reign.activity, Activity::Offering | Activity::InDoubt)
+    }
+
+    pub(super) fn is_giving_way(&self) -> bool {
+        matches!(self.reign.activity, Activity::GivingWay | Activity::Halted)
+    }
+
+    /// The shadow said who it is and may attach.
+    pub(super) fn shadow_attached(&mut self, id: LinkId, hello: &Hello) {
+        if let Some(old) = self.reign.shadow.take().filter(|old| *old != id) {
+            self.close(old, "the shadow has connected anew");
+        }
+        self.reign.shadow = Some(id);
+        self.reign.hello = Some(hello.clone());
+        self.reign.connected_since = Some(self.now.wall);
+        self.reign.peer_head = hello.head;
+        self.reign.peer_ready = false;
+        self.reign.peer_checks_pass = hello.takeover_checks_pass;
+        self.reign.peer_checks = hello.takeover_checks;
+        self.reign.was_in_sync = false;
+        self.reign.push = PushWork { complete: hello.complete, ..PushWork::default() };
+        for timer in [Timer::PushRetry, Timer::PushLimit] {
+            self.timers.clear(timer);
+        }
+        self.heard_shadow();
+        self.reign.dial_back_due = true;
+        let address = self.links.all.get(&id).map_or(String::new(), |link| link.address.clone());
+        self.note(EventKind::Link, Severity::Information, format!("shadow {} ({address}) is connected", hello.host));
+        let Some(peer) = self.peer().cloned() else { return };
+        let peer = self.peer_as_told(&peer, hello, &address, Role::Shadow);
+        let draft = Durable { peer: Some(peer), peer_promise: None, ..self.draft() };
+        if draft != self.durable {
+            self.write(draft, Then::Nothing);
+        }
+    }
+
+    /// The welcome is said: whatever waits for the shadow goes on.
+    pub(super) fn after_attach(&mut self, id: LinkId) {
+        if self.reign.activity == Activity::Holding || self.durable.offer.is_some() {
+            self.ask_over(id);
+        }
+        self.check_sync();
+    }
+
+    fn heard_shadow(&mut self) {
+        self.reign.last_heard = Some(self.now.mono);
+        self.reign.heard_wall = Some(self.now.wall);
+        let silent_ms = SILENT_INTERVALS * self.timing().check_interval_ms;
+        self.timers.set(Timer::Silent, self.after(silent_ms));
+        if self.reign.is_silent {
+            self.note(EventKind::Link, Severity::Information, "the shadow is heard again");
+        }
+        self.reign.is_silent = false;
+        self.settle("H-010", "");
+    }
+
+    /// The shadow has been silent for three check intervals.
+    pub(super) fn silent_due(&mut self) {
+        if !self.is_master() || self.peer().is_none() || self.durable.peer_promise.is_some() {
+            return;
+        }
+        if !self.reign.is_silent {
+            self.note(EventKind::Link, Severity::Warning, "the shadow has been silent for three check intervals");
+        }
+        self.reign.is_silent = true;
+        self.reign.peer_ready = false;
+        let why = format!("no check of {} for three check intervals", self.peer_name());
+        self.hold_alert("H-010", "", &why);
+    }
+
+    /// The shadow's periodic request.
+    pub(super) fn check_came(&mut self, id: LinkId, check: Check) {
+        if !self.is_master() || self.reign.shadow != Some(id) {
+            return;
+        }
+        self.heard_shadow();
+        self.reign.peer_ready = check.ready;
+        self.reign.peer_checks_pass = check.takeover_checks_pass;
+        self.reign.peer_checks = check.takeover_checks;
+        let is_new_timing = self.peer().is_some_and(|peer| peer.timing != check.timing);
+        if is_new_timing && self.is_settled_on_disk() {
+            let mut draft = self.draft();
+            if let Some(peer) = &mut draft.peer {
+                peer.timing = check.timing;
+            }
+            self.write(draft, Then::Nothing);
+        }
+        let answer = CheckAnswer {
+            nonce: check.nonce,
+            head: self.head_id(),
+            active: self.is_active(),
+            description: self.settings.description.clone(),
+        };
+        self.send(id, Body::CheckAnswer(answer));
+        self.check_sync();
+    }
+
+    /// The shadow's connection ended.
+    pub(super) fn master_link_gone(&mut self, why: &str) {
+        self.note(EventKind::Link, Severity::Warning, format!("connection of the shadow ended: {why}"));
+        self.reign.shadow = None;
+        self.reign.connected_since = None;
+        self.reign.peer_ready = false;
+        self.reign.push = PushWork { failing: self.reign.push.failing, ..PushWork::default() };
+        for timer in [Timer::PushRetry, Timer::PushLimit] {
+            self.timers.clear(timer);
+        }
+        self.handover_link_gone(why);
+    }
+
+    /// Both have the same revision on disk.
+    pub(super) fn in_sync(&self) -> bool {
+        let head = self.head_id();
+        self.reign.shadow.is_some() && head.is_some() && head == self.reign.peer_head && !self.reign.push.complete
+    }
+
+    /// The shadow may become READY once the note is on this disk (spec 7.5).
+    pub(super) fn check_sync(&mut self) {
+        if !self.is_active() || !self.in_sync() {
+            return;
+        }
+        let (Some(id), Some(head)) = (self.reign.shadow, self.head_id()) else { return };
+        self.reign.was_in_sync = true;
+        if self.links.all.get(&id).is_none_or(|link| link.told_may) || self.handover.is_some() {
+            return;
+        }
+        if self.durable.may_take_over && self.is_settled_on_disk() {
+            return self.tell_may(id, head);
+        }
+        if self.is_settled_on_disk() {
+            let draft = Durable { may_take_over: true, peer_promise: None, common: Some(head), ..self.draft() };
+            self.write(draft, Then::NotedMay { link: id, head });
+        }
+    }
+
+    /// The note is on disk.
+    pub(super) fn tell_may(&mut self, id: LinkId, head: RevisionId) {
+        if self.reign.shadow != Some(id) || !self.durable.may_take_over || !self.is_active() {
+            return;
+        }
+        if let Some(link) = self.links.all.get_mut(&id) {
+            link.told_may = true;
+            self.send(id, Body::MayTakeOver { head });
+        }
+    }
+
+    /// The shadow leaves and promises: the note is cleared, then the promise confirmed (spec 7.5, 7.11).
+    pub(super) fn farewell_came(&mut self, id: LinkId, kind: FarewellKind) {
+        if !self.is_master() {
+            return;
+        }
+        let word = match kind {
+            FarewellKind::Disconnect => "disconnects",
+            FarewellKind::Reset => "was reset",
+            FarewellKind::Stop => "stops by plan",
+        };
+        let text = format!("shadow {} {word}; it will not take over", self.peer_name());
+        self.note(EventKind::Link, Severity::Warning, text);
+        let draft = Durable { may_take_over: false, peer_promise: Some(kind), ..self.draft() };
+        self.write(draft, Then::HeardFarewell { link: id });
+    }
+
+    /// The promise is on this disk.
+    pub(super) fn farewell_noted(&mut self, id: LinkId) {
+        self.send(id, Body::FarewellHeard);
+        self.timers.clear(Timer::Silent);
+        self.reign.is_silent = false;
+        self.settle("H-010", "");
+        self.close(id, "the shadow left");
+    }
+
+    /// The link state of spec 2.7.
+    pub(super) fn master_state(&self) -> LinkState {
+        if self.peer().is_none() {
+            return LinkState::Alone;
+        }
+        if self.reign.shadow.is_some() {
+            let is_first = !self.reign.was_in_sync && (self.reign.push.complete || self.durable.common.is_none());
+            return match (self.reign.is_silent, is_first) {
+                (true, _) => LinkState::Broken,
+                (false, true) => LinkState::Binding,
+                (false, false) => LinkState::Connected,
+            };
+        }
+        if self.durable.peer_promise.is_some() {
+            return LinkState::Alone;
+        }
+        let was_heard = self.reign.last_heard.is_some() && !self.reign.is_silent;
+        match (was_heard, self.durable.common.is_none()) {
+            (true, true) => LinkState::Binding,
+            (true, false) => LinkState::Connected,
+            (false, _) => LinkState::Broken,
+        }
+    }
+
+    /// Whether the peer's listener could be reached (spec 4.1).
+    pub(super) fn dial_back_ended(&mut self, problem: Option<&str>) {
+        self.reign.dial_back = Some(DialBack {
+            ok: problem.is_none(),
+            at: self.now.wall,
+            message: problem.unwrap_or("reached").to_owned(),
+        });
+        self.timers.set(Timer::DialBack, self.after(DIAL_BACK_INTERVAL_MS));
+        match problem {
+            None => self.settle("H-013", ""),
+            Some(why) => self.hold_alert("H-013", "", why),
+        }
+    }
+
+    /// Which question a master has for its peer now, if any.
+    pub(super) fn wanted_dial(&self) -> Option<Purpose> {
+        self.peer()?;
+        match self.reign.activity {
+            Activity::Holding | Activity::InDoubt => Some(Purpose::Ask),
+            Activity::Offering if self.live_links().is_empty() => Some(Purpose::Ask),
+            Activity::Active if self.reign.shadow.is_none() && self.reign.is_silent => Some(Purpose::Ask),
+            Activity::Active | Activity::Halted if self.reign.met_loser.is_some() && self.reign.shadow.is_none() => {
+                Some(Purpose::Ask)
+            }
+            Activity::Active if self.reign.dial_back_due && self.reign.shadow.is_some() => Some(Purpose::DialBack),
+            _ => None,
+        }
+    }
+}

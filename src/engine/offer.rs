@@ -1,0 +1,118 @@
+//! The other end of a hand-over: taking the offered role, refusing it, giving it back (spec 7.7).
+
+use super::base::{LinkId, LinkState, Reason, Role, Term};
+use super::core::Engine;
+use super::durable::{Durable, RoleChange};
+use super::effect::Effect;
+use super::event::{EventKind, Severity};
+use super::master::Activity;
+use super::message::{Body, Offer};
+use super::status::TimelineEntry;
+use super::then::Then;
+use super::work::{StartFor, StopFor};
+
+impl Engine {
+    /// The master offers its role.
+    pub(super) fn offered(&mut self, id: LinkId, offer: Offer) {
+        if !self.is_settled_on_disk() {
+            // Repeated soon; by then it is clear what this instance is.
+            return;
+        }
+        if self.is_master() {
+            if self.durable.term >= offer.term && self.work.is_role_sure() {
+                self.send(id, Body::OfferTaken { term: offer.term });
+            }
+            return;
+        }
+        if let Some(why) = self.why_not_take(&offer) {
+            self.watch.refused_offer = self.watch.refused_offer.max(offer.term);
+            let own_term = self.durable.term;
+            self.note(EventKind::Role, Severity::Warning, format!("the offered role was refused: {why}"));
+            self.send(id, Body::OfferRefused { term: offer.term, own_term, why });
+            return;
+        }
+        let term = offer.term;
+        let timeline = vec![TimelineEntry { at: self.now.wall, text: format!("role offered at term {term}") }];
+        let notice = self.master_notice(term, Reason::Switch, timeline);
+        let draft = self.master_draft(term, Reason::Switch, notice);
+        self.write(draft, Then::TookOffer { link: id, term });
+    }
+
+    fn why_not_take(&self, offer: &Offer) -> Option<String> {
+        let own = self.durable.term.max(self.durable.known_term);
+        let Some(peer) = self.peer() else { return Some("there is no pair".into()) };
+        if offer.term <= own || offer.term <= self.watch.refused_offer {
+            return Some(format!("term {} is not above {}", offer.term, own.max(self.watch.refused_offer)));
+        }
+        if peer.own_terms.next_above(Term(offer.term.0 - 1)) != offer.term {
+            return Some(format!("term {} is not one of this instance", offer.term));
+        }
+        let was_ready = self.watch.lost.as_ref().is_some_and(|lost| lost.was_ready);
+        if self.watch.state != Some(LinkState::Ready) && !was_ready {
+            return Some("it is not READY".into());
+        }
+        if offer.head != self.head_id() {
+            return Some("it has not the newest revision".into());
+        }
+        if self.durable.own_promise.is_some() {
+            return Some("it has promised not to take over".into());
+        }
+        self.leaving.is_some().then(|| "it is stopping".into())
+    }
+
+    /// The term is on disk: start the service, then say so.
+    pub(super) fn took_offer(&mut self, link: LinkId) {
+        self.note(
+            EventKind::Role,
+            Severity::Warning,
+            format!("this instance is now master, term {}", self.durable.term),
+        );
+        self.become_active_keeping(Some(link));
+        self.out.push(Effect::RestoreDrift);
+        self.start_service(StartFor::Offer, Reason::Switch);
+    }
+
+    /// The service runs: the other one may become shadow.
+    pub(super) fn offer_fulfilled(&mut self) {
+        let term = self.durable.term;
+        for id in self.live_links() {
+            self.send(id, Body::OfferTaken { term });
+        }
+    }
+
+    /// The service does not start here: give the role back (spec 7.7).
+    pub(super) fn give_back(&mut self, why: &str) {
+        self.reign.activity = Activity::GivingWay;
+        self.reign.hold_why = format!("the service could not be started: {why}");
+        self.stop_service(StopFor::GiveBack, 0, Reason::ServiceFailed);
+    }
+
+    pub(super) fn gave_back_stopped(&mut self) {
+        let draft = Durable {
+            role: Some(Role::Shadow),
+            since: self.now.wall,
+            last_role_change: Some(RoleChange {
+                at: self.now.wall,
+                from: Some(Role::Master),
+                reason: Reason::ServiceFailed,
+            }),
+            connect_wanted: true,
+            settings_due: None,
+            notice: None,
+            ..self.draft()
+        };
+        self.reign.retry = Some(super::conflict::Again::GiveBack);
+        self.write(draft, Then::GaveBack);
+    }
+
+    pub(super) fn gave_back(&mut self) {
+        let term = self.durable.term;
+        let why = std::mem::take(&mut self.reign.hold_why);
+        self.note(EventKind::Role, Severity::Error, format!("the role was given back: {why}"));
+        for id in self.live_links() {
+            self.send(id, Body::OfferRefused { term, own_term: term, why: why.clone() });
+        }
+        self.enter_shadow();
+        self.watch.refused_offer = term;
+    }
+}

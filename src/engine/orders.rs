@@ -1,0 +1,307 @@
+//! What operators ask for; what is impossible is refused with the reason and the way out (spec 7.8, 8.5).
+
+use super::base::{LinkState, Reason, Role};
+use super::core::Engine;
+use super::durable::Durable;
+use super::event::{EventKind, Severity};
+use super::master::Activity;
+use super::message::Body;
+use super::order::{Actor, Order, Reply};
+use super::settings::{SettingsPatch, Shadow};
+use super::then::Then;
+use super::timers::Timer;
+
+/// Most orders `connect` that wait for their outcome.
+const CONNECTING_MAX: usize = 16;
+
+impl Engine {
+    /// An operator asks.
+    pub(super) fn order(&mut self, id: u64, actor: &Actor, order: Order) {
+        if let Some(text) = words(&order) {
+            self.note_by(EventKind::Order, Severity::Information, text, Some(&actor.user));
+        }
+        let is_busy = self.leaving.is_some() && words(&order).is_some() && !matches!(order, Order::Stop { .. });
+        if is_busy {
+            return self.refuse(id, "not done", "this instance is stopping", "");
+        }
+        match order {
+            Order::Status => {
+                let status = self.status(self.now);
+                self.reply(id, Ok(Reply::Status(Box::new(status))));
+            }
+            Order::Alerts => {
+                let alerts = self.alerts();
+                self.reply(id, Ok(Reply::Alerts(alerts)));
+            }
+            Order::Edit(patch) => self.edit(id, patch),
+            Order::Switch { dry_run } => match self.role() {
+                Some(Role::Master) => self.switch(id, dry_run),
+                _ => self.refuse(
+                    id,
+                    "roles not switched",
+                    "this instance is not the master",
+                    "Give the order on the master",
+                ),
+            },
+            Order::HaReset => self.ha_reset(id),
+            Order::HaDisconnect => self.ha_disconnect(id, actor),
+            Order::BecomeShadow => self.order_become_shadow(id),
+            Order::BecomeMaster => self.order_become_master(id),
+            Order::Maintenance { for_ms } => self.maintenance(id, for_ms),
+            Order::Resume => self.order_resume(id),
+            Order::Connect => self.order_connect(id),
+            Order::Disconnect => self.order_disconnect(id),
+            Order::ShadowReset => self.shadow_reset(id),
+            Order::Reconnect => self.order_reconnect(id, actor),
+            Order::TryNow => self.try_now(id),
+            Order::PushNow => match self.push_now() {
+                Ok(text) => self.done(id, text),
+                Err(why) => self.refuse(id, "not pushed", why, "Connect the shadow first"),
+            },
+            Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),
+            Order::DismissNotice => {
+                let draft = Durable { notice: None, ..self.draft() };
+                self.write(draft, Then::Done { order: id, text: "dismissed" });
+            }
+            Order::DeleteAlert { id: alert } => {
+                if self.book.delete(alert, &mut self.out) {
+                    self.done(id, "deleted; it comes back if its cause still holds");
+                } else {
+                    self.refuse(id, "not deleted", format!("there is no alert {alert}"), "See `alerts`");
+                }
+            }
+            Order::DeleteAllAlerts => {
+                let count = self.book.delete_all(&mut self.out);
+                self.done(id, format!("{count} deleted; those whose cause still holds come back"));
+            }
+            _ => self.refuse(id, "not done", "the engine does not know this order", ""),
+        }
+    }
+
+    fn ha_reset(&mut self, id: u64) {
+        let what = "not reset";
+        if !self.is_master() {
+            return self.refuse(id, what, "this instance is not the master", "On a shadow it is `shadow reset`");
+        }
+        if let Some(why) = self.settings_locked() {
+            return self.refuse(id, what, why, "Disconnect the shadow first: `ha disconnect`");
+        }
+        if !self.is_active() || self.handover.is_some() {
+            return self.refuse(id, what, "it is not clear whether this instance is the active one", "Resume first");
+        }
+        let mut draft = self.draft();
+        draft.former_peer = draft.peer.take().or(draft.former_peer);
+        draft.may_take_over = false;
+        draft.peer_promise = None;
+        draft.common = None;
+        draft.settings_due = None;
+        self.write(draft, Then::Reset { order: id });
+    }
+
+    fn shadow_reset(&mut self, id: u64) {
+        let what = "not reset";
+        if !self.is_shadow() {
+            return self.refuse(id, what, "this instance is not a shadow", "On a master it is `ha reset`");
+        }
+        if let Some(why) = self.settings_locked() {
+            return self.refuse(id, what, why, "Disconnect first: `shadow disconnect`");
+        }
+        let mut draft = self.draft();
+        draft.former_peer = draft.peer.take().or(draft.former_peer);
+        draft.connect_wanted = false;
+        draft.complete_wanted = false;
+        draft.own_promise = None;
+        draft.disconnected_since = None;
+        draft.common = None;
+        draft.settings_due = None;
+        self.write(draft, Then::Reset { order: id });
+    }
+
+    /// The pair is forgotten on disk: the settings follow.
+    pub(super) fn was_reset(&mut self, id: u64) {
+        let all: Vec<_> = self.links.all.keys().copied().collect();
+        for link in all {
+            self.close(link, "high availability was reset");
+        }
+        self.cancel_dial();
+        for timer in [Timer::Silent, Timer::Redial, Timer::Takeover, Timer::DialBack] {
+            self.timers.clear(timer);
+        }
+        let codes = [
+            "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-010", "H-012", "H-013", "H-014", "H-015",
+            "H-021",
+        ];
+        for code in codes {
+            self.settle(code, "");
+        }
+        let patch = if self.is_master() {
+            self.reign.is_silent = false;
+            SettingsPatch {
+                enabled: Some(false),
+                permitted_shadow_host: Some(None),
+                grace_period: Some(0),
+                ..SettingsPatch::default()
+            }
+        } else {
+            self.watch.lost = None;
+            self.watch.gave_up = false;
+            self.set_state(LinkState::Initial, None);
+            let initial = Shadow::default();
+            SettingsPatch {
+                host: Some(String::new()),
+                master_hosts: Some(initial.master_hosts),
+                master_port: Some(initial.master_port),
+                check_interval: Some(initial.check_interval),
+                takeover_delay: Some(initial.takeover_delay),
+                connect_timeout: Some(initial.connect_timeout),
+                request_timeout: Some(initial.request_timeout),
+                ..SettingsPatch::default()
+            }
+        };
+        self.write_settings_for(id, patch);
+    }
+
+    fn ha_disconnect(&mut self, id: u64, actor: &Actor) {
+        match self.reign.shadow.filter(|_| self.is_master()) {
+            Some(link) => {
+                self.send(link, Body::PleaseDisconnect { by: actor.user.clone() });
+                self.done(id, "the shadow is asked to disconnect");
+            }
+            None => self.refuse(id, "not disconnected", "no shadow is connected", ""),
+        }
+    }
+
+    fn order_become_shadow(&mut self, id: u64) {
+        let what = "not made shadow";
+        if !self.is_master() {
+            return self.refuse(id, what, "this instance is not the master", "");
+        }
+        if self.reign.shadow.is_some() {
+            return self.refuse(id, what, "a shadow is connected", "Use `ha switch`: the service goes on there");
+        }
+        if self.is_giving_way() || self.handover.is_some() || !self.is_settled_on_disk() {
+            return self.refuse(id, what, "a change of roles is under way", "Wait for it to end");
+        }
+        self.give_way(Reason::Forced, "an operator said become-shadow", Some(id));
+    }
+
+    fn order_become_master(&mut self, id: u64) {
+        let what = "not made master";
+        if !self.is_settled_on_disk() || self.is_giving_way() {
+            return self.refuse(id, what, "a change of roles is under way", "Wait for it to end");
+        }
+        match self.role() {
+            None => self.refuse(id, what, "this instance has no role yet", "Use `setup`"),
+            Some(Role::Master) if self.is_waiting() || self.reign.activity == Activity::Offering => {
+                let offered = self.durable.offer.map_or(self.durable.term, |offer| offer.term);
+                let order = self.handover.as_mut().and_then(|handover| handover.order.take());
+                if let Some(order) = order {
+                    self.refuse(order, "roles not switched", "an operator said become-master", "");
+                }
+                let term = self.next_own_term(offered);
+                let draft = Durable { term, known_term: self.highest_term().max(term), offer: None, ..self.draft() };
+                self.write(draft, Then::ResumedAbove { order: Some(id) });
+            }
+            Some(Role::Master) => self.refuse(id, what, "this instance is master already", ""),
+            Some(Role::Shadow) => {
+                if self.watch.attached && self.watch.master_active {
+                    let why = format!("the master {} answers", self.peer_name());
+                    return self.refuse(id, what, why, "Use `ha switch` on the master");
+                }
+                self.take_over(Reason::Forced, Some(id));
+            }
+        }
+    }
+
+    fn order_resume(&mut self, id: u64) {
+        if !self.is_master() || self.reign.activity != Activity::Holding {
+            let todo =
+                if self.durable.offer.is_some() { "A hand-over is open: `ha become-master --force`" } else { "" };
+            return self.refuse(id, "nothing to resume", "this instance is not on its boot hold", todo);
+        }
+        self.resume();
+        let term = self.durable.term;
+        self.done(id, format!("this instance is active, term {term}"));
+    }
+
+    fn order_connect(&mut self, id: u64) {
+        let what = "not connected";
+        if !self.is_shadow() {
+            return self.refuse(id, what, "this instance is not a shadow", "");
+        }
+        if self.peer().is_none() {
+            return self.refuse(id, what, "it is not paired with a master yet", "Connect with user and password");
+        }
+        if self.watch.attached {
+            return self.refuse(id, what, "it is connected already", "`reconnect` transfers everything anew");
+        }
+        if self.watch.connecting.len() >= CONNECTING_MAX {
+            return self.refuse(id, what, "too many such orders wait", "Wait for their outcome");
+        }
+        let draft = Durable { connect_wanted: true, complete_wanted: true, disconnected_since: None, ..self.draft() };
+        self.write(draft, Then::ConnectWanted { order: id });
+    }
+
+    fn order_disconnect(&mut self, id: u64) {
+        let what = "not disconnected";
+        if !self.is_shadow() {
+            return self.refuse(id, what, "this instance is not a shadow", "On a master it is `ha disconnect`");
+        }
+        if self.peer().is_none() || !self.durable.connect_wanted {
+            return self.refuse(id, what, "it is not connected", "");
+        }
+        self.disconnect(Some(id));
+    }
+
+    fn order_reconnect(&mut self, id: u64, actor: &Actor) {
+        let what = "not reconnected";
+        if let Some(link) = self.reign.shadow.filter(|_| self.is_master()) {
+            self.send(link, Body::PleaseReconnect { by: actor.user.clone() });
+            return self.done(id, "the shadow is asked to reconnect with a complete transfer");
+        }
+        if !self.is_shadow() || !self.durable.connect_wanted || self.peer().is_none() {
+            return self.refuse(id, what, "the two are not connected", "Connect first");
+        }
+        if self.watch.state == Some(LinkState::Lost) {
+            return self.refuse(id, what, "the master does not answer", "It is tried again all the while");
+        }
+        self.want_complete(Some(id), actor.user.clone());
+    }
+
+    fn try_now(&mut self, id: u64) {
+        if !self.is_shadow() || !self.durable.connect_wanted || self.watch.attached {
+            return self.refuse(id, "nothing to try", "this instance does not look for a master now", "");
+        }
+        self.watch.gave_up = false;
+        self.timers.clear(Timer::Redial);
+        self.done(id, "trying now");
+    }
+}
+
+/// The order in words, for the events; none for those that only look.
+fn words(order: &Order) -> Option<&'static str> {
+    Some(match order {
+        Order::Edit(_) => "change of settings",
+        Order::HaReset => "reset of high availability",
+        Order::HaDisconnect => "disconnect the shadow",
+        Order::Switch { dry_run: true } => "rehearsal of a switch",
+        Order::Switch { dry_run: false } => "switch roles",
+        Order::BecomeShadow => "become shadow, forced",
+        Order::BecomeMaster => "become master, forced",
+        Order::Maintenance { for_ms: 0 } => "end of maintenance",
+        Order::Maintenance { .. } => "maintenance",
+        Order::Resume => "resume",
+        Order::Connect => "connect",
+        Order::Disconnect => "disconnect",
+        Order::ShadowReset => "reset of the shadow",
+        Order::Reconnect => "reconnect with a complete transfer",
+        Order::TryNow => "try the master now",
+        Order::PushNow => "push now",
+        Order::Stop { keep_role: true } => "stop, keep the role",
+        Order::Stop { keep_role: false } => "stop",
+        Order::DismissNotice => "notice dismissed",
+        Order::DeleteAlert { .. } => "delete an alert",
+        Order::DeleteAllAlerts => "delete all alerts",
+        _ => return None,
+    })
+}

@@ -1,0 +1,123 @@
+//! What happens if the active instance dies now (spec 8.9): never flatters.
+
+use super::base::{Condition, LinkState, Role};
+use super::core::Engine;
+use super::master::Activity;
+use super::message::PauseKind;
+use super::status::Protection;
+
+impl Engine {
+    /// With a sentence for the operator.
+    pub(super) fn protection(&self) -> (Protection, String) {
+        if self.pause.until.is_some() {
+            let until = self.pause.until_wall.map_or(String::new(), |until| until.rfc3339(0));
+            let what = if self.pause.kind == PauseKind::Maintenance { "maintenance" } else { "a restart" };
+            return (Protection::Paused, format!("takeovers are suspended for {what} until {until}"));
+        }
+        let none = |text: String| (Protection::None, text);
+        match self.role() {
+            None => none("not set up".into()),
+            Some(Role::Master) => self.master_protection().unwrap_or_else(none),
+            Some(Role::Shadow) => self.shadow_protection().unwrap_or_else(none),
+        }
+    }
+
+    fn master_protection(&self) -> Result<(Protection, String), String> {
+        let name = self.peer_name();
+        if !self.is_active() {
+            return Err("this master is not active: if nobody else is, the service runs nowhere".into());
+        }
+        if self.peer().is_none() {
+            return Err("there is no shadow: if this machine fails, the service is down".into());
+        }
+        if self.reign.shadow.is_none() && self.durable.peer_promise.is_some() {
+            return Err(format!("{name} left by plan and does not take over"));
+        }
+        if self.reign.shadow.is_none() {
+            return Err(format!("{name} is not connected"));
+        }
+        if !self.reign.peer_ready {
+            return Err(format!("{name} is connected but not READY"));
+        }
+        if !self.reign.peer_checks_pass {
+            return Err(format!("the takeover checks of {name} fail: it would stay shadow"));
+        }
+        let their_service = self.reign.hello.as_ref().map_or("", |hello| hello.service.as_str());
+        if their_service == "none" && self.facts.service_kind != "none" {
+            return Err(format!("{name} has no service configured"));
+        }
+        Ok(self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync()))
+    }
+
+    fn shadow_protection(&self) -> Result<(Protection, String), String> {
+        let name = self.peer_name();
+        match self.watch.state {
+            Some(LinkState::Ready) => {}
+            Some(LinkState::Lost) => {
+                return Err(match self.why_no_takeover() {
+                    Some(why) => format!("the master does not answer, and this shadow stays shadow: {why}"),
+                    None => "the master does not answer; this shadow takes over when the delay is over".into(),
+                });
+            }
+            _ => return Err("this shadow is not in sync with a master".into()),
+        }
+        let settings = self.in_force();
+        if !self.checks.pass(&settings) {
+            return Err("the takeover checks of this machine fail: it would stay shadow".into());
+        }
+        let their_service = self.watch.master.as_ref().map_or("", |hello| hello.service.as_str());
+        if self.facts.service_kind == "none" && their_service != "none" {
+            return Err(format!("no service is configured here, and {name} has one"));
+        }
+        let behind = self.peer_number().saturating_sub(self.head_number());
+        let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
+        Ok(self.full_or_reduced("this shadow", behind, in_sync))
+    }
+
+    fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {
+        let timing = self.timing();
+        let soonest_ms = timing.takeover_delay_ms;
+        let latest_ms = soonest_ms + timing.check_interval_ms + timing.request_timeout_ms;
+        let span = if latest_ms < 1_000 {
+            format!("{soonest_ms} to {latest_ms} ms")
+        } else {
+            format!("{} to {} s", soonest_ms / 1_000, latest_ms.div_ceil(1_000))
+        };
+        let text = format!("{who} can take over now, {span} after a failure");
+        if in_sync {
+            (Protection::Full, format!("{text}; splits if only the link is cut"))
+        } else {
+            let what = if behind == 0 { "a change is on its way".into() } else { format!("{behind} revisions behind") };
+            (Protection::Reduced, format!("{text}, but {what}; splits if only the link is cut"))
+        }
+    }
+
+    pub(super) fn head_number(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.revision.number)
+    }
+
+    /// Number of the peer's newest revision, as last heard.
+    pub(super) fn peer_number(&self) -> u64 {
+        let theirs = if self.is_master() { self.reign.peer_head } else { self.watch.master_head };
+        theirs.map_or(0, |head| head.number)
+    }
+
+    /// What holds this instance back now.
+    pub(super) fn condition(&self) -> Option<Condition> {
+        let is_master = self.is_master();
+        if self.leaving.is_some() || (is_master && self.is_giving_way()) {
+            return Some(Condition::Stopping);
+        }
+        if is_master {
+            match self.reign.activity {
+                Activity::InDoubt => return Some(Condition::InDoubt),
+                Activity::Holding => return Some(Condition::BootHold),
+                Activity::Offering => return Some(Condition::Switching),
+                _ if self.handover.is_some() || !self.work.is_role_sure() => return Some(Condition::Switching),
+                _ => {}
+            }
+        }
+        let is_maintenance = self.pause.until.is_some() && self.pause.kind == PauseKind::Maintenance;
+        is_maintenance.then_some(Condition::Maintenance)
+    }
+}

@@ -1,0 +1,260 @@
+//! Scanning the directory and pushing what changed (spec 5.1, 5.2, 5.5).
+
+use super::base::{LinkId, Millis, RevisionId, UnixMillis};
+use super::core::Engine;
+use super::effect::{Effect, Hook};
+use super::event::{EventKind, Severity};
+use super::input::Committed;
+use super::master::Activity;
+use super::message::{Applied, Branch};
+use super::status::Transfer;
+use super::timers::Timer;
+
+/// First pause after a failed push, ms; doubles.
+const PUSH_PAUSE_MIN_MS: u64 = 1_000;
+/// Longest pause, ms.
+const PUSH_PAUSE_MAX_MS: u64 = 60_000;
+/// A push without acknowledgement or progress has failed after so long, ms.
+const PUSH_LIMIT_MS: u64 = 10_000;
+/// Slowest transfer that is waited for, bytes per ms.
+const PUSH_BYTES_PER_MS: u64 = 1_000;
+/// A scan that failed is tried again after so long, ms (by the health check).
+pub(super) const BRANCHES_MAX: usize = 1_000;
+
+/// Pushes to the attached shadow.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PushWork {
+    /// Sent and not acknowledged.
+    pub under_way: bool,
+    /// Compare everything.
+    pub complete: bool,
+    pub pause_ms: u64,
+    /// Since when pushes fail.
+    pub failing: Option<UnixMillis>,
+    pub last_progress: Option<Transfer>,
+}
+
+/// Scans of the directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ScanWork {
+    pub under_way: bool,
+    /// Something may have changed since the last scan began.
+    pub dirty: bool,
+    /// The stage that waits for a scan which begins now.
+    pub then: Option<ScanThen>,
+    begun: bool,
+    since: Millis,
+}
+
+/// What waits for a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScanThen {
+    /// The hand-over.
+    Handover,
+    /// Becoming shadow.
+    GiveWay,
+}
+
+impl Engine {
+    pub(super) fn directory_changed(&mut self) {
+        if self.is_master() {
+            self.reign.scan.dirty = true;
+        }
+    }
+
+    /// A scan that begins after this moment, whatever runs now.
+    pub(super) fn scan_for(&mut self, then: ScanThen) {
+        self.reign.scan.then = Some(then);
+        self.reign.scan.begun = false;
+        self.reign.scan.dirty = true;
+        self.plan_scan();
+    }
+
+    /// Scans when there is a reason and nothing forbids it.
+    pub(super) fn plan_scan(&mut self) {
+        let scan = self.reign.scan;
+        if !self.is_master() || scan.under_way || !scan.dirty {
+            return;
+        }
+        let is_asked = scan.then.is_some();
+        let is_free = matches!(self.reign.activity, Activity::Active | Activity::Holding) && !self.reign.frozen;
+        if is_asked || is_free {
+            self.scan(!is_asked);
+        }
+    }
+
+    pub(super) fn scan(&mut self, wait_quiet: bool) {
+        self.reign.scan.under_way = true;
+        self.reign.scan.dirty = false;
+        self.reign.scan.begun = self.reign.scan.then.is_some();
+        self.reign.scan.since = self.now.mono;
+        self.out.push(Effect::Scan { term: self.durable.term, wait_quiet });
+    }
+
+    /// The scan is done.
+    pub(super) fn scanned(&mut self, committed: Option<Committed>, problem: Option<String>) {
+        self.reign.scan.under_way = false;
+        if let Some(why) = &problem {
+            self.hold_alert("F-001", "", why);
+        } else {
+            self.settle("F-001", "");
+        }
+        if let Some(committed) = committed {
+            if self.head_id() != Some(committed.revision) {
+                self.lengthen_trail();
+            }
+            let text = format!(
+                "revision {} committed, {} paths changed by {}",
+                committed.revision.number, committed.paths_total, committed.author
+            );
+            self.note(EventKind::Configuration, Severity::Information, text);
+            self.head = Some(committed);
+            self.hook_configuration();
+        }
+        if self.reign.scan.begun
+            && let Some(then) = self.reign.scan.then.take()
+        {
+            self.reign.scan.begun = false;
+            match then {
+                ScanThen::Handover => self.handover_scanned(problem.as_deref()),
+                ScanThen::GiveWay => self.gave_way_scanned(),
+            }
+        }
+    }
+
+    pub(super) fn hook_configuration(&mut self) {
+        let (Some(role), revision) = (self.role(), self.head_id()) else { return };
+        self.out.push(Effect::RunHook {
+            hook: Hook::NewConfiguration,
+            role,
+            term: self.durable.term,
+            reason: self.durable.last_role_change.as_ref().map_or(super::base::Reason::Start, |change| change.reason),
+            revision,
+        });
+    }
+
+    /// Pushes when the shadow lacks something and no push is under way (spec 5.2).
+    pub(super) fn plan_push(&mut self) {
+        let Some(id) = self.reign.shadow else { return };
+        let is_wanted = self.is_active() && self.head.is_some() && !self.in_sync();
+        let push = &self.reign.push;
+        if !is_wanted || push.under_way || self.timers.get(Timer::PushRetry).is_some() {
+            return;
+        }
+        let complete = push.complete;
+        self.reign.push.under_way = true;
+        let mut trail: Vec<RevisionId> = self.reign.peer_head.into_iter().collect();
+        if let Some(hello) = &self.reign.hello {
+            trail.extend(
+                hello
+                    .head
+                    .into_iter()
+                    .chain(hello.trail.iter().copied())
+                    .filter(|id| Some(*id) != self.reign.peer_head),
+            );
+        }
+        let bytes = self.head.as_ref().map_or(0, |head| head.bytes);
+        let limit_ms = PUSH_LIMIT_MS + bytes / PUSH_BYTES_PER_MS;
+        self.timers.set(Timer::PushLimit, self.after(limit_ms));
+        self.out.push(Effect::Push { link: id, trail, complete });
+    }
+
+    /// A complete transfer goes on.
+    pub(super) fn progress(&mut self, transfer: Option<Transfer>) {
+        if self.is_master() && self.reign.push.under_way && transfer != self.reign.push.last_progress {
+            self.timers.set(Timer::PushLimit, self.after(PUSH_LIMIT_MS));
+        }
+        self.reign.push.last_progress = transfer;
+        self.transfer = transfer;
+    }
+
+    /// The shadow has it on disk.
+    pub(super) fn peer_applied(&mut self, id: LinkId, applied: &Applied) {
+        if self.reign.shadow != Some(id) {
+            return;
+        }
+        self.timers.clear(Timer::PushLimit);
+        self.reign.push.under_way = false;
+        self.reign.push.complete = false;
+        self.reign.push.pause_ms = 0;
+        self.reign.peer_head = Some(applied.revision);
+        self.transfer = None;
+        if self.reign.push.failing.take().is_some() || self.book.holds("P-010", "") {
+            let late = format!("revision {} was late", applied.revision.number);
+            self.book.settle_push(self.now.wall, &late, &mut self.out);
+        }
+        self.check_sync();
+        self.handover_synced();
+    }
+
+    pub(super) fn peer_apply_failed(&mut self, id: LinkId, revision: RevisionId, why: &str) {
+        if self.reign.shadow == Some(id) {
+            let why = format!("{} could not apply revision {}: {why}", self.peer_name(), revision.number);
+            self.push_trouble(&why);
+        }
+    }
+
+    pub(super) fn push_failed(&mut self, id: LinkId, why: &str) {
+        if self.reign.shadow == Some(id) {
+            self.push_trouble(why);
+        }
+    }
+
+    pub(super) fn push_due(&mut self) {
+        if self.reign.push.under_way {
+            self.push_trouble("the shadow did not acknowledge it in time");
+        }
+    }
+
+    /// Alert, and another try after a growing pause (spec 5.5).
+    fn push_trouble(&mut self, why: &str) {
+        self.timers.clear(Timer::PushLimit);
+        self.reign.push.under_way = false;
+        self.reign.push.failing.get_or_insert(self.now.wall);
+        let pause_ms = (self.reign.push.pause_ms * 2).clamp(PUSH_PAUSE_MIN_MS, PUSH_PAUSE_MAX_MS);
+        self.reign.push.pause_ms = pause_ms;
+        self.timers.set(Timer::PushRetry, self.after(pause_ms));
+        self.note(EventKind::Configuration, Severity::Error, format!("push failed: {why}"));
+        self.raise("P-010", "", why);
+    }
+
+    /// `config push`: now, whatever the pause.
+    pub(super) fn push_now(&mut self) -> Result<&'static str, &'static str> {
+        if self.reign.shadow.is_none() {
+            return Err("no shadow is connected");
+        }
+        if self.in_sync() {
+            return Ok("the shadow has the newest revision already");
+        }
+        self.timers.clear(Timer::PushRetry);
+        Ok("pushing now")
+    }
+
+    /// Revisions only this instance had were kept (spec 7.6).
+    pub(super) fn kept_branch(&mut self, branch: &Branch) {
+        if !self.branches.contains(&branch.name) && self.branches.len() < BRANCHES_MAX {
+            self.branches.push(branch.name.clone());
+        }
+        let why = branch_text("this instance", branch);
+        self.note(EventKind::Configuration, Severity::Warning, why.clone());
+        self.tell("F-020", &branch.name, &why);
+    }
+
+    /// The loser of a divergence tells what it kept (spec 7.6).
+    pub(super) fn branch_kept(&mut self, branch: &Branch) {
+        let name: String = branch.name.chars().take(100).collect();
+        let why = branch_text(&self.peer_name(), branch);
+        self.note(EventKind::Configuration, Severity::Warning, why.clone());
+        self.tell("F-020", &name, &why);
+    }
+}
+
+fn branch_text(keeper: &str, branch: &Branch) -> String {
+    let files: Vec<&str> = branch.files.iter().take(super::message::BRANCH_FILES_MAX).map(String::as_str).collect();
+    format!(
+        "{keeper} keeps {} revisions that changed {} paths: {}",
+        branch.revisions,
+        branch.files_total,
+        files.join(", ")
+    )
+}

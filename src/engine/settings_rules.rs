@@ -1,0 +1,192 @@
+//! Settings in force, what is locked, and what a change of roles brings with it (spec 2.5, 2.8, 4.1).
+
+use std::sync::Arc;
+
+use super::base::{Problem, Role};
+use super::core::Engine;
+use super::durable::Durable;
+use super::effect::Effect;
+use super::event::{EventKind, Severity};
+use super::settings::{Settings, SettingsPatch};
+use super::then::Then;
+
+/// Who waits for a write of the settings file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    Order(u64),
+    Due,
+}
+
+/// Writes of the settings file, and the settings in force.
+#[derive(Debug)]
+pub(super) struct SettingsWork {
+    writer: Option<Writer>,
+    /// What is due was tried in this run and is waiting for the next.
+    tried: Option<SettingsPatch>,
+    in_force: Arc<Settings>,
+}
+
+impl SettingsWork {
+    pub fn new(settings: &Settings, durable: &Durable) -> Self {
+        Self { writer: None, tried: None, in_force: in_force(settings, durable) }
+    }
+}
+
+fn in_force(settings: &Settings, durable: &Durable) -> Arc<Settings> {
+    Arc::new(durable.settings_due.as_ref().map_or_else(|| settings.clone(), |due| due.applied_to(settings)))
+}
+
+impl Engine {
+    /// Those of the file, with what a change of roles has brought and the file does not say yet.
+    pub(super) fn in_force(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings_work.in_force)
+    }
+
+    pub(super) fn refresh_in_force(&mut self) {
+        self.settings_work.in_force = in_force(&self.settings, &self.durable);
+    }
+
+    /// The pair's grace period, ms.
+    pub(super) fn pair_grace_ms(&self) -> u64 {
+        if self.is_master() {
+            self.in_force().high_availability.grace_period
+        } else {
+            self.peer().map_or(0, |peer| peer.grace_period_ms)
+        }
+    }
+
+    /// The file has changed.
+    pub(super) fn settings_changed(&mut self, settings: Settings) {
+        let had_checks = self.settings.takeover_checks.clone();
+        self.settings = settings;
+        self.refresh_in_force();
+        if had_checks != self.settings.takeover_checks {
+            self.plan_checks();
+        }
+        if self.is_shadow() && self.peer().is_none() {
+            self.start_watch();
+        }
+        self.timers.clear(super::timers::Timer::Redial);
+    }
+
+    /// Why settings of the pair cannot be edited now; none: they can (spec 2.5, 4.1).
+    #[must_use]
+    pub(super) fn settings_locked(&self) -> Option<String> {
+        match self.role()? {
+            Role::Master => self.reign.shadow.map(|_| format!("the shadow {} is connected", self.peer_name())),
+            Role::Shadow => {
+                let is_linked = self.watch.attached;
+                is_linked.then(|| format!("this shadow is connected to {}", self.peer_name()))
+            }
+        }
+    }
+
+    /// A locked key that differs from what is in force (spec 2.5, 4.1).
+    #[must_use]
+    pub fn refuses_settings(&self, new: &Settings) -> Option<Problem> {
+        let why = self.settings_locked()?;
+        let locked = locked_keys(self.role()?);
+        let in_force = self.in_force();
+        let differs = |key: &&(&'static str, fn(&Settings, &Settings) -> bool)| {
+            (key.1)(new, &self.settings) && (key.1)(new, &in_force)
+        };
+        let (key, _) = locked.iter().find(differs)?;
+        let todo = if self.is_master() { "Disconnect the shadow first" } else { "Disconnect first" };
+        Some(Problem::new(format!("`{key}` cannot be changed now"), why, todo))
+    }
+
+    /// `ha edit`, `shadow edit` and the like.
+    pub(super) fn edit(&mut self, id: u64, patch: SettingsPatch) {
+        let what = "not changed";
+        if let Some(why) = self.not_of_this_role(&patch) {
+            return self.refuse(id, what, why, "Change it on the other instance");
+        }
+        if let Some(problem) = self.refuses_settings(&patch.applied_to(&self.settings)) {
+            return self.reply(id, Err(problem));
+        }
+        if self.settings_work.writer.is_some() {
+            return self.refuse(id, what, "another change of the settings is being written", "Try again");
+        }
+        self.settings_work.writer = Some(Writer::Order(id));
+        self.out.push(Effect::WriteSettings(Box::new(patch)));
+    }
+
+    fn not_of_this_role(&self, patch: &SettingsPatch) -> Option<&'static str> {
+        let of_master =
+            patch.enabled.is_some() || patch.permitted_shadow_host.is_some() || patch.grace_period.is_some();
+        let of_shadow = patch.master_hosts.is_some()
+            || patch.master_port.is_some()
+            || patch.check_interval.is_some()
+            || patch.takeover_delay.is_some()
+            || patch.connect_timeout.is_some()
+            || patch.request_timeout.is_some();
+        match self.role() {
+            Some(Role::Shadow) if of_master => Some("these settings belong to the master, and this is the shadow"),
+            Some(Role::Master) if of_shadow => Some("these settings belong to the shadow, and this is the master"),
+            _ => None,
+        }
+    }
+
+    /// Settings that come with the reset; the answer waits for nothing else.
+    pub(super) fn write_settings_for(&mut self, id: u64, patch: SettingsPatch) {
+        self.settings_work.writer = Some(Writer::Order(id));
+        self.out.push(Effect::WriteSettings(Box::new(patch)));
+    }
+
+    /// What a change of roles has brought goes into the file (spec 2.8).
+    pub(super) fn plan_settings(&mut self) {
+        let Some(due) = &self.durable.settings_due else { return };
+        if self.settings_work.writer.is_some() || self.settings_work.tried.as_ref() == Some(due) {
+            return;
+        }
+        let due = due.clone();
+        self.settings_work.tried = Some(due.clone());
+        self.settings_work.writer = Some(Writer::Due);
+        self.out.push(Effect::WriteSettings(Box::new(due)));
+    }
+
+    pub(super) fn settings_written(&mut self, problem: Option<String>) {
+        match (self.settings_work.writer.take(), problem) {
+            (Some(Writer::Order(id)), None) => {
+                self.done(id, "changed");
+            }
+            (Some(Writer::Order(id)), Some(why)) => self.refuse(id, "not changed", why, "See the settings file"),
+            (Some(Writer::Due), None) => {
+                self.settle("F-012", "");
+                let draft = self.draft();
+                // A later change of roles may have brought others meanwhile.
+                if draft.settings_due == self.settings_work.tried {
+                    self.write(Durable { settings_due: None, ..draft }, Then::Nothing);
+                }
+            }
+            (Some(Writer::Due), Some(why)) => {
+                self.note(EventKind::Program, Severity::Warning, format!("settings not written: {why}"));
+                self.hold_alert("F-012", "", &why);
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+type Differs = fn(&Settings, &Settings) -> bool;
+
+fn locked_keys(role: Role) -> &'static [(&'static str, Differs)] {
+    const MASTER: &[(&str, Differs)] = &[
+        ("high_availability.enabled", |a, b| a.high_availability.enabled != b.high_availability.enabled),
+        ("high_availability.port", |a, b| a.high_availability.port != b.high_availability.port),
+        ("high_availability.permitted_shadow_host", |a, b| {
+            a.high_availability.permitted_shadow_host != b.high_availability.permitted_shadow_host
+        }),
+        ("high_availability.grace_period", |a, b| a.high_availability.grace_period != b.high_availability.grace_period),
+    ];
+    const SHADOW: &[(&str, Differs)] = &[
+        ("shadow.master_hosts", |a, b| a.shadow.master_hosts != b.shadow.master_hosts),
+        ("shadow.master_port", |a, b| a.shadow.master_port != b.shadow.master_port),
+        ("host", |a, b| a.host != b.host),
+        ("high_availability.port", |a, b| a.high_availability.port != b.high_availability.port),
+    ];
+    match role {
+        Role::Master => MASTER,
+        Role::Shadow => SHADOW,
+    }
+}

@@ -1,0 +1,410 @@
+//! The shadow: attaching, checking, being in sync (spec 4.3, 7.1).
+
+use std::collections::VecDeque;
+
+use super::base::{LinkId, LinkState, Millis, Now, RevisionId, Role, Term, UnixMillis};
+use super::core::Engine;
+use super::durable::Durable;
+use super::effect::Effect;
+use super::event::{EventKind, Severity};
+use super::message::{Body, Check, CheckAnswer, Hello, PauseKind, Purpose, Push, Refusal, RefusalCode};
+use super::takeover::Lost;
+use super::then::Then;
+use super::timers::Timer;
+
+/// Most checks under way at once; further ones wait for an answer.
+const CHECKS_UNANSWERED_MAX: usize = 64;
+/// How often a refused connection is tried again, ms.
+const REFUSED_RETRY_MS: u64 = 10_000;
+
+/// What a shadow knows about its master in this run.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub state: Option<LinkState>,
+    pub message: Option<String>,
+    /// The connection of the checks.
+    pub link: Option<LinkId>,
+    /// The master said welcome over it.
+    pub attached: bool,
+    pub master: Option<Hello>,
+    pub master_head: Option<RevisionId>,
+    pub master_active: bool,
+    /// `MayTakeOver` came over this connection, for that head.
+    pub may: Option<RevisionId>,
+    unanswered: VecDeque<(u64, Millis)>,
+    next_nonce: u64,
+    /// An apply is under way.
+    pub applying: Option<RevisionId>,
+    /// Another push that came meanwhile.
+    waiting: Option<(LinkId, Box<Push>)>,
+    /// This attachment began with a complete transfer that has not ended.
+    pub complete: bool,
+    pub lost: Option<Lost>,
+    /// READY once in this run (spec 7.4).
+    pub was_ready_once: bool,
+    pub last_check: Option<Now>,
+    pub shown_check: Option<UnixMillis>,
+    pub round_trip_ms: Option<u64>,
+    pub connected_since: Option<UnixMillis>,
+    /// Orders `connect` that wait for the outcome.
+    pub connecting: Vec<u64>,
+    /// Highest term of an offer that was refused in this run.
+    pub refused_offer: Term,
+    /// The last refusal forbids further tries.
+    pub gave_up: bool,
+}
+
+impl Engine {
+    /// A shadow begins to look for its master, or says why not.
+    pub(super) fn start_watch(&mut self) {
+        if self.peer().is_none() {
+            let (state, message) = if self.in_force().shadow.master_hosts.is_empty() {
+                (LinkState::Initial, None)
+            } else {
+                (LinkState::Disconnected, Some("not paired with the master yet: connect".to_owned()))
+            };
+            self.set_state(state, message);
+        } else if self.durable.connect_wanted {
+            self.set_state(LinkState::Handshake, Some("looking for the master".into()));
+            self.timers.clear(Timer::Redial);
+        } else {
+            self.set_state(LinkState::Disconnected, Some("disconnected by an operator".into()));
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: LinkState, message: Option<String>) {
+        if self.watch.state != Some(state) {
+            let text = format!("{}{}", state.word(), message.as_ref().map_or(String::new(), |m| format!(": {m}")));
+            self.note(EventKind::Link, Severity::Information, text);
+        }
+        self.watch.state = Some(state);
+        self.watch.message = message;
+    }
+
+    /// The master said welcome, or somebody under its certificate did.
+    pub(super) fn attach_answered(&mut self, id: LinkId, role: Role, term: Term, hello: Hello) {
+        if role == Role::Shadow {
+            self.close_attach(id, "the other instance is a shadow too");
+            self.met_shadow(term, &hello);
+            return;
+        }
+        if term < self.durable.term {
+            let why = format!(
+                "{} is a master of the lower term {term}; this instance knows {}",
+                hello.host, self.durable.term
+            );
+            return self.close_attach(id, &why);
+        }
+        let Some(peer) = self.peer().cloned() else { return };
+        let address = self.links.all.get(&id).map_or(String::new(), |link| link.address.clone());
+        let peer = self.peer_as_told(&peer, &hello, &address, Role::Master);
+        let draft = Durable {
+            term,
+            peer: Some(peer),
+            own_promise: None,
+            disconnected_since: None,
+            forced_shadow: false,
+            ..self.draft()
+        };
+        self.watch.complete = self.durable.complete_wanted;
+        self.watch.master = Some(hello);
+        if draft == self.durable && self.is_settled_on_disk() {
+            self.attached(id);
+        } else {
+            self.write(draft, Then::Attached { link: id });
+        }
+    }
+
+    /// The term followed is on disk: the checks begin.
+    pub(super) fn attached(&mut self, id: LinkId) {
+        if self.watch.link != Some(id) {
+            return;
+        }
+        self.watch.attached = true;
+        self.watch.gave_up = false;
+        self.watch.connected_since = Some(self.now.wall);
+        self.watch.master_head = self.watch.master.as_ref().and_then(|hello| hello.head);
+        self.watch.master_active = false;
+        self.watch.last_check = Some(self.now);
+        if let Some(lost) = self.watch.lost.take() {
+            let text = format!("the master answers again after {} ms", self.now.mono.since(lost.since.mono));
+            self.note(EventKind::Link, Severity::Information, text);
+        }
+        self.timers.clear(Timer::Takeover);
+        let state = if self.watch.complete { LinkState::Initsync } else { LinkState::Handshake };
+        self.set_state(state, None);
+        for code in ["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-015", "H-021"] {
+            self.settle(code, "");
+        }
+        for order in std::mem::take(&mut self.watch.connecting) {
+            self.done(order, format!("connected to {}", self.peer_name()));
+        }
+        self.timers.clear(Timer::ConnectLimit);
+        self.announce_pause(id);
+        self.send_check();
+    }
+
+    /// The next check, and the moment of the one after it.
+    pub(super) fn send_check(&mut self) {
+        let Some(id) = self.watch.link.filter(|_| self.watch.attached) else { return };
+        let timing = self.timing();
+        self.timers.set(Timer::Check, self.after(timing.check_interval_ms.max(1)));
+        if self.watch.unanswered.len() >= CHECKS_UNANSWERED_MAX {
+            return;
+        }
+        self.watch.next_nonce += 1;
+        let nonce = self.watch.next_nonce;
+        self.watch.unanswered.push_back((nonce, self.now.mono));
+        self.timers.set_if_unset(Timer::CheckLimit, self.after(timing.request_timeout_ms));
+        let settings = self.in_force();
+        let check = Check {
+            nonce,
+            head: self.head_id(),
+            takeover_checks_pass: self.checks.pass(&settings),
+            takeover_checks: self.checks.counts(&settings),
+            timing,
+            ready: self.watch.state == Some(LinkState::Ready),
+        };
+        self.send(id, Body::Check(check));
+    }
+
+    /// The master answered a check.
+    pub(super) fn check_answered(&mut self, id: LinkId, answer: CheckAnswer) {
+        if self.watch.link != Some(id) || !self.watch.attached {
+            return;
+        }
+        let known = self.watch.unanswered.iter().any(|(nonce, _)| *nonce == answer.nonce);
+        if !known {
+            return;
+        }
+        while let Some((nonce, sent)) = self.watch.unanswered.pop_front() {
+            if nonce == answer.nonce {
+                self.watch.round_trip_ms = Some(self.now.mono.since(sent));
+                break;
+            }
+        }
+        self.timers.clear(Timer::CheckLimit);
+        if let Some((_, sent)) = self.watch.unanswered.front() {
+            self.timers.set(Timer::CheckLimit, sent.plus(self.timing().request_timeout_ms));
+        }
+        self.watch.last_check = Some(self.now);
+        self.watch.master_head = answer.head;
+        self.watch.master_active = answer.active;
+        if let Some(master) = &mut self.watch.master {
+            master.description = answer.description;
+        }
+        self.maybe_ready();
+    }
+
+    /// The oldest check was not answered in time.
+    pub(super) fn check_due(&mut self) {
+        if let Some(id) = self.watch.link {
+            let limit_ms = self.timing().request_timeout_ms;
+            self.close(id, &format!("no answer to a check within {limit_ms} ms"));
+        }
+    }
+
+    pub(super) fn may_take_over_came(&mut self, id: LinkId, head: RevisionId) {
+        if self.watch.link == Some(id) && self.watch.attached {
+            self.watch.may = Some(head);
+            self.watch.master_active = true;
+            self.maybe_ready();
+        }
+    }
+
+    /// READY needs the master's note, and its newest revision on this disk.
+    fn maybe_ready(&mut self) {
+        let Some(may) = self.watch.may else { return };
+        let head = self.head_id();
+        let is_at_head = head == Some(may) || (head.is_some() && head == self.watch.master_head);
+        let is_on_the_way = matches!(self.watch.state, Some(LinkState::Handshake | LinkState::Initsync));
+        if !is_on_the_way || !is_at_head || self.watch.applying.is_some() || self.durable.own_promise.is_some() {
+            return;
+        }
+        self.watch.complete = false;
+        self.watch.was_ready_once = true;
+        self.set_state(LinkState::Ready, None);
+        if self.durable.complete_wanted {
+            let draft = Durable { complete_wanted: false, ..self.draft() };
+            self.write(draft, Then::Nothing);
+        }
+        self.send_check();
+    }
+
+    /// A revision to bring to the disk; one at a time, the newest of those that wait.
+    pub(super) fn push_came(&mut self, id: LinkId, push: Box<Push>) {
+        if self.watch.link != Some(id) || !self.watch.attached {
+            return;
+        }
+        self.watch.master_head = Some(push.revision);
+        if self.watch.applying.is_some() {
+            self.watch.waiting = Some((id, push));
+            return;
+        }
+        let complete = push.base.is_none() || self.watch.complete;
+        self.watch.applying = Some(push.revision);
+        self.out.push(Effect::Apply { link: id, push, complete });
+    }
+
+    /// The apply is on disk.
+    pub(super) fn applied(
+        &mut self,
+        link: LinkId,
+        revision: RevisionId,
+        committed: super::input::Committed,
+        branch: Option<super::message::Branch>,
+    ) {
+        if let Some(branch) = &branch {
+            let common = branch.common;
+            self.trail.retain(|old| common.is_some_and(|common| old.number <= common.number));
+            self.kept_branch(branch);
+        } else if self.head_id() != Some(revision) {
+            self.lengthen_trail();
+        }
+        let files = committed.paths_total;
+        self.head = Some(committed);
+        self.transfer = None;
+        self.note(
+            EventKind::Configuration,
+            Severity::Information,
+            format!("revision {} applied, {files} paths changed", revision.number),
+        );
+        self.hook_configuration();
+        self.watch.applying = None;
+        if self.watch.link == Some(link) {
+            self.send(link, Body::Applied(super::message::Applied { revision, files }));
+            if let Some(branch) = branch {
+                self.send(link, Body::BranchKept(branch));
+            }
+        }
+        self.next_apply();
+        self.maybe_ready();
+    }
+
+    pub(super) fn apply_failed(&mut self, link: LinkId, revision: RevisionId, why: &str) {
+        self.watch.applying = None;
+        self.transfer = None;
+        self.note(
+            EventKind::Configuration,
+            Severity::Error,
+            format!("revision {} not applied: {why}", revision.number),
+        );
+        if self.watch.link == Some(link) {
+            self.watch.message = Some(why.to_owned());
+            self.send(link, Body::ApplyFailed { revision, why: why.to_owned() });
+        }
+        self.next_apply();
+    }
+
+    fn next_apply(&mut self) {
+        if let Some((id, push)) = self.watch.waiting.take() {
+            self.push_came(id, push);
+        }
+    }
+
+    /// The connection of the checks ended (or was ended).
+    pub(super) fn shadow_link_gone(&mut self, why: &str) {
+        let was = self.watch.state;
+        self.detach();
+        match was {
+            Some(LinkState::Ready) => self.lose(why, true),
+            Some(LinkState::Handshake | LinkState::Initsync) if self.durable.connect_wanted => {
+                self.lose(why, false);
+                self.attach_failed(why);
+            }
+            Some(LinkState::Lost) => self.attach_failed(why),
+            Some(LinkState::Disconnecting) => self.disconnected(),
+            _ => {}
+        }
+    }
+
+    fn detach(&mut self) {
+        self.watch.link = None;
+        self.watch.attached = false;
+        self.watch.may = None;
+        self.watch.unanswered.clear();
+        self.watch.waiting = None;
+        self.watch.connected_since = None;
+        self.watch.master_active = false;
+        self.timers.clear(Timer::Check);
+        self.timers.clear(Timer::CheckLimit);
+    }
+
+    /// Ends the connection of the checks for a reason that is no answer of a master.
+    fn close_attach(&mut self, id: LinkId, why: &str) {
+        self.close(id, why);
+        self.watch.message = Some(why.to_owned());
+    }
+
+    /// One try to attach came to nothing; the state stays, the delay runs on.
+    pub(super) fn attach_failed(&mut self, why: &str) {
+        if !self.durable.connect_wanted {
+            return;
+        }
+        match self.watch.state {
+            Some(LinkState::Disconnected) => {
+                self.timers.set(Timer::Redial, self.after(REFUSED_RETRY_MS));
+                return;
+            }
+            Some(LinkState::Handshake | LinkState::Initsync) => self.lose(why, false),
+            _ => self.watch.message = Some(why.to_owned()),
+        }
+        self.timers.set(Timer::Redial, self.after(self.redial_pause_ms()));
+    }
+
+    /// The master refused: an answer, so no takeover (spec 7.1).
+    pub(super) fn attach_refused(&mut self, id: LinkId, refusal: &Refusal) {
+        if refusal.code == RefusalCode::Busy {
+            return self.close_attach(id, &refusal.why);
+        }
+        self.watch.lost = None;
+        self.timers.clear(Timer::Takeover);
+        self.settle("H-001", "");
+        self.settle("H-012", "");
+        self.set_state(LinkState::Disconnected, Some(refusal.why.clone()));
+        let code = match refusal.code {
+            RefusalCode::Disabled => "H-002",
+            RefusalCode::WrongHost => "H-003",
+            RefusalCode::SecondShadow => "H-004",
+            RefusalCode::Version => "H-005",
+            RefusalCode::NotMyPair => "H-007",
+            RefusalCode::SameInstance => "H-008",
+            _ => "H-006",
+        };
+        self.hold_alert(code, "", &refusal.why);
+        self.watch.gave_up = matches!(refusal.code, RefusalCode::NotMyPair | RefusalCode::SameInstance);
+        self.detach();
+        self.close(id, &refusal.why);
+        if !self.watch.gave_up {
+            self.timers.set(Timer::Redial, self.after(REFUSED_RETRY_MS));
+        }
+        let todo = super::alerts::catalogue::entry_of(code).todo;
+        for order in std::mem::take(&mut self.watch.connecting) {
+            self.refuse(order, "not connected", refusal.why.clone(), todo);
+        }
+    }
+
+    /// Dials the master when a shadow should and nothing stands or is under way.
+    pub(super) fn plan_attach(&mut self) {
+        let is_free = self.watch.link.is_none()
+            && self.links.dialling.is_none()
+            && self.timers.get(Timer::Redial).is_none()
+            && self.leaving.is_none();
+        if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
+            self.dial(Purpose::Attach);
+        }
+    }
+
+    /// A pause that both must show goes on after a new attachment.
+    fn announce_pause(&mut self, id: LinkId) {
+        if let Some(until) = self.pause.until {
+            let kind = self.pause.kind;
+            if kind == PauseKind::Maintenance {
+                let for_ms = until.since(self.now.mono).max(1);
+                self.send(id, Body::Pause { for_ms, kind });
+            } else {
+                self.end_pause("the master is back");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The first input of a run, and the health check (spec 6.3, 7.4, 7.5).
+
+use super::alerts::AlertAction;
+use super::base::{LinkState, Role};
+use super::core::{Engine, HEALTH_INTERVAL_MS};
+use super::event::{EventKind, Severity};
+use super::master::Activity;
+use super::status::Protection;
+use super::timers::Timer;
+
+/// After the start, alerts of an earlier run whose cause is not found again are over, ms.
+const FORGET_AFTER_MS: i64 = 60_000;
+
+impl Engine {
+    /// Nothing was done yet.
+    pub(super) fn start(&mut self) {
+        let text = format!("Standin {} started, role {}", self.facts.version, self.role().map_or("none", Role::word));
+        self.note(EventKind::Program, Severity::Information, text);
+        self.timers.set(Timer::Checks, self.now.mono);
+        match self.role() {
+            None => {}
+            Some(Role::Shadow) => self.start_watch(),
+            Some(Role::Master) => self.start_master(),
+        }
+        if self.facts.is_copied {
+            self.hold_alert("H-008", "", "this home was restored or copied from another machine");
+        }
+    }
+
+    /// A master by its disk: active at once only when nobody can have taken over (spec 7.5).
+    fn start_master(&mut self) {
+        self.reign.scan.dirty = true;
+        let name = self.peer_name();
+        if self.durable.offer.is_some() {
+            self.begin_hold(&format!("asking {name} whether it took the role that was offered"));
+        } else if self.facts.is_copied {
+            self.begin_hold("this home was restored or copied: only an answer or `ha resume` makes it active");
+        } else if self.durable.may_take_over && self.peer().is_some() {
+            self.begin_hold(&format!("asking {name} whether it has taken over"));
+        } else {
+            self.resume();
+        }
+        // Edits made while it was down are committed at its own term (spec 7.6), whatever comes.
+        self.scan(false);
+    }
+
+    /// Every ten seconds: troubles that hold come back, reminders, settings due.
+    pub(super) fn health(&mut self) {
+        self.timers.set(Timer::Health, self.after(HEALTH_INTERVAL_MS));
+        self.remind();
+        let (protection, why) = self.protection();
+        let explained = [
+            "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-010", "H-011", "H-015", "H-016", "H-020",
+            "H-021",
+        ];
+        let is_wanted = self.peer().is_some() && self.now.wall.0 - self.facts.started.0 >= FORGET_AFTER_MS;
+        if protection != Protection::None {
+            self.settle("H-014", "");
+        } else if is_wanted && !explained.iter().any(|code| self.book.holds(code, "")) {
+            self.hold_alert("H-014", "", &why);
+        }
+        if self.is_active() {
+            self.reign.scan.dirty |= self.book.holds("F-001", "");
+        }
+        if self.now.wall.0 - self.facts.started.0 >= FORGET_AFTER_MS {
+            // What the engine raises itself it has raised again by now; codes of the node's are the node's to end.
+            let is_own =
+                |code: &str| code.starts_with("H-0") && !matches!(code, "H-018" | "H-019" | "H-022") || code == "P-010";
+            self.book.settle_forgotten(self.now.wall, is_own, &mut self.out);
+        }
+        self.book.health(self.now.wall, &mut self.out);
+    }
+
+    /// Disconnected by order: said again every day (spec 4.4).
+    fn remind(&mut self) {
+        const DAY_MS: i64 = 86_400_000;
+        let Some(since) = self.durable.disconnected_since.filter(|_| self.is_shadow()) else { return };
+        let days = (self.now.wall.0 - since.0).max(0) / DAY_MS;
+        let text = match days {
+            0 => format!("since {}", since.rfc3339(0)),
+            1 => format!("since {}, for 1 day now", since.rfc3339(0)),
+            _ => format!("since {}, for {days} days now", since.rfc3339(0)),
+        };
+        self.hold_alert("H-015", "", &text);
+    }
+
+    /// Whether an action offered with an alert can work now (spec 6.4).
+    pub(super) fn action_works(&self, action: AlertAction) -> bool {
+        let is_linked = self.watch.attached || self.reign.shadow.is_some();
+        match action {
+            AlertAction::Retry => {
+                if self.is_master() {
+                    self.reign.shadow.is_some() && !self.in_sync()
+                } else {
+                    self.durable.connect_wanted && !self.watch.attached
+                }
+            }
+            AlertAction::Reconnect | AlertAction::Disconnect | AlertAction::Differences | AlertAction::Verify => {
+                is_linked
+            }
+            AlertAction::BecomeMaster => {
+                (self.is_shadow() && !self.watch.master_active)
+                    || matches!(self.reign.activity, Activity::Holding | Activity::InDoubt)
+            }
+            AlertAction::OpenPair | AlertAction::OpenConfiguration | AlertAction::OpenEvents => true,
+        }
+    }
+
+    /// State of spec 2.7 or 4.3.
+    pub(super) fn link_state(&self) -> Option<LinkState> {
+        match self.role()? {
+            Role::Master => Some(self.master_state()),
+            Role::Shadow => Some(self.watch.state.unwrap_or(LinkState::Disconnected)),
+        }
+    }
+}

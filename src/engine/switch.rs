@@ -1,0 +1,289 @@
+//! Handing the role over: a planned switch, or the last act of a planned stop (spec 7.7, 7.9).
+
+use super::base::{LinkId, Reason, Term};
+use super::core::Engine;
+use super::durable::{Durable, OpenOffer};
+use super::event::{EventKind, Severity};
+use super::master::Activity;
+use super::message::{Body, Offer, OfferKind};
+use super::order::{Rehearsal, Reply};
+use super::push::ScanThen;
+use super::status::CheckResult;
+use super::then::Then;
+use super::timers::Timer;
+use super::work::{StartFor, StopFor};
+
+/// The last changes must reach the shadow within, ms.
+const SYNC_LIMIT_MS: u64 = 10_000;
+/// The same at a planned stop, ms.
+const STOP_SYNC_LIMIT_MS: u64 = 2_000;
+/// The offer is repeated so often, ms.
+const OFFER_REPEAT_MS: u64 = 200;
+/// Unanswered for so many request timeouts, it is in doubt.
+const DOUBT_TIMEOUTS: u64 = 3;
+
+/// A hand-over under way.
+#[derive(Debug)]
+pub(super) struct Handover {
+    pub kind: OfferKind,
+    pub order: Option<u64>,
+    pub stage: Stage,
+    scanned: bool,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The last changes go to the shadow; the service still runs.
+    Syncing,
+    /// The service is being stopped.
+    Stopping,
+    /// What it wrote while it stopped goes to the shadow.
+    Resyncing,
+    /// The offer is on disk, or about to be.
+    Offered,
+}
+
+impl Engine {
+    /// Every check of a switch.
+    pub(super) fn switch_checks(&self) -> Vec<CheckResult> {
+        let mut list = Vec::new();
+        let mut add = |target: &str, ok: bool, message: String| {
+            list.push(CheckResult { target: target.into(), ok, message: if ok { String::new() } else { message } });
+        };
+        let name = self.peer_name();
+        let condition = self.condition().map_or("not master", super::base::Condition::word);
+        add("this instance is active", self.is_active() && self.handover.is_none(), format!("condition {condition}"));
+        add("the shadow is connected", self.reign.shadow.is_some(), format!("{name} is not connected"));
+        add("the shadow is READY", self.reign.peer_ready, format!("{name} is not READY"));
+        add("same revision", self.in_sync(), format!("{name} has not the newest revision yet"));
+        let own_terms = self.peer().is_some();
+        add("the versions can talk", own_terms, "there is no pair".into());
+        add("takeover checks of the shadow", self.reign.peer_checks_pass, format!("those of {name} fail"));
+        let has_service =
+            self.facts.service_kind == "none" || self.reign.hello.as_ref().is_none_or(|hello| hello.service != "none");
+        add("the shadow has a service", has_service, format!("{name} has no service configured"));
+        list
+    }
+
+    /// `ha switch`.
+    pub(super) fn switch(&mut self, id: u64, dry_run: bool) {
+        let checks = self.switch_checks();
+        if dry_run {
+            let rehearsal = self.rehearsal(checks);
+            return self.reply(id, Ok(Reply::Rehearsal(rehearsal)));
+        }
+        if let Some(failed) = checks.iter().find(|check| !check.ok) {
+            let todo = "Wait until the shadow is READY and in sync; `ha switch --dry-run` shows every check";
+            return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
+        }
+        self.note(EventKind::Role, Severity::Information, "switching roles");
+        self.reign.frozen = true;
+        self.handover =
+            Some(Handover { kind: OfferKind::Switch, order: Some(id), stage: Stage::Syncing, scanned: false });
+        self.timers.set(Timer::Handover, self.after(SYNC_LIMIT_MS));
+        self.scan_for(ScanThen::Handover);
+    }
+
+    fn rehearsal(&self, checks: Vec<CheckResult>) -> Rehearsal {
+        let (name, term) = (self.peer_name(), self.offer_term());
+        let grace_ms = self.in_force().high_availability.grace_period;
+        Rehearsal {
+            possible: checks.iter().all(|check| check.ok),
+            new_master: name.clone(),
+            term,
+            checks,
+            steps: vec![
+                "changes are frozen, and the last ones go to the shadow".into(),
+                format!("the service is stopped here, with {grace_ms} ms to end in peace"),
+                format!("{name} is offered the role at term {term}"),
+                format!("{name} writes the term and starts the service"),
+                "this instance becomes its shadow".into(),
+            ],
+        }
+    }
+
+    /// The smallest term above all known that is the peer's.
+    fn offer_term(&self) -> Term {
+        let theirs = self.peer().map_or(super::base::OwnTerms::Even, |peer| peer.own_terms.other());
+        theirs.next_above(self.highest_term())
+    }
+
+    /// At a planned stop the service is stopped already: what is left goes over, then the role (spec 7.9).
+    pub(super) fn hand_over_at_stop(&mut self) {
+        self.reign.frozen = true;
+        self.handover = Some(Handover { kind: OfferKind::Stop, order: None, stage: Stage::Resyncing, scanned: false });
+        self.timers.set(Timer::Handover, self.after(STOP_SYNC_LIMIT_MS));
+        self.scan_for(ScanThen::Handover);
+    }
+
+    pub(super) fn handover_scanned(&mut self, problem: Option<&str>) {
+        if let Some(why) = problem {
+            return self.handover_abort(&format!("the directory cannot be read: {why}"));
+        }
+        if let Some(handover) = &mut self.handover {
+            handover.scanned = true;
+        }
+        self.handover_synced();
+    }
+
+    /// Goes on when the shadow has everything.
+    pub(super) fn handover_synced(&mut self) {
+        if !self.in_sync() {
+            return;
+        }
+        let grace_ms = self.in_force().high_availability.grace_period;
+        let Some(handover) = self.handover.as_mut().filter(|handover| handover.scanned) else { return };
+        match handover.stage {
+            Stage::Syncing => {
+                handover.stage = Stage::Stopping;
+                handover.scanned = false;
+                self.timers.clear(Timer::Handover);
+                self.stop_service(StopFor::Handover, grace_ms, Reason::Switch);
+            }
+            Stage::Resyncing => self.write_offer(),
+            Stage::Stopping | Stage::Offered => {}
+        }
+    }
+
+    pub(super) fn handover_stopped(&mut self) {
+        let Some(handover) = &mut self.handover else {
+            // It was given up while the service stopped: run it again.
+            return self.start_again();
+        };
+        handover.stage = Stage::Resyncing;
+        if self.reign.shadow.is_none() {
+            return self.handover_abort("the shadow is gone");
+        }
+        self.timers.set(Timer::Handover, self.after(SYNC_LIMIT_MS));
+        self.scan_for(ScanThen::Handover);
+    }
+
+    /// The offer is on disk before it is sent (spec 7.7).
+    fn write_offer(&mut self) {
+        let term = self.offer_term();
+        let Some(handover) = &mut self.handover else { return };
+        handover.stage = Stage::Offered;
+        let offer = OpenOffer { term, run: self.durable.run, kind: handover.kind };
+        self.timers.clear(Timer::Handover);
+        let draft = Durable { offer: Some(offer), ..self.draft() };
+        self.write(draft, Then::Offered);
+    }
+
+    pub(super) fn offer_written(&mut self) {
+        self.reign.activity = Activity::Offering;
+        let term = self.durable.offer.map_or(Term(0), |offer| offer.term);
+        self.note(EventKind::Role, Severity::Information, format!("term {term} offered to {}", self.peer_name()));
+        self.timers.set(Timer::OfferDoubt, self.after(DOUBT_TIMEOUTS * self.timing().request_timeout_ms));
+        self.offer_again();
+        if self.reign.shadow.is_none() {
+            self.doubt("the shadow is gone");
+        }
+    }
+
+    /// On every connection to the peer, until answered.
+    pub(super) fn offer_again(&mut self) {
+        if self.durable.offer.is_none() || !self.is_offering() {
+            return;
+        }
+        for id in self.live_links() {
+            self.repeat_offer(id);
+        }
+        self.timers.set(Timer::OfferRepeat, self.after(OFFER_REPEAT_MS));
+    }
+
+    /// Only the run that began it may repeat it: after a restart the answer to a question decides (spec 7.9).
+    pub(super) fn repeat_offer(&mut self, id: LinkId) {
+        let Some(offer) = self.durable.offer.filter(|offer| offer.run == self.durable.run) else { return };
+        if self.is_offering() {
+            self.send(id, Body::Offer(Offer { term: offer.term, head: self.head_id(), kind: offer.kind }));
+        }
+    }
+
+    /// Not answered: the service stays stopped, and only an answer or an operator decides (spec 7.7).
+    pub(super) fn doubt(&mut self, why: &str) {
+        if self.reign.activity != Activity::Offering {
+            return;
+        }
+        self.reign.activity = Activity::InDoubt;
+        let why = format!("the hand-over to {} is not answered: {why}", self.peer_name());
+        self.hold_alert("H-011", "", &why);
+        self.note(EventKind::Role, Severity::Error, why.clone());
+        let order = self.handover.as_mut().and_then(|handover| handover.order.take());
+        if let Some(order) = order {
+            let todo = "Bring the other instance back; or `ha become-master --force` if it is certainly not active";
+            self.refuse(order, "the switch is in doubt", why, todo);
+        }
+    }
+
+    /// The shadow's connection ended while something is handed over.
+    pub(super) fn handover_link_gone(&mut self, why: &str) {
+        match self.handover.as_ref().map(|handover| handover.stage) {
+            Some(Stage::Syncing | Stage::Resyncing) => self.handover_abort(&format!("the shadow is gone: {why}")),
+            // Goes on when the service has stopped.
+            Some(Stage::Stopping) | None => {}
+            Some(Stage::Offered) => self.doubt(why),
+        }
+    }
+
+    /// Nothing was offered: everything stays as it was.
+    pub(super) fn handover_abort(&mut self, why: &str) {
+        let Some(handover) = self.handover.take() else { return };
+        self.timers.clear(Timer::Handover);
+        self.reign.frozen = false;
+        self.reign.scan.then = None;
+        self.reign.scan.dirty = true;
+        if let Some(order) = handover.order {
+            self.refuse(order, "roles not switched", why, "See the reason, then try again");
+        }
+        if handover.kind == OfferKind::Stop {
+            return self.leave_now(why);
+        }
+        self.tell("H-018", "", why);
+        self.note(EventKind::Role, Severity::Error, format!("the switch did not come about: {why}"));
+        match handover.stage {
+            Stage::Syncing => {}
+            Stage::Stopping if self.work.stopping.is_some() => {}
+            _ => self.start_again(),
+        }
+    }
+
+    fn start_again(&mut self) {
+        if self.is_active() {
+            self.start_service(StartFor::Again, Reason::Switch);
+        }
+    }
+
+    /// The other one has the role: become its shadow.
+    pub(super) fn offer_taken(&mut self, term: Term) {
+        let Some(offer) = self.durable.offer.filter(|offer| term >= offer.term) else { return };
+        if !self.is_settled_on_disk() || !self.is_master() {
+            return;
+        }
+        self.timers.clear(Timer::OfferRepeat);
+        self.timers.clear(Timer::OfferDoubt);
+        let order = self.handover.as_mut().and_then(|handover| handover.order.take());
+        let why = format!("{} took the role over at term {term}", self.peer_name());
+        let mut draft = self.shadow_draft(Reason::Switch, &why);
+        draft.term = term.max(offer.term);
+        draft.known_term = draft.known_term.max(draft.term);
+        self.reign.retry = Some(super::conflict::Again::HandedOver(term));
+        self.write(draft, Then::HandedOver { order });
+    }
+
+    /// The offered role was refused, or given back: go on at a new term (spec 7.7).
+    pub(super) fn offer_refused(&mut self, term: Term, own_term: Term, why: &str) {
+        let is_open = self.durable.offer.is_some_and(|offer| offer.term == term);
+        if !is_open || !self.is_settled_on_disk() || !self.is_master() {
+            return;
+        }
+        self.heard_term = self.heard_term.max(own_term);
+        let text = format!("{} refused the role: {why}", self.peer_name());
+        self.tell("H-018", "", &text);
+        let order = self.handover.as_mut().and_then(|handover| handover.order.take());
+        if let Some(order) = order {
+            self.refuse(order, "roles not switched", text.clone(), "See the reason, then try again");
+        }
+        self.resume_above(term.max(own_term), &text);
+    }
+}

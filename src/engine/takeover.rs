@@ -1,0 +1,355 @@
+//! Losing the master, the takeover delay, the takeover checks and the takeover (spec 7.1 to 7.4).
+
+use super::base::{LinkState, Millis, Now, Reason, Role, Term, UnixMillis};
+use super::core::Engine;
+use super::durable::{Durable, RoleChange};
+use super::effect::Effect;
+use super::event::{EventKind, Severity};
+use super::settings::{Settings, SettingsPatch};
+use super::status::{CheckResult, Notice, TimelineEntry};
+use super::then::Then;
+use super::timers::Timer;
+use super::work::StartFor;
+
+/// Takeover checks that say nothing for so long have failed, on top of their own time limit, ms.
+const CHECKS_GRACE_MS: u64 = 2_000;
+/// A takeover that could not go on is tried again so often, ms.
+const TAKEOVER_RETRY_MS: u64 = 1_000;
+
+/// The master does not answer.
+#[derive(Clone, Debug)]
+pub(super) struct Lost {
+    /// When the first check failed.
+    pub since: Now,
+    /// The last check answered before it.
+    pub last_check: Option<Now>,
+    /// From when the delay counts.
+    pub counts_from: Millis,
+    /// READY when the link broke (spec 7.1).
+    pub was_ready: bool,
+    pub why: String,
+    /// Something else answers there: no automatic takeover (spec 7.1).
+    pub foreign: Option<String>,
+    /// The other shadow was met, and who of the two may take over (spec 7.16).
+    pub rival: Option<Rival>,
+    /// A word given to a former master that starts: not before then (spec 7.5).
+    pub not_before: Millis,
+    /// When the delay was over and the checks passed.
+    pub delay_over: Option<UnixMillis>,
+    pub checks_passed: Option<UnixMillis>,
+}
+
+/// The last meeting with another shadow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    pub wins: bool,
+    pub at: Millis,
+}
+
+/// The own takeover checks.
+#[derive(Debug, Default)]
+pub(super) struct OwnChecks {
+    pub results: Vec<CheckResult>,
+    /// When the run under way began.
+    pub running: Option<Millis>,
+    /// When the run that gave the results began.
+    pub begun: Option<Millis>,
+}
+
+impl OwnChecks {
+    /// Any one passing suffices, none configured counts as passing (spec 7.2).
+    pub fn pass(&self, settings: &Settings) -> bool {
+        settings.takeover_checks.tcp.is_empty() || self.results.iter().any(|result| result.ok)
+    }
+
+    /// Configured, passing.
+    pub fn counts(&self, settings: &Settings) -> (u16, u16) {
+        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let passing = self.results.iter().filter(|result| result.ok).count();
+        (count(settings.takeover_checks.tcp.len()), count(passing))
+    }
+}
+
+impl Engine {
+    /// The master is lost: the delay begins.
+    pub(super) fn lose(&mut self, why: &str, was_ready: bool) {
+        let lost = Lost {
+            since: self.now,
+            last_check: self.watch.last_check,
+            counts_from: self.now.mono,
+            was_ready,
+            why: why.to_owned(),
+            foreign: None,
+            rival: None,
+            not_before: Millis(0),
+            delay_over: None,
+            checks_passed: None,
+        };
+        self.watch.lost = Some(lost);
+        self.set_state(LinkState::Lost, Some(why.to_owned()));
+        self.hold_alert("H-001", "", why);
+        self.timers.set(Timer::Takeover, self.takeover_due());
+        self.timers.clear(Timer::Redial);
+    }
+
+    /// When the takeover is due if nothing else comes.
+    pub(super) fn takeover_due(&self) -> Millis {
+        let delay_ms = self.timing().takeover_delay_ms;
+        self.watch.lost.as_ref().map_or(self.now.mono, |lost| lost.counts_from.plus(delay_ms).max(lost.not_before))
+    }
+
+    /// The delay counts anew from now.
+    pub(super) fn count_anew(&mut self, at_least_ms: u64) {
+        let not_before = self.after(at_least_ms);
+        let now = self.now.mono;
+        let Some(lost) = &mut self.watch.lost else { return };
+        lost.counts_from = now;
+        lost.not_before = lost.not_before.max(not_before);
+        lost.delay_over = None;
+        lost.checks_passed = None;
+        self.timers.set(Timer::Takeover, self.takeover_due());
+    }
+
+    /// Something else answers at the master's address.
+    pub(super) fn watch_foreign(&mut self, why: &str) {
+        if let Some(lost) = &mut self.watch.lost {
+            lost.foreign = Some(why.to_owned());
+        }
+    }
+
+    /// The master itself dialled this shadow: it is alive, whatever the way to it.
+    pub(super) fn master_reaches_me(&mut self) {
+        if self.watch.lost.is_some() {
+            self.count_anew(0);
+            self.watch.message =
+                Some("the master reaches this shadow, but this shadow does not reach the master".into());
+        }
+    }
+
+    /// Why it would not take over now; none: it would, once the delay is over.
+    pub(super) fn why_no_takeover(&self) -> Option<String> {
+        let Some(lost) = &self.watch.lost else {
+            return match self.watch.state {
+                Some(LinkState::Ready) if self.pause.until.is_some() => Some("takeovers are suspended".into()),
+                Some(LinkState::Ready) => None,
+                _ => Some("it is not in sync with a master".into()),
+            };
+        };
+        if self.leaving.is_some() {
+            return Some("this instance is stopping".into());
+        }
+        if self.durable.own_promise.is_some() {
+            return Some("it has promised not to, until it is connected again".into());
+        }
+        if self.pause.until.is_some() {
+            return Some("takeovers are suspended".into());
+        }
+        if let Some(foreign) = &lost.foreign {
+            return Some(foreign.clone());
+        }
+        match lost.rival {
+            Some(rival) if rival.wins && !self.is_fresh(rival) => {
+                Some("both instances are shadows, and the other does not answer any more".into())
+            }
+            Some(rival) if !rival.wins && self.is_fresh(rival) => Some("the other shadow has precedence".into()),
+            Some(rival) if rival.wins => None,
+            _ if !lost.was_ready => Some("it was not READY when the link broke, or since it started".into()),
+            _ => None,
+        }
+    }
+
+    fn is_fresh(&self, rival: Rival) -> bool {
+        self.now.mono.since(rival.at) <= self.meeting_counts_ms()
+    }
+
+    /// The delay is over, or a retry is due.
+    pub(super) fn takeover_time(&mut self) {
+        if !self.is_shadow() || self.watch.lost.is_none() || self.watch.attached {
+            return;
+        }
+        if self.takeover_due() > self.now.mono {
+            self.timers.set(Timer::Takeover, self.takeover_due());
+            return;
+        }
+        if let Some(why) = self.why_no_takeover() {
+            if self.leaving.is_none() {
+                self.hold_alert("H-012", "", &why);
+            }
+            self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
+            return;
+        }
+        let has_checks = !self.in_force().takeover_checks.tcp.is_empty();
+        let now = self.now;
+        let Some(lost) = &mut self.watch.lost else { return };
+        lost.delay_over.get_or_insert(now.wall);
+        let counts_from = lost.counts_from;
+        if has_checks {
+            // Only checks that began after the delay was over count; older ones tell of another world.
+            let due = counts_from.plus(self.timing().takeover_delay_ms);
+            let is_new = self.checks.begun.is_some_and(|begun| begun >= due);
+            if !is_new || self.checks.running.is_some() {
+                self.run_checks();
+                return;
+            }
+            let settings = self.in_force();
+            let passed = self.checks.pass(&settings);
+            self.checks.begun = None;
+            if !passed {
+                self.hold_alert("H-012", "", "the takeover checks fail: this machine may be the one that is cut off");
+                self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
+                return;
+            }
+        }
+        if let Some(lost) = &mut self.watch.lost {
+            lost.checks_passed = Some(now.wall);
+        }
+        self.take_over(Reason::Takeover, None);
+    }
+
+    /// Runs the takeover checks, unless they run.
+    pub(super) fn run_checks(&mut self) {
+        if self.checks.running.is_none() {
+            self.checks.running = Some(self.now.mono);
+            let timeout_ms = self.in_force().takeover_checks.timeout;
+            self.timers.set(Timer::ChecksLimit, self.after(timeout_ms + CHECKS_GRACE_MS));
+            self.out.push(Effect::RunTakeoverChecks);
+        }
+    }
+
+    /// The results are there; whoever waited for them goes on.
+    pub(super) fn takeover_checked(&mut self, results: Vec<CheckResult>) {
+        self.timers.clear(Timer::ChecksLimit);
+        let Some(begun) = self.checks.running.take() else { return };
+        self.checks.begun = Some(begun);
+        self.checks.results = results;
+        let settings = self.in_force();
+        if self.checks.pass(&settings) {
+            self.settle("H-016", "");
+        } else {
+            self.hold_alert("H-016", "", "none of the takeover checks passes on this machine");
+        }
+        let interval_ms = settings.takeover_checks.interval;
+        self.timers.set(Timer::Checks, self.after(interval_ms));
+        if self.watch.lost.as_ref().is_some_and(|lost| lost.delay_over.is_some()) {
+            self.takeover_time();
+        }
+        self.hold_checked();
+    }
+
+    /// The checks beforehand, so that both sides show today whether it could take over (spec 7.2).
+    pub(super) fn plan_checks(&mut self) {
+        if self.in_force().takeover_checks.tcp.is_empty() {
+            self.checks.results.clear();
+            self.settle("H-016", "");
+            let interval_ms = self.in_force().takeover_checks.interval;
+            self.timers.set(Timer::Checks, self.after(interval_ms.max(1_000)));
+        } else {
+            self.run_checks();
+        }
+    }
+
+    /// The next own term on disk, then the role; the rest follows when it is there (spec 7.3).
+    pub(super) fn take_over(&mut self, reason: Reason, order: Option<u64>) {
+        let term = self.next_own_term(Term(0));
+        let mut timeline = self.lost_timeline();
+        timeline.push(TimelineEntry { at: self.now.wall, text: format!("term {term} on disk") });
+        let notice = self.master_notice(term, reason, timeline);
+        let draft = self.master_draft(term, reason, notice);
+        self.write(draft, Then::TookOver { reason, order });
+    }
+
+    /// The record of a new master.
+    pub(super) fn master_draft(&self, term: Term, reason: Reason, notice: Notice) -> Durable {
+        let mut draft = self.draft();
+        if let Some(peer) = &mut draft.peer {
+            peer.timing = self.timing();
+            draft.settings_due = Some(SettingsPatch {
+                enabled: Some(true),
+                permitted_shadow_host: Some(Some(peer.host.clone()).filter(|host| !host.is_empty())),
+                grace_period: Some(peer.grace_period_ms),
+                ..SettingsPatch::default()
+            });
+        }
+        Durable {
+            role: Some(Role::Master),
+            term,
+            known_term: draft.known_term.max(term),
+            since: self.now.wall,
+            last_role_change: Some(RoleChange { at: self.now.wall, from: self.role(), reason }),
+            may_take_over: false,
+            peer_promise: None,
+            own_promise: None,
+            offer: None,
+            forced_shadow: false,
+            was_master: false,
+            complete_wanted: false,
+            notice: Some(notice),
+            ..draft
+        }
+    }
+
+    /// The takeover is on disk: put drift back, start the service (spec 7.3).
+    pub(super) fn took_over(&mut self, reason: Reason, order: Option<u64>) {
+        let missing = self.missing_revisions();
+        let text = format!("this instance is now master, term {}", self.durable.term);
+        self.note(EventKind::Role, Severity::Warning, text.clone());
+        if let Some(missing) = missing {
+            self.hold_alert("H-019", "", &missing);
+        }
+        self.become_active();
+        self.out.push(Effect::RestoreDrift);
+        self.start_service(StartFor::NewMaster, reason);
+        if let Some(order) = order {
+            self.done(order, text);
+        }
+    }
+
+    /// It could not be written: no takeover, tried again.
+    pub(super) fn takeover_not_written(&mut self, why: &str, order: Option<u64>) {
+        self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
+        if let Some(order) = order {
+            self.refuse(order, "not done", format!("the disk cannot be written: {why}"), "Free space, then try again");
+        }
+    }
+
+    fn missing_revisions(&self) -> Option<String> {
+        let theirs = self.watch.master_head?;
+        let own = self.head_id();
+        let own_number = own.map_or(0, |own| own.number);
+        (own != Some(theirs) && theirs.number > own_number)
+            .then(|| format!("the former master had revision {}, this instance has {own_number}", theirs.number))
+    }
+
+    fn lost_timeline(&self) -> Vec<TimelineEntry> {
+        let Some(lost) = &self.watch.lost else { return Vec::new() };
+        let mut timeline = Vec::new();
+        let mut add = |at: UnixMillis, text: String| timeline.push(TimelineEntry { at, text });
+        if let Some(last) = lost.last_check {
+            add(last.wall, "last check answered".into());
+        }
+        add(lost.since.wall, format!("the master is lost: {}", lost.why));
+        if let Some(at) = lost.delay_over {
+            add(at, format!("takeover delay over ({} ms)", self.timing().takeover_delay_ms));
+        }
+        if let Some(at) = lost.checks_passed.filter(|_| !self.checks.results.is_empty()) {
+            add(at, "takeover checks passed".into());
+        }
+        timeline
+    }
+
+    pub(super) fn master_notice(&self, term: Term, reason: Reason, timeline: Vec<TimelineEntry>) -> Notice {
+        let mut lines = vec![format!("Term {term}; reason: {}.", reason.word())];
+        if let Some(missing) = self.missing_revisions().filter(|_| reason != Reason::Switch) {
+            lines.push(format!("Newest changes are missing: {missing}."));
+        }
+        Notice {
+            title: "THIS INSTANCE IS NOW MASTER".into(),
+            at: self.now.wall,
+            role: Role::Master,
+            term,
+            reason,
+            lines,
+            timeline,
+        }
+    }
+}

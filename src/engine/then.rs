@@ -1,0 +1,171 @@
+//! What goes on when a durable write is done, or has failed.
+
+use super::base::{LinkId, Reason, RevisionId, Term};
+use super::conflict::Again;
+use super::core::Engine;
+use super::effect::{Effect, Hook};
+use super::event::{EventKind, Severity};
+use super::message::{PairGrant, Refusal, RefusalCode};
+use super::timers::Timer;
+
+/// A continuation, as data.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Nothing depends on it.
+    Nothing,
+    /// Shadow: the term followed and the master's data are noted.
+    Attached { link: LinkId },
+    /// Master: the note *may take over*.
+    NotedMay { link: LinkId, head: RevisionId },
+    /// Master: the shadow's promise.
+    HeardFarewell { link: LinkId },
+    /// Shadow: it is master now.
+    TookOver { reason: Reason, order: Option<u64> },
+    /// Shadow: it took an offered role.
+    TookOffer { link: LinkId, term: Term },
+    /// It gave an offered role back.
+    GaveBack,
+    /// Master: the offer.
+    Offered,
+    /// Master: the offer was taken, it is shadow now.
+    HandedOver { order: Option<u64> },
+    /// Master: it is shadow now.
+    GaveWay { reason: Reason, order: Option<u64> },
+    /// Master: on at a new term.
+    ResumedAbove { order: Option<u64> },
+    /// Master: the pair is made.
+    Paired { id: u64, grant: Box<PairGrant> },
+    /// Shadow: the pair is made.
+    Granted { order: u64 },
+    /// Shadow: its operator wants the connection.
+    ConnectWanted { order: u64 },
+    /// Shadow: it promised not to take over.
+    Promised { order: Option<u64> },
+    /// Shadow: the next transfer is complete.
+    CompleteWanted { order: Option<u64>, by: String },
+    /// The pair is forgotten.
+    Reset { order: u64 },
+    /// An order that is done with the write.
+    Done { order: u64, text: &'static str },
+}
+
+impl Engine {
+    /// The write is done.
+    pub(super) fn go_on(&mut self, then: Then) {
+        match then {
+            Then::Nothing => {}
+            Then::Attached { link } => self.attached(link),
+            Then::NotedMay { link, head } => self.tell_may(link, head),
+            Then::HeardFarewell { link } => self.farewell_noted(link),
+            Then::TookOver { reason, order } => self.took_over(reason, order),
+            Then::TookOffer { link, term: _ } => self.took_offer(link),
+            Then::GaveBack => self.gave_back(),
+            Then::Offered => self.offer_written(),
+            Then::HandedOver { order } => self.handed_over(order),
+            Then::GaveWay { reason, order } => self.gave_way(reason, order),
+            Then::ResumedAbove { order } => self.resumed_above(order),
+            Then::Paired { id, grant } => self.paired(id, grant),
+            Then::Granted { order } | Then::ConnectWanted { order } => self.connect_now(order),
+            Then::Promised { order } => self.promised(order),
+            Then::CompleteWanted { order, by } => self.reconnect_now(order, &by),
+            Then::Reset { order } => self.was_reset(order),
+            Then::Done { order, text } => self.done(order, text),
+        }
+    }
+
+    /// The write has failed: nothing has changed.
+    pub(super) fn failed_then(&mut self, then: Then, why: &str) {
+        let text = format!("the disk cannot be written: {why}");
+        let todo = "Free space or repair the disk, then try again";
+        match then {
+            Then::Nothing | Then::NotedMay { .. } | Then::HeardFarewell { .. } => {}
+            Then::Attached { link } => self.close(link, &text),
+            Then::TookOver { reason: _, order } => self.takeover_not_written(why, order),
+            Then::TookOffer { link, term } => {
+                self.watch.refused_offer = self.watch.refused_offer.max(term);
+                let own_term = self.durable.term;
+                self.send(link, super::message::Body::OfferRefused { term, own_term, why: text });
+            }
+            Then::GaveBack => self.role_not_written(),
+            Then::Offered => {
+                if let Some(handover) = &mut self.handover {
+                    handover.stage = super::switch::Stage::Resyncing;
+                }
+                self.handover_abort(&text);
+            }
+            Then::HandedOver { order } => {
+                if let (Some(handover), Some(order)) = (&mut self.handover, order) {
+                    handover.order = Some(order);
+                }
+                self.role_not_written();
+            }
+            Then::GaveWay { .. } => self.role_not_written(),
+            Then::ResumedAbove { order } => {
+                if let Some(order) = order {
+                    self.refuse(order, "not done", text, todo);
+                } else {
+                    self.reign.retry = Some(Again::ResumeAbove(self.highest_term()));
+                    self.role_not_written();
+                }
+            }
+            Then::Paired { id, grant: _ } => {
+                let refusal = Refusal { code: RefusalCode::Busy, why: text };
+                self.out.push(Effect::AnswerPairing { id, outcome: Err(refusal) });
+            }
+            Then::Granted { order }
+            | Then::ConnectWanted { order }
+            | Then::Reset { order }
+            | Then::Done { order, text: _ }
+            | Then::Promised { order: Some(order) }
+            | Then::CompleteWanted { order: Some(order), by: _ } => self.refuse(order, "not done", text, todo),
+            Then::Promised { order: None } | Then::CompleteWanted { order: None, by: _ } => {
+                self.note(EventKind::Program, Severity::Error, text);
+            }
+        }
+    }
+
+    /// The offer was taken.
+    fn handed_over(&mut self, order: Option<u64>) {
+        let text = format!("{} is master now, this instance its shadow", self.peer_name());
+        self.note(EventKind::Role, Severity::Warning, text.clone());
+        self.enter_shadow();
+        self.run_role_hook(Hook::BecomeShadow, Reason::Switch);
+        if let Some(order) = order {
+            self.done(order, text.clone());
+        }
+        if self.leaving.is_some() {
+            self.leave_now(&text);
+        }
+    }
+
+    /// A moment that was waited for has come.
+    pub(super) fn timer_due(&mut self, timer: Timer) {
+        match timer {
+            Timer::Check => self.send_check(),
+            Timer::CheckLimit => self.check_due(),
+            Timer::Greeting(link) => self.greeting_due(link),
+            // The next plan dials, or asks what is due.
+            Timer::Redial | Timer::PushRetry => {}
+            Timer::Takeover => self.takeover_time(),
+            Timer::Checks => self.plan_checks(),
+            Timer::ChecksLimit => self.takeover_checked(Vec::new()),
+            Timer::Health => self.health(),
+            Timer::Silent => self.silent_due(),
+            Timer::AskLimit => self.ask_due(),
+            Timer::BootHold => self.hold_due(),
+            Timer::Retry => self.retry_due(),
+            Timer::ServiceRetry => self.service_retry(),
+            Timer::OfferRepeat => self.offer_again(),
+            Timer::OfferDoubt => self.doubt("no answer in time"),
+            Timer::Handover => self.handover_abort("the last changes did not reach the shadow in time"),
+            Timer::PushLimit => self.push_due(),
+            Timer::Leave => self.leave_due(),
+            Timer::Farewell => self.disconnected(),
+            Timer::PauseEnd => self.end_pause("its time is over"),
+            Timer::PauseWarn => self.pause_ends_soon(),
+            Timer::PauseLimit => self.pause_not_heard(),
+            Timer::DialBack => self.reign.dial_back_due = true,
+            Timer::ConnectLimit => self.connect_due(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The service: one start or stop at a time, and what goes on when it is done (spec 7.13).
+
+use super::base::{Reason, Role};
+use super::core::Engine;
+use super::effect::{Effect, Hook};
+use super::event::{EventKind, Severity};
+use super::input::ServiceChange;
+use super::status::TimelineEntry;
+use super::timers::Timer;
+
+/// A start or stop that failed is tried again after so long, ms.
+const SERVICE_RETRY_MS: u64 = 5_000;
+
+/// Why the service is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartFor {
+    /// This instance has become, or goes on as, the active one.
+    NewMaster,
+    /// An offer was taken: the other one waits for the outcome (spec 7.7).
+    Offer,
+    /// A hand-over did not come about.
+    Again,
+}
+
+/// Why it is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopFor {
+    /// Hand-over.
+    Handover,
+    /// Becoming shadow.
+    GiveWay,
+    /// Planned stop.
+    Leave,
+    /// An offered role is given back.
+    GiveBack,
+    /// Two masters with one term.
+    Halt,
+}
+
+/// The one operation on the service that is under way.
+#[derive(Debug, Default)]
+pub(super) struct ServiceWork {
+    pub starting: Option<(StartFor, Reason)>,
+    pub stopping: Option<(StopFor, u64, Reason)>,
+    /// A stop failed; it is tried again.
+    pub stuck: bool,
+}
+
+impl ServiceWork {
+    /// The role is not on trial: an offered one was taken for good.
+    pub fn is_role_sure(&self) -> bool {
+        !matches!(self.starting, Some((StartFor::Offer, _))) && !matches!(self.stopping, Some((StopFor::GiveBack, ..)))
+    }
+}
+
+impl Engine {
+    pub(super) fn start_service(&mut self, purpose: StartFor, reason: Reason) {
+        self.timers.clear(Timer::ServiceRetry);
+        self.work.stopping = None;
+        self.work.starting = Some((purpose, reason));
+        self.out.push(Effect::StartService { term: self.durable.term, reason });
+    }
+
+    /// Stops it; asked again while it stops, the newer purpose counts.
+    pub(super) fn stop_service(&mut self, purpose: StopFor, grace_ms: u64, reason: Reason) {
+        self.timers.clear(Timer::ServiceRetry);
+        self.work.starting = None;
+        let is_stopping = self.work.stopping.is_some() && !self.work.stuck;
+        self.work.stopping = Some((purpose, grace_ms, reason));
+        self.work.stuck = false;
+        if !is_stopping {
+            self.out.push(Effect::StopService { grace_ms, reason });
+        }
+    }
+
+    pub(super) fn service_changed(&mut self, change: ServiceChange) {
+        match change {
+            ServiceChange::Changed(status) => self.service = status,
+            ServiceChange::Started(status) => {
+                self.service = status;
+                if self.work.stopping.is_none()
+                    && let Some((purpose, reason)) = self.work.starting.take()
+                {
+                    self.service_started(purpose, reason);
+                }
+            }
+            ServiceChange::StartFailed(status) => {
+                let why = status.message.clone().unwrap_or_else(|| "it ended at once".into());
+                self.service = status;
+                if self.work.stopping.is_none()
+                    && let Some((purpose, reason)) = self.work.starting
+                {
+                    self.service_not_started(purpose, reason, &why);
+                }
+            }
+            ServiceChange::Stopped(status) => {
+                self.service = status;
+                self.work.stuck = false;
+                self.settle("V-003", "");
+                if let Some((purpose, ..)) = self.work.stopping.take() {
+                    self.service_stopped(purpose);
+                }
+            }
+            ServiceChange::StopFailed(status) => {
+                let why = status.message.clone().unwrap_or_else(|| "it runs on after a kill".into());
+                self.service = status;
+                if let Some((purpose, ..)) = self.work.stopping {
+                    self.service_not_stopped(purpose, &why);
+                }
+            }
+        }
+    }
+
+    fn service_started(&mut self, purpose: StartFor, reason: Reason) {
+        self.settle("V-001", "");
+        self.note(EventKind::Service, Severity::Information, format!("started, reason {}", reason.word()));
+        if purpose == StartFor::Offer {
+            self.offer_fulfilled();
+        }
+        self.timeline_started();
+        if self.is_active() {
+            self.run_role_hook(Hook::BecomeMaster, reason);
+        }
+    }
+
+    pub(super) fn run_role_hook(&mut self, hook: Hook, reason: Reason) {
+        let role = if hook == Hook::BecomeShadow { Role::Shadow } else { Role::Master };
+        let revision = self.head_id();
+        self.out.push(Effect::RunHook { hook, role, term: self.durable.term, reason, revision });
+    }
+
+    /// The last line of the notice: the service runs, and how long nobody ran it.
+    fn timeline_started(&mut self) {
+        let wall = self.now.wall;
+        let Some(notice) = &self.durable.notice else { return };
+        let is_new = notice.role == Role::Master
+            && notice.term == self.durable.term
+            && !notice.timeline.iter().any(|line| line.text.starts_with("service started"));
+        if !is_new || !self.is_settled_on_disk() {
+            return;
+        }
+        let first = notice.timeline.first().map_or(notice.at, |line| line.at);
+        let gap_ms = wall.0.saturating_sub(first.0).max(0);
+        let mut draft = self.draft();
+        if let Some(notice) = &mut draft.notice {
+            let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            notice.timeline.push(TimelineEntry { at: wall, text });
+        }
+        self.write(draft, super::then::Then::Nothing);
+    }
+
+    fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {
+        self.note(EventKind::Service, Severity::Error, format!("could not be started: {why}"));
+        if purpose == StartFor::Offer {
+            self.give_back(why);
+            return;
+        }
+        self.hold_alert("V-001", "", why);
+        self.work.starting = Some((purpose, reason));
+        self.timers.set(Timer::ServiceRetry, self.after(SERVICE_RETRY_MS));
+    }
+
+    fn service_stopped(&mut self, purpose: StopFor) {
+        self.note(EventKind::Service, Severity::Information, "stopped");
+        match purpose {
+            StopFor::Handover => self.handover_stopped(),
+            StopFor::GiveWay => self.gave_way_stopped(),
+            StopFor::Leave => self.leave_stopped(),
+            StopFor::GiveBack => self.gave_back_stopped(),
+            StopFor::Halt => {}
+        }
+    }
+
+    fn service_not_stopped(&mut self, purpose: StopFor, why: &str) {
+        self.hold_alert("V-003", "", why);
+        match purpose {
+            // If it still runs a switch is abandoned (spec 7.13).
+            StopFor::Handover => {
+                self.work.stopping = None;
+                self.handover_abort(&format!("the service does not stop: {why}"));
+            }
+            StopFor::Leave => {
+                self.work.stopping = None;
+                self.leave_now("the service does not stop");
+            }
+            StopFor::GiveWay | StopFor::GiveBack | StopFor::Halt => {
+                self.work.stuck = true;
+                self.timers.set(Timer::ServiceRetry, self.after(SERVICE_RETRY_MS));
+            }
+        }
+    }
+
+    /// A start or stop that failed is tried again.
+    pub(super) fn service_retry(&mut self) {
+        if let Some((purpose, grace_ms, reason)) = self.work.stopping {
+            self.work.stuck = true;
+            self.stop_service(purpose, grace_ms, reason);
+        } else if let Some((purpose, reason)) = self.work.starting.filter(|_| self.is_active()) {
+            self.start_service(purpose, reason);
+        }
+    }
+}

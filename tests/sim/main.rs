@@ -1,0 +1,98 @@
+//! Two engines in a virtual world: network, disks, clocks, services and operators that fail, driven by one seed.
+//!
+//! `cargo test --release --test sim` runs tens of thousands of lives. A failing seed prints the one command that replays it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod check;
+mod chaos;
+mod mirror;
+mod net;
+mod node;
+mod random;
+mod script;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Lives of the default run.
+const SEEDS_DEFAULT: u64 = 20_000;
+/// Time box of the default run, s.
+const SECONDS_DEFAULT: u64 = 120;
+/// In a debug build everything is some twenty times slower.
+const DEBUG_SEEDS: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// One life; the error names what was violated and how to see it again.
+fn live(seed: u64, trace: bool) -> Result<(), String> {
+    let outcome = std::panic::catch_unwind(|| chaos::run(seed, trace));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "panic".into()))
+    });
+    outcome.map_err(|why| {
+        format!(
+            "seed {seed}: {why}\nreplay: STANDIN_SIM_SEED={seed} cargo test --release --test sim -- --exact replay --nocapture"
+        )
+    })
+}
+
+/// spec 7.1 to 7.9, 7.16: many lives; checkers after every step (see `check.rs`).
+#[test]
+fn lives() {
+    let is_debug = cfg!(debug_assertions);
+    let seeds = number("STANDIN_SIM_SEEDS").unwrap_or(if is_debug { DEBUG_SEEDS } else { SEEDS_DEFAULT });
+    let seconds = number("STANDIN_SIM_SECONDS").unwrap_or(SECONDS_DEFAULT);
+    let first = number("STANDIN_SIM_FIRST").unwrap_or(1);
+    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+    let failures: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let begun = Instant::now();
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(seconds) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        next.fetch_sub(1, Ordering::Relaxed);
+                        break;
+                    }
+                    if let Err(why) = live(seed, false) {
+                        let mut failures = failures.lock().unwrap();
+                        failures.push(why);
+                        if failures.len() >= number("STANDIN_SIM_FAILURES").unwrap_or(1) as usize {
+                            stop.store(true, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let ran = next.load(Ordering::Relaxed) - first;
+    println!("{ran} lives in {:.1} s", begun.elapsed().as_secs_f32());
+    if ran < seeds {
+        println!("warning: fewer than the {seeds} lives wanted fitted into {seconds} s");
+    }
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Replays the life of `STANDIN_SIM_SEED` with a trace; does nothing without.
+#[test]
+fn replay() {
+    if let Some(seed) = number("STANDIN_SIM_SEED") {
+        live(seed, true).unwrap();
+    }
+}
+
+/// The same seed lives the same life.
+#[test]
+fn lives_are_deterministic() {
+    for seed in 1..4 {
+        assert_eq!(chaos::digest(seed), chaos::digest(seed));
+    }
+}

@@ -1,0 +1,105 @@
+//! A virtual mirrored directory: files as numbers, history as whole trees, branches after a divergence.
+
+use std::collections::BTreeMap;
+
+use standin::engine::base::{Digest, RevisionId, Term};
+use standin::engine::input::Committed;
+use standin::engine::message::{Branch, TRAIL_MAX};
+
+pub type Files = BTreeMap<u8, u64>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rev {
+    pub id: RevisionId,
+    pub files: Files,
+}
+
+/// What survives a crash.
+#[derive(Clone, Debug, Default)]
+pub struct Mirror {
+    /// The directory as it is now.
+    pub files: Files,
+    /// Oldest first.
+    pub history: Vec<Rev>,
+    pub branches: BTreeMap<String, Vec<Rev>>,
+}
+
+fn root(files: &Files) -> Digest {
+    let mut state: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut bytes = [7u8; 32];
+    for (path, content) in files {
+        for byte in std::iter::once(*path).chain(content.to_le_bytes()) {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    bytes[..8].copy_from_slice(&state.to_le_bytes());
+    Digest(bytes)
+}
+
+impl Mirror {
+    pub fn head(&self) -> Option<RevisionId> {
+        self.history.last().map(|rev| rev.id)
+    }
+
+    pub fn trail(&self) -> Vec<RevisionId> {
+        self.history.iter().rev().skip(1).take(TRAIL_MAX).map(|rev| rev.id).collect()
+    }
+
+    pub fn committed(&self) -> Option<Committed> {
+        self.history.last().map(|rev| Committed {
+            revision: rev.id,
+            author: "operator".into(),
+            paths: Vec::new(),
+            paths_total: 1,
+            files: rev.files.len() as u64,
+            bytes: 100,
+            at: 0,
+        })
+    }
+
+    /// Commits what differs from the newest revision.
+    pub fn scan(&mut self, term: Term) -> Option<Committed> {
+        if self.history.last().is_some_and(|rev| rev.files == self.files) {
+            return None;
+        }
+        let number = self.head().map_or(1, |head| head.number + 1);
+        let id = RevisionId { number, term, root: root(&self.files) };
+        self.history.push(Rev { id, files: self.files.clone() });
+        self.committed()
+    }
+
+    pub fn has(&self, id: RevisionId) -> bool {
+        self.history.iter().any(|rev| rev.id == id)
+    }
+
+    pub fn has_anywhere(&self, id: RevisionId) -> bool {
+        self.has(id) || self.branches.values().flatten().any(|rev| rev.id == id)
+    }
+
+    /// Becomes `theirs` up to its end; what only this one had is kept as a branch.
+    pub fn apply(&mut self, theirs: &[Rev]) -> (Committed, Option<Branch>) {
+        let is_theirs = |rev: &Rev| theirs.iter().any(|other| other.id == rev.id);
+        let common = self.history.iter().rev().find(|rev| is_theirs(rev)).map(|rev| rev.id);
+        let newest = theirs.last().map_or(0, |rev| rev.id.number);
+        let own: Vec<Rev> = self.history.iter().filter(|rev| !is_theirs(rev)).cloned().collect();
+        let _ = newest;
+        let branch = own.last().map(|head| {
+            let name = format!("diverged-term-{}-rev-{}", head.id.term, head.id.number);
+            Branch {
+                name,
+                common,
+                head: head.id,
+                revisions: own.len() as u64,
+                files: Vec::new(),
+                files_total: own.len() as u64,
+            }
+        });
+        if let Some(branch) = &branch {
+            self.branches.insert(branch.name.clone(), own);
+        }
+        self.history = theirs.to_vec();
+        self.files = theirs.last().map(|rev| rev.files.clone()).unwrap_or_default();
+        let committed = self.committed().unwrap();
+        (committed, branch)
+    }
+}

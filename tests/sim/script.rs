@@ -1,0 +1,1 @@
+//! The traces of the protocol model that concern a pair without arbiter, as tests.
