@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+pub mod read;
 pub mod table;
 
 /// Everything an operator may set on one instance.
