@@ -6,6 +6,7 @@ mod keys;
 mod main_loop;
 mod screen;
 mod tty;
+mod wizard_loop;
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -13,8 +14,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::console::wizard::Wizard;
 use crate::engine::base::Problem;
 use crate::view::Theme;
+use wizard_loop::End;
+pub use wizard_loop::{FindOut, Save};
 
 /// Name of the environment variable with which a test may ask for a fault in the drawing code, by pressing `!`.
 const FAULT_VARIABLE: &str = "STANDIN_TEST_PANIC_DRAW";
@@ -86,6 +90,28 @@ pub fn run(options: Options) -> Result<Outcome, Problem> {
             let _ = writeln!(io::stderr(), "{line}");
             Ok(Outcome::Failed)
         }
+    }
+}
+
+/// Runs the first-start wizard; true: the home was written. The terminal is afterwards as it was before, in every case.
+///
+/// # Errors
+/// When there is no terminal, or it cannot be set up, or it went away before anything was written.
+pub fn run_wizard(wizard: Wizard, theme: Theme, find_out: FindOut, save: Save<'_>) -> Result<bool, Problem> {
+    let tty = tty::Tty::open().map_err(|error| no_terminal(&error))?;
+    let end = {
+        let _guard = tty.enter().map_err(|error| no_terminal(&error))?;
+        wizard_loop::run(wizard, theme, find_out, save, &tty)
+    };
+    match end {
+        Ok(End::Saved) => Ok(true),
+        Ok(End::Left(lines)) => {
+            for line in lines {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+            Ok(false)
+        }
+        Ok(End::TerminalLost) | Err(_) => Err(no_terminal(&io::ErrorKind::UnexpectedEof.into())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{alerts, config, console, events, ha, setup_call, shadow, status, stop, users};
+use super::{alerts, config, console, events, ha, shadow, status, stop, users};
 
 const AFTER_HELP: &str = "\
 Without a command the console opens: it attaches to the instance that runs for this home, or offers to start one.
@@ -70,7 +70,7 @@ pub enum Command {
     /// Stop the running instance by plan: the shadow takes over at once
     Stop(stop::StopArguments),
     /// First start without questions
-    Setup(setup_call::SetupArguments),
+    Setup(super::setup::SetupArgs),
     /// One look; exit status 0 healthy, 3 degraded, 4 not running
     Status(status::StatusArguments),
     /// High availability: settings, switch, forced roles, maintenance

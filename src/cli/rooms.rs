@@ -6,14 +6,19 @@ use std::path::Path;
 pub use crate::node::signals;
 pub use crate::node::{Running, ServeOptions};
 
+use super::arguments::ColorWhen;
+use super::console::ParentLink;
 use super::home::Context;
 use super::output::{Exit, Failure, Outcome};
-use super::setup::HomeWriter;
+use super::setup::{self, HomeWriter};
+use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::{Settings, file};
+use crate::engine::settings::{Settings, read};
 use crate::engine::status::Status;
 use crate::node::{self, home};
+use crate::terminal;
+use crate::view::{ColorLevel, Theme};
 
 /// What an engine is started with. `has_terminal`: a console may be in this process.
 #[must_use]
@@ -110,12 +115,7 @@ pub fn set_password(home: &Path, user: &str, password: &Secret) -> Result<(), Pr
 /// # Errors
 /// All problems.
 pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
-    file::parse(text).map_err(|faults| {
-        let problem = |fault: &file::Fault| {
-            Problem::new("The settings file is not valid", fault.to_string(), "Mend the line and run this again.")
-        };
-        faults.iter().map(problem).collect()
-    })
+    read::read(text).map_err(|mistakes| mistakes.iter().map(|mistake| mistake.told("settings.yaml")).collect())
 }
 
 /// End of validity of the own link certificate, when nothing runs.
@@ -173,4 +173,79 @@ pub fn together(problems: Vec<Problem>) -> Failure {
         .map(|problem| format!("\n  {}: {}. {}", problem.what, problem.why, problem.todo))
         .collect();
     Failure::Problem(Problem::new("Nothing was set up", lines.concat(), "Correct all of these and run it again."))
+}
+
+/// Attaches a console to the instance that runs.
+///
+/// # Errors
+/// Why the terminal or the instance cannot be used.
+pub fn attached_console(context: &Context) -> Result<i32, Problem> {
+    terminal::run(console_options(context, false)).map(|_| 0)
+}
+
+/// Starts the engine in this process and a console on it, until both have ended. When the console is left and the engine goes
+/// on, or the terminal is lost, the parent is let go and the engine goes on alone.
+///
+/// # Errors
+/// Why the engine could not start.
+pub fn embedded_console(context: &Context, parent: ParentLink) -> Result<i32, Problem> {
+    let engine = start_engine(context)?;
+    let outcome = terminal::run(console_options(context, true));
+    match outcome {
+        Ok(terminal::Outcome::Stop) => drop(parent),
+        // The terminal may be gone, and with it the parent: nobody is left to be told of a failure.
+        _ => drop(parent.detach()),
+    }
+    engine.wait();
+    Ok(0)
+}
+
+/// Opens the wizard; true: the home was set up, false: the operator left.
+///
+/// # Errors
+/// Why the terminal cannot be used.
+pub fn wizard(context: &Context) -> Result<bool, Problem> {
+    let (_, base) = setup::settings_before(&context.settings)?;
+    let found = setup::found(&context.home, &base);
+    let wizard = Wizard::new(found, base.clone());
+    let listen = base.administration.listen;
+    let home = context.home.clone();
+    terminal::run_wizard(
+        wizard,
+        theme(context),
+        Box::new(move |request| setup::find_out(request, &listen)),
+        &mut |plan| setup::apply(&home, plan, &Writer).map(drop),
+    )
+}
+
+fn console_options(context: &Context, embeds: bool) -> terminal::Options {
+    let socket = context.home.join("control.sock");
+    terminal::Options {
+        connect: Box::new(move || std::os::unix::net::UnixStream::connect(&socket)),
+        embeds,
+        theme: theme(context),
+        interrupts: None,
+    }
+}
+
+/// What the command line and the environment ask for (spec 8.4).
+fn theme(context: &Context) -> Theme {
+    let is_mono = match context.globals.color {
+        ColorWhen::Always => false,
+        ColorWhen::Never => true,
+        ColorWhen::Auto => std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+    };
+    let level = if is_mono { ColorLevel::Mono } else { ColorLevel::Ansi16 };
+    Theme::new(level, context.globals.ascii || !speaks_unicode())
+}
+
+/// The first of these that is set decides, as in every program (POSIX, locale).
+fn speaks_unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
 }

@@ -10,6 +10,6 @@ use super::rooms;
 /// Why it could not start.
 pub fn run(context: &Context) -> Outcome {
     refuse_foreign(&context.home)?;
-    let status = rooms::serve(&rooms::ServeOptions::of(context))?;
+    let status = rooms::serve(context)?;
     Ok(Exit::Status(u8::try_from(status).unwrap_or(1)))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::Secret;
 use crate::engine::settings::Settings;
+use crate::engine::settings::read::read;
 use crate::engine::settings::table;
 use crate::engine::settings::text as settings_text;
 pub use crate::engine::setup::SetupPlan;
@@ -157,16 +158,13 @@ pub fn settings_before(file: &Path) -> Result<(String, Settings), Problem> {
         Err(error) if error.kind() == ErrorKind::NotFound => DEFAULT_SETTINGS.to_owned(),
         Err(error) => return Err(cannot("read", file, &error)),
     };
-    let wrong = |error: serde_yaml::Error| {
-        Problem::new(
-            format!("{} cannot be understood", file.display()),
-            error.to_string(),
-            "Correct it, or move it away; then the commented default is written",
-        )
-    };
-    // An empty file, or one of comments alone, says nothing and so leaves every default.
-    let settings: Option<Settings> = serde_yaml::from_str(&text).map_err(wrong)?;
-    Ok((text, settings.unwrap_or_default()))
+    let settings = read(&text).map_err(|mistakes| {
+        let name = file.display().to_string();
+        let told = mistakes.iter().map(|mistake| mistake.told(&name).to_string()).collect::<Vec<_>>().join("\n");
+        let todo = "Correct it, or move it away; then the commented default is written";
+        Problem::new(format!("{name} cannot be understood"), told, todo)
+    })?;
+    Ok((text, settings))
 }
 
 /// Writes a file of the home whole or not at all: aside, to disk, then under its name. Mode 0600.

@@ -51,7 +51,9 @@ pub fn health(status: &Status) -> Exit {
 
 /// Nothing runs: the last known state, marked as such, and exit status 4.
 fn at_rest(context: &Context, arguments: &StatusArguments, problem: Problem, out: &mut Output) -> Outcome {
-    let Some(status) = rooms::last_known(&context.home) else { return Err(Failure::NotRunning(problem)) };
+    let Some(status) = rooms::last_known(&context.home, &context.settings) else {
+        return Err(Failure::NotRunning(problem));
+    };
     if !arguments.json {
         out.pieces(&[("NOT RUNNING", Paint::Error), (": this is what was last known.", Paint::Plain)])?;
     }

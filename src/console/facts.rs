@@ -67,7 +67,8 @@ pub fn grouped(number: u64) -> String {
 /// `812 B`, `1.4 KB`, `1.2 GB`; thousands, as disks count.
 #[must_use]
 pub fn bytes(number: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
     for (unit, size) in UNITS {
         if number >= size {
             let tenths = u128::from(number) * 10 / u128::from(size);

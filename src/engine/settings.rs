@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
-pub mod file;
+pub mod read;
 pub mod table;
 pub mod text;
 

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::base::{InstanceId, LinkState, Problem, Role, UnixMillis};
 use crate::engine::durable::Durable;
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::{Settings, file};
+use crate::engine::settings::{Settings, read};
 use crate::engine::status::{LastRoleChange, PeerStatus, Status};
 use crate::identity::Identity;
 use crate::store::Store;
@@ -96,7 +96,7 @@ pub fn last_known(home: &Path, settings_file: &Path) -> Option<Status> {
     let store = Store::open_read_only(home).ok()?;
     let durable = store.load_durable().ok()??;
     let settings =
-        std::fs::read_to_string(settings_file).ok().and_then(|text| file::parse(&text).ok()).unwrap_or_default();
+        std::fs::read_to_string(settings_file).ok().and_then(|text| read::read(&text).ok()).unwrap_or_default();
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         role: durable.role,

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex};
 use super::shared::lock;
 use crate::engine::base::Problem;
 use crate::engine::input::Input;
-use crate::engine::settings::file::{self, SETTINGS_FILE_MAX_BYTES};
+use crate::engine::settings::read::{Mistake, read as parse};
 use crate::engine::settings::{Settings, SettingsPatch, table, text};
+
+/// Largest settings file, bytes. Checked before it is read.
+const SETTINGS_FILE_MAX_BYTES: usize = 256 * 1024;
 
 /// Clone it freely: all clones share the settings in force.
 #[derive(Clone)]
@@ -39,7 +42,7 @@ impl SettingsDesk {
     /// With every fault of the file, each on a line of its own.
     pub fn open(path: &Path) -> Result<Self, Problem> {
         let text = read(path)?;
-        let settings = file::parse(&text).map_err(|faults| wrong(path, &faults))?;
+        let settings = parse(&text).map_err(|faults| wrong(path, &faults))?;
         Ok(Self {
             path: path.to_owned(),
             in_force: Arc::new(Mutex::new(settings)),
@@ -74,7 +77,7 @@ impl SettingsDesk {
         if *lock(&self.last_text) == text {
             return Look::Same;
         }
-        match file::parse(&text) {
+        match parse(&text) {
             Ok(settings) => {
                 *lock(&self.last_text) = text;
                 if settings == self.in_force() { Look::SameMeaning } else { Look::Changed(Box::new(settings)) }
@@ -105,7 +108,7 @@ impl SettingsDesk {
         }
         // From the file as it stands, so that comments and whatever an operator added meanwhile are kept.
         let mut changed = read(&self.path)?;
-        let old = file::parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
+        let old = parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
         for (key, value) in table::differences(&old, new) {
             changed = text::set(&changed, key, &value)?;
         }
@@ -134,8 +137,15 @@ fn read(path: &Path) -> Result<String, Problem> {
     fs::read_to_string(path).map_err(cannot)
 }
 
-fn wrong(path: &Path, faults: &[file::Fault]) -> Problem {
-    let list: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
+fn shown(mistake: &Mistake) -> String {
+    let line = mistake.line.map_or_else(String::new, |line| format!("line {line}: "));
+    let key = if mistake.key.is_empty() { String::new() } else { format!("{}: ", mistake.key) };
+    let Problem { what, why, todo } = &mistake.problem;
+    format!("  {line}{key}{what}: {why}. {todo}")
+}
+
+fn wrong(path: &Path, faults: &[Mistake]) -> Problem {
+    let list: Vec<String> = faults.iter().map(shown).collect();
     Problem::new(
         "The settings are not valid",
         format!("{}\n{}", path.display(), list.join("\n")),

@@ -18,13 +18,13 @@ use crate::engine::base::UnixMillis;
 use crate::engine::order::ServerFrame;
 
 /// Events waiting to be taken in; who sends more, waits.
-const HAPPENED_MAX: usize = 256;
+pub const HAPPENED_MAX: usize = 256;
 /// At most ten frames a second.
 const FRAME_GAP: Duration = Duration::from_millis(100);
 /// What counts down moves once a second.
 const TICK: Duration = Duration::from_secs(1);
 /// A lone ESC is Escape after this.
-const ESCAPE_PAUSE: Duration = Duration::from_millis(40);
+pub const ESCAPE_PAUSE: Duration = Duration::from_millis(40);
 /// How often signals are looked at.
 const LOOK_GAP: Duration = Duration::from_millis(250);
 /// A read without bytes that comes back faster than this did not wait: the terminal may be gone.
@@ -54,10 +54,11 @@ pub enum Happened {
 
 /// The reader's switches.
 #[derive(Default)]
-struct Reader {
+pub struct Reader {
     pause: AtomicBool,
     is_paused: AtomicBool,
-    is_over: AtomicBool,
+    /// Ends it.
+    pub is_over: AtomicBool,
 }
 
 /// Runs until left.
@@ -243,15 +244,8 @@ impl Console<'_> {
         Ok(())
     }
 
-    /// To the operator's clipboard, by the terminal (OSC 52).
     fn copy(&self, text: &str) -> io::Result<()> {
-        use crossterm::Command as _;
-        let end = text.floor_char_boundary(COPY_MAX_BYTES.min(text.len()));
-        let mut sequence = String::new();
-        crossterm::clipboard::CopyToClipboard::to_clipboard_from(&text[..end])
-            .write_ansi(&mut sequence)
-            .map_err(io::Error::other)?;
-        self.tty.write(sequence.as_bytes())
+        self.tty.write(&copy_bytes(text)?)
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -267,7 +261,25 @@ impl Console<'_> {
     }
 }
 
-fn start_reader(tty: &Tty, reader: &Arc<Reader>, out: SyncSender<Happened>) -> io::Result<()> {
+/// What puts a text into the operator's clipboard, by the terminal (OSC 52).
+///
+/// # Errors
+/// None: it is written to memory.
+pub fn copy_bytes(text: &str) -> io::Result<Vec<u8>> {
+    use crossterm::Command as _;
+    let end = text.floor_char_boundary(COPY_MAX_BYTES.min(text.len()));
+    let mut sequence = String::new();
+    crossterm::clipboard::CopyToClipboard::to_clipboard_from(&text[..end])
+        .write_ansi(&mut sequence)
+        .map_err(io::Error::other)?;
+    Ok(sequence.into_bytes())
+}
+
+/// Reads keys and sizes in a thread of its own.
+///
+/// # Errors
+/// Those of the system.
+pub fn start_reader(tty: &Tty, reader: &Arc<Reader>, out: SyncSender<Happened>) -> io::Result<()> {
     let tty = tty.reader()?;
     let reader = Arc::clone(reader);
     thread::Builder::new().name("console-keys".into()).spawn(move || {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::{Terminal, TerminalOptions, Viewport};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 use crate::console::message::Drawn;
 use crate::console::model::Model;
@@ -63,8 +63,17 @@ impl Screen {
     /// # Errors
     /// Those of the backend, which writes to memory.
     pub fn draw(&mut self, model: &Model) -> io::Result<(Vec<u8>, Drawn)> {
+        let theme = self.theme;
+        self.draw_with(|frame| view::draw(frame, model, theme))
+    }
+
+    /// The bytes that bring the terminal to what `draw` draws, none if it is there; and what it found out.
+    ///
+    /// # Errors
+    /// Those of the backend, which writes to memory.
+    pub fn draw_with<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> io::Result<(Vec<u8>, T)> {
         self.terminal.current_buffer_mut().reset();
-        let drawn = view::draw(&mut self.terminal.get_frame(), model, self.theme);
+        let drawn = draw(&mut self.terminal.get_frame());
         let next = self.terminal.current_buffer_mut().clone();
         if self.shown.as_ref() == Some(&next) {
             return Ok((Vec::new(), drawn));

@@ -14,7 +14,11 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     let before = page.lines.len();
     if status.stopping {
         heading(page, "STANDIN IS STOPPING", "");
-        page.text(3, "The service stops first; then the role is handed over if the other side can take it.", page.theme.plain());
+        page.text(
+            3,
+            "The service stops first; then the role is handed over if the other side can take it.",
+            page.theme.plain(),
+        );
     }
     if let Some(condition) = status.condition {
         add_condition(page, model, status, condition);
@@ -34,7 +38,11 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     if !status.branches.is_empty() {
         let count = facts::counted(status.branches.len() as u64, "branch").replace("branchs", "branches");
         heading(page, &format!("{} KEPT AFTER A DIVERGENCE", count.to_uppercase()), "o shows them");
-        page.text(3, &format!("Both instances had changed the configuration: {}.", status.branches.join(", ")), page.theme.plain());
+        page.text(
+            3,
+            &format!("Both instances had changed the configuration: {}.", status.branches.join(", ")),
+            page.theme.plain(),
+        );
     }
     if page.lines.len() > before {
         page.blank();
@@ -73,7 +81,11 @@ fn add_condition(page: &mut Page, model: &Model, status: &Status, condition: Con
         Condition::InDoubt => {
             heading(page, "IN DOUBT: NOBODY IS ACTIVE", "the service is stopped");
             message(page, status);
-            page.text(3, &format!("The role was offered to {peer} and no answer came. It is asked again and again."), plain);
+            page.text(
+                3,
+                &format!("The role was offered to {peer} and no answer came. It is asked again and again."),
+                plain,
+            );
             page.text(3, &format!("T becomes master here: only if {peer} is surely not master."), plain);
         }
         Condition::Isolated => {
@@ -121,7 +133,11 @@ pub fn add_takeover(page: &mut Page, model: &Model, status: &Status) {
         }
         (Some(due_at), None) => {
             let left = facts::seconds_left(due_at, model.now);
-            heading(page, &format!("{} LOST", peer.to_uppercase()), &format!("takeover in {left} s unless it answers   {}", countdown(status, model)));
+            heading(
+                page,
+                &format!("{} LOST", peer.to_uppercase()),
+                &format!("takeover in {left} s unless it answers   {}", countdown(status, model)),
+            );
             message(page, status);
         }
         (None, None) => {

@@ -27,7 +27,11 @@ pub fn add(page: &mut Page, notice: &Notice) {
             row(page, &format!("  {part}"), false);
         }
     }
-    row(page, &format!("  Term {}, reason: {}. Press u when you have understood.", notice.term, notice.reason.word()), false);
+    row(
+        page,
+        &format!("  Term {}, reason: {}. Press u when you have understood.", notice.term, notice.reason.word()),
+        false,
+    );
     row(page, "", false);
     page.line(&edge, style);
     page.blank();

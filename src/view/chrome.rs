@@ -100,7 +100,9 @@ pub fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let alerts = model.alerts_open();
         let name = match screen {
             Screen::Overview => "Overview".into(),
-            Screen::Pair if model.role() == Some(Role::Shadow) => if narrow { "Shadow" } else { "Shadow Connector" }.into(),
+            Screen::Pair if model.role() == Some(Role::Shadow) => {
+                if narrow { "Shadow" } else { "Shadow Connector" }.into()
+            }
             Screen::Pair => if narrow { "High Avail." } else { "High Availability" }.into(),
             Screen::Configuration => if narrow { "Config" } else { "Configuration" }.into(),
             Screen::Alerts if alerts > 0 => format!("Alerts {alerts}"),
@@ -186,7 +188,9 @@ fn fitting(model: &Model, width: usize) -> Vec<(String, &'static str)> {
     let context = model.context();
     let mut items = keymap::footer(model, context);
     let keep = if context.meets(Contexts::SCREENS) { 2 } else { 1 };
-    if context == Contexts::ALERTS && let Some(keys) = alert_keys(model) {
+    if context == Contexts::ALERTS
+        && let Some(keys) = alert_keys(model)
+    {
         items.insert(0, (keys, "do"));
     }
     while total_width(&items, 2) > width && items.len() > keep + 1 {

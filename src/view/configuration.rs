@@ -59,7 +59,8 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
         Some(_) => format!("not known to be same as {peer}"),
         None => "only here".into(),
     };
-    let held = if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let held =
+        if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
     let right = format!("revision {}  {same}{held} ", facts::grouped(status.configuration.revision));
     let width = usize::from(area.width);
@@ -193,4 +194,3 @@ fn mode(bits: u32) -> String {
     let letters = ['r', 'w', 'x'];
     (0..9).map(|index| if bits >> (8 - index) & 1 == 1 { letters[index % 3] } else { '-' }).collect()
 }
-

@@ -53,7 +53,10 @@ fn frame_box(frame: &mut Frame<'_>, area: Rect, title: &str, theme: Theme) {
     let bottom = area.bottom().saturating_sub(1);
     buffer.set_string(area.x, bottom, format!("└{}┘", "─".repeat(inside)), theme.plain());
     // What was below may have had a style.
-    buffer.set_style(Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area }, ratatui::style::Style::reset());
+    buffer.set_style(
+        Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area },
+        ratatui::style::Style::reset(),
+    );
 }
 
 fn add_facts(page: &mut Page, dialog: &Dialog) {
@@ -84,10 +87,15 @@ fn add_facts(page: &mut Page, dialog: &Dialog) {
             } else {
                 format!("{}: {}", check.target, check.message)
             };
-            for (index, line) in super::page::wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate() {
+            for (index, line) in super::page::wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate()
+            {
                 let head = if index == 0 { word } else { "" };
                 let head_style = if index == 0 { style } else { theme.plain() };
-                page.spans(vec![("  ".into(), theme.plain()), (pad(head, 6), head_style), (format!(" {line}"), theme.plain())]);
+                page.spans(vec![
+                    ("  ".into(), theme.plain()),
+                    (pad(head, 6), head_style),
+                    (format!(" {line}"), theme.plain()),
+                ]);
             }
         }
     }
@@ -139,6 +147,10 @@ fn add_entry(page: &mut Page, entry: &Entry, is_edited: bool) {
             (format!("{blank}]"), theme.plain()),
         ]);
     } else {
-        page.spans(vec![(format!("{label}  "), theme.plain()), (shown, theme.plain()), (format!("_{blank}"), theme.quiet())]);
+        page.spans(vec![
+            (format!("{label}  "), theme.plain()),
+            (shown, theme.plain()),
+            (format!("_{blank}"), theme.quiet()),
+        ]);
     }
 }

@@ -15,8 +15,6 @@ const LABEL_WIDTH: usize = 27;
 const VALUE_WIDTH_MAX: usize = 44;
 /// Most lines of a problem or warning under its field.
 const FINDING_LINES_MAX: usize = 2;
-/// Lines of help at the bottom.
-const HELP_LINES: usize = 2;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,9 +237,7 @@ fn help_lines(item: &Item, width: usize, look: Look) -> Vec<Line<'static>> {
         (None, None) => item.help.clone(),
     };
     let line = |text: &str| Line::raw(format!("   {}", clipped(&look.text(text), width.saturating_sub(4), look)));
-    let lines = vec![line(&first), line(&second)];
-    debug_assert!(lines.len() == HELP_LINES);
-    lines
+    vec![line(&first), line(&second)]
 }
 
 fn cursor_of(area: Rect, y: u16, item: &Item) -> Option<Position> {

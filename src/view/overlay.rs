@@ -103,7 +103,12 @@ fn add_report(page: &mut Page, model: &Model, report: &VerifyReport) {
     page.blank();
     let style = if report.differences_total > 0 { theme.error() } else { theme.plain() };
     page.styled_field("Differences", &facts::grouped(report.differences_total), style);
-    let size = format!("{}, {}, in {} ms", facts::counted(report.files, "file"), facts::bytes(report.bytes), facts::grouped(report.took_ms));
+    let size = format!(
+        "{}, {}, in {} ms",
+        facts::counted(report.files, "file"),
+        facts::bytes(report.bytes),
+        facts::grouped(report.took_ms)
+    );
     page.field("Read here", &size);
     page.field("On disk here", &report.own_root.to_string());
     page.field("Committed", &report.committed_root.to_string());
@@ -129,8 +134,14 @@ fn add_branches(page: &mut Page, model: &Model) {
     for branch in &model.files.branches {
         page.blank();
         page.text(1, &branch.name, theme.strong());
-        let common = branch.common.map_or_else(|| "no common revision".into(), |common| format!("after revision {}", common.number));
-        let text = format!("{} {common}, {} changed", facts::counted(branch.revisions, "revision"), facts::counted(branch.files_total, "file"));
+        let common = branch
+            .common
+            .map_or_else(|| "no common revision".into(), |common| format!("after revision {}", common.number));
+        let text = format!(
+            "{} {common}, {} changed",
+            facts::counted(branch.revisions, "revision"),
+            facts::counted(branch.files_total, "file")
+        );
         page.text(3, &text, theme.plain());
         for file in &branch.files {
             page.line(&format!("     {file}"), theme.plain());

@@ -156,7 +156,8 @@ fn sparkline(values: &[f64]) -> String {
         .iter()
         .map(|value| {
             let share = value / longest;
-            let level = bars.iter().enumerate().rfind(|(index, _)| share * 8.0 > *index as f64).map_or(0, |(index, _)| index);
+            let level =
+                bars.iter().enumerate().rfind(|(index, _)| share * 8.0 > *index as f64).map_or(0, |(index, _)| index);
             bars[level]
         })
         .collect()

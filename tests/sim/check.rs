@@ -68,7 +68,10 @@ impl Checker {
     pub fn stored(&mut self, t: u64, node: usize, nodes: &[Node; 2], new: &Durable) -> Result<(), String> {
         let old = &nodes[node].disk.durable;
         if new.term < old.term || new.known_term < old.known_term || new.known_term < new.term {
-            return Err(format!("node-{node}: term {} (known {}) after {} ({})", new.term, new.known_term, old.term, old.known_term));
+            return Err(format!(
+                "node-{node}: term {} (known {}) after {} ({})",
+                new.term, new.known_term, old.term, old.known_term
+            ));
         }
         if new.role == Some(Role::Master) {
             let owner = *self.terms.entry(new.term).or_insert(node);
@@ -116,9 +119,8 @@ impl Checker {
             return Err(format!("node-{node} took over though it was not READY"));
         }
         if !was_ready && other.role == Some(Role::Master) && new.last_role_change.is_some() {
-            let both_met = status.is_some_and(|status| {
-                status.state_message.as_ref().is_some_and(|message| message.contains("shadow"))
-            });
+            let both_met = status
+                .is_some_and(|status| status.state_message.as_ref().is_some_and(|message| message.contains("shadow")));
             if !both_met {
                 return Err(format!("node-{node} took over though it was not READY and met no other shadow"));
             }

@@ -396,7 +396,8 @@ impl World {
             }
             Effect::Exit => {
                 self.nodes[node].exits += 1;
-                if let Some((_, (_, _, _, order))) = self.pending.iter().find(|(_, (at, run, ..))| *at == node && *run == incarnation)
+                if let Some((_, (_, _, _, order))) =
+                    self.pending.iter().find(|(_, (at, run, ..))| *at == node && *run == incarnation)
                 {
                     let order = order.clone();
                     if matches!(order, Order::Stop { .. }) {
@@ -553,7 +554,10 @@ impl World {
             self.connect(node, other, false);
         }
         let link = self.connect(node, other, true);
-        self.feed(node, Input::LinkUp { link, outgoing: true, fingerprint: fingerprint(other), address: format!("10.0.0.{other}") });
+        self.feed(
+            node,
+            Input::LinkUp { link, outgoing: true, fingerprint: fingerprint(other), address: format!("10.0.0.{other}") },
+        );
         if self.is_now(node, incarnation) {
             self.feed(node, Input::Dialled { attempt, link, steps: Vec::new() });
         }
@@ -576,7 +580,15 @@ impl World {
             is_dead: false,
         };
         self.net.conns.insert(id, conn);
-        self.feed(other, Input::LinkUp { link: far, outgoing: false, fingerprint: fingerprint(node), address: format!("10.0.0.{node}") });
+        self.feed(
+            other,
+            Input::LinkUp {
+                link: far,
+                outgoing: false,
+                fingerprint: fingerprint(node),
+                address: format!("10.0.0.{node}"),
+            },
+        );
         near
     }
 
@@ -674,7 +686,14 @@ impl World {
 fn brief(input: &Input) -> String {
     match input {
         Input::Received { link, envelope, .. } => {
-            format!("[{}] {} t{} r{}: {:?}", link.0, envelope.role.word(), envelope.term, envelope.run.0, brief_body(&envelope.body))
+            format!(
+                "[{}] {} t{} r{}: {:?}",
+                link.0,
+                envelope.role.word(),
+                envelope.term,
+                envelope.run.0,
+                brief_body(&envelope.body)
+            )
         }
         Input::Settings(_) => "settings".into(),
         other => cut(&format!("{other:?}")),

@@ -18,7 +18,7 @@ const ADDRESSES_MAX: usize = 8;
 #[must_use]
 pub fn found(home: &Path, base: &Settings) -> Found {
     let (addresses, host_names) =
-        crate::cli::host_names().into_iter().partition(|name| name.parse::<std::net::IpAddr>().is_ok());
+        crate::cli::rooms::host_names().into_iter().partition(|name| name.parse::<std::net::IpAddr>().is_ok());
     Found {
         host_names,
         addresses,

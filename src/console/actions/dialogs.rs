@@ -49,7 +49,8 @@ pub fn switch(model: &Model) -> Dialog {
 #[must_use]
 pub fn rehearsal(model: &Model) -> Dialog {
     let peer = model.status.as_deref().map(peer_name).unwrap_or_default();
-    let mut dialog = Dialog::new(Topic::Rehearsal, format!("Rehearsal of a switch to {peer}"), Vec::new()).closing("Close");
+    let mut dialog =
+        Dialog::new(Topic::Rehearsal, format!("Rehearsal of a switch to {peer}"), Vec::new()).closing("Close");
     dialog.waiting = Some("Running every check of a switch; nothing is changed".into());
     dialog
 }

@@ -220,7 +220,8 @@ fn set_master(model: &mut Model) -> Vec<Command> {
         return complain(model, 1, "A port is a number from 1 to 65535".into());
     };
     let text = entry(model, 0);
-    let hosts: Vec<String> = text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    let hosts: Vec<String> =
+        text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
     if hosts.is_empty() || port == 0 {
         let at = usize::from(!hosts.is_empty());
         return complain(model, at, "A host and a port are needed".into());

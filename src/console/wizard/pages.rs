@@ -2,7 +2,7 @@
 
 use super::{Found, Page, Step, Wizard};
 use crate::console::field::Field;
-use crate::console::form::{Input, Item, item};
+use crate::console::form::{Item, item};
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::Secret;
 use crate::engine::password::{self, PASSWORD_MAX_CHARS, PASSWORD_MIN_CHARS};
@@ -227,12 +227,5 @@ impl Wizard {
             lines.push("Dropped: the connection data of the shadow.".into());
         }
         lines
-    }
-
-    /// Turned on: the switch at `key`.
-    #[must_use]
-    pub fn is_on(&self, key: &str) -> bool {
-        let item = self.page().and_then(|page| page.items.iter().find(|item| item.key == key));
-        item.is_some_and(|item| item.input == Input::Toggle(true))
     }
 }

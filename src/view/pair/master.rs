@@ -20,7 +20,11 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
                 page.text(1, message, page.theme.plain());
             }
             page.text(1, "It said that it leaves, or was disconnected: it will not take over.", page.theme.plain());
-            page.text(1, &format!("Next: press c in the console of {}; R here forgets it.", peer.host), page.theme.strong());
+            page.text(
+                1,
+                &format!("Next: press c in the console of {}; R here forgets it.", peer.host),
+                page.theme.strong(),
+            );
         }
         (Some(peer), _) => shadow(page, model, status, peer),
     }
