@@ -30,23 +30,32 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
-/// Options that every command takes.
+/// Options that every command takes; in every help they stand last.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Globals {
-    /// Home of the instance [default: /var/lib/standin for root, else ~/.local/state/standin]
-    #[arg(long, global = true, value_name = "DIR", env = "STANDIN_HOME", hide_env = false)]
+    /// Home of the instance [default: /var/lib/standin for root, else ~/.local/state/standin; or STANDIN_HOME]
+    #[arg(long, global = true, value_name = "DIR", env = "STANDIN_HOME", hide_env = true, display_order = 100)]
     pub home: Option<PathBuf>,
     /// Settings file [default: settings.yaml in the home]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 101)]
     pub settings: Option<PathBuf>,
-    /// Colours on the terminal (NO_COLOR is respected)
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colours: auto (unless NO_COLOR is set), always, never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true,
+        display_order = 102
+    )]
     pub color: ColorWhen,
     /// Draw the console with ASCII alone
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 103)]
     pub ascii: bool,
     /// Log more; twice: still more
-    #[arg(short = 'v', long = "verbose", global = true, action = clap::ArgAction::Count)]
+    #[arg(short = 'v', long = "verbose", global = true, action = clap::ArgAction::Count, display_order = 104)]
     pub verbose: u8,
 }
 

@@ -279,7 +279,7 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
         rows.push(("Dials back", if dial_back.ok { "ok".into() } else { format!("FAIL: {}", dial_back.message) }));
     }
     let own = status.instance.fingerprint.map_or("none".into(), |fingerprint| fingerprint.to_string());
-    rows.push(("This instance's certificate", format!(" {own}")));
+    rows.push(("This instance", own));
     rows
 }
 

@@ -9,7 +9,7 @@ use super::home::Context;
 use super::output::{Exit, Failure, Outcome, Output};
 use super::reconnect::plain_order;
 use super::rooms;
-use crate::engine::base::Role;
+use crate::engine::base::{LinkState, Problem, Role};
 use crate::engine::order::{Order, Reply};
 use crate::engine::settings::{SettingsPatch, duration};
 use crate::engine::status::Status;
@@ -113,6 +113,10 @@ fn host_names(context: &Context, out: &mut Output) -> Outcome {
 
 fn show(context: &Context, out: &mut Output) -> Outcome {
     let status = Client::connect(&context.home)?.status()?;
+    if status.role == Some(Role::Master) {
+        let todo = "The pair as the master sees it: standin ha show";
+        return Err(Problem::new("There is no shadow's side here", "this instance is the master", todo).into());
+    }
     for line in lines(&status) {
         out.line(&line)?;
     }
@@ -126,11 +130,7 @@ fn lines(status: &Status) -> Vec<String> {
     } else {
         format!("{} port {}", shadow.master_hosts.join(", "), shadow.master_port)
     };
-    let state = match (status.role, status.state) {
-        (Some(Role::Shadow), Some(state)) => state.word(),
-        (Some(Role::Master), _) => "this instance is the master",
-        _ => "no role yet",
-    };
+    let state = status.state.map_or("no role yet", LinkState::word);
     let message = status.state_message.as_deref().map_or(String::new(), |message| format!("  {message}"));
     let peer = status.peer.as_ref();
     let pinned = peer.and_then(|peer| peer.fingerprint).map_or("none pinned: not paired".into(), |f| f.to_string());

@@ -40,6 +40,7 @@ impl ParentLink {
     }
 
     /// Calls `act` once when the parent is gone, however it went: the terminal then belongs to someone else.
+    /// After [`Self::detach`] the parent ends on purpose, so that a call means nothing any more.
     ///
     /// # Errors
     /// When the system gives no thread.

@@ -97,10 +97,9 @@ pub(super) fn port_free(listen: &str, port: u16) -> Finding {
 /// The peer dials this name back (spec 4.1).
 pub(super) fn own_host(host: &str) -> Finding {
     const ABOUT: &str = "own host";
-    if host.is_empty() {
-        let todo = "Set host in the settings to a name or address under which the other machine reaches this one.";
-        return Finding::warn(ABOUT, "not set", todo);
-    }
+    // Not set means the machine's own name.
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = if host.is_empty() { &machine } else { host };
     match (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect::<Vec<_>>()) {
         Ok(addresses) if addresses.is_empty() => {
             Finding::fail(ABOUT, format!("{host} has no address"), "Mend its name service entry.")

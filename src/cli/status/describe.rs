@@ -131,7 +131,7 @@ fn link(peer: &PeerStatus, now: UnixMillis) -> String {
         (None, Some(last)) => format!("not connected, last check answered {}", moment(last, now)),
         (None, None) => "not connected".to_owned(),
     };
-    let round_trip = peer.round_trip_ms.map_or(String::new(), |ms| format!(", {ms:.1} ms"));
+    let round_trip = peer.connected_since.and(peer.round_trip_ms).map_or(String::new(), |ms| format!(", {ms:.1} ms"));
     let interval = duration::format(peer.check_interval_ms);
     let delay = duration::format(peer.takeover_delay_ms);
     format!("{state}, check every {interval}{round_trip}, takeover after {delay}")
@@ -188,7 +188,7 @@ fn alerts(counts: AlertCounts) -> Row {
     for (number, one, many) in [
         (counts.error, "error", "errors"),
         (counts.warning, "warning", "warnings"),
-        (counts.information, "information", "informations"),
+        (counts.information, "information", "information"),
     ] {
         if number > 0 {
             words.push(count(number.into(), one, many));
