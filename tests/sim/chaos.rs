@@ -279,7 +279,10 @@ fn operate(world: &mut World) {
     }
     let both_shadows = world.nodes.iter().all(|node| node.role() == Some(Role::Shadow));
     let neither = world.nodes.iter().any(|node| {
-        node.disk.alerts.values().any(|alert| alert.code == "H-021" && !alert.is_over && alert.why.contains("operator must"))
+        node.disk
+            .alerts
+            .values()
+            .any(|alert| alert.code == "H-021" && !alert.is_over && alert.why.contains("operator must"))
     });
     if both_shadows && neither {
         world.check.was_forced = true;
@@ -299,14 +302,16 @@ fn judge(world: &mut World, is_well: bool) {
     if let Some((node, _, since, order)) = late {
         return world.fail(format!("order {order:?} to node-{node} of {since} ms was never answered"));
     }
-    let lost = world.check.committed.iter().find(|id| world.nodes.iter().all(|node| !node.disk.mirror.has_anywhere(**id)));
+    let lost =
+        world.check.committed.iter().find(|id| world.nodes.iter().all(|node| !node.disk.mirror.has_anywhere(**id)));
     if let Some(lost) = lost.copied() {
         return world.fail(format!("a committed revision is lost: {lost:?}"));
     }
     let acknowledged: Vec<_> = world.check.acknowledged.iter().copied().collect();
     for id in acknowledged {
         let master = world.nodes.iter().find(|node| node.role() == Some(Role::Master)).unwrap();
-        let is_branch = world.nodes.iter().any(|node| node.disk.mirror.branches.values().flatten().any(|rev| rev.id == id));
+        let is_branch =
+            world.nodes.iter().any(|node| node.disk.mirror.branches.values().flatten().any(|rev| rev.id == id));
         if !master.disk.mirror.has(id) && !is_branch {
             return world.fail(format!("an acknowledged revision is lost: {id:?}"));
         }
@@ -317,11 +322,12 @@ fn judge(world: &mut World, is_well: bool) {
 /// (h) An alert of the pair stands exactly while its cause does: in peace there is none.
 fn judge_alerts(world: &mut World) {
     const GONE: &[&str] = &[
-        "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-009", "H-010", "H-011", "H-012", "H-013", "H-014",
-        "H-015", "H-016", "H-017", "H-020", "H-021", "P-010", "F-001", "F-012", "V-001", "V-003", "R-001",
+        "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-009", "H-010", "H-011", "H-012", "H-013",
+        "H-014", "H-015", "H-016", "H-017", "H-020", "H-021", "P-010", "F-001", "F-012", "V-001", "V-003", "R-001",
     ];
     for node in 0..2 {
-        let open = world.nodes[node].disk.alerts.values().find(|alert| !alert.is_over && GONE.contains(&alert.code.as_str()));
+        let open =
+            world.nodes[node].disk.alerts.values().find(|alert| !alert.is_over && GONE.contains(&alert.code.as_str()));
         if let Some(alert) = open.cloned() {
             return world.fail(format!("node-{node} is well and says {} {}: {}", alert.code, alert.what, alert.why));
         }

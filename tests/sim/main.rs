@@ -3,8 +3,8 @@
 //! `cargo test --release --test sim` runs tens of thousands of lives. A failing seed prints the one command that replays it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
-mod check;
 mod chaos;
+mod check;
 mod mirror;
 mod net;
 mod node;

@@ -238,6 +238,7 @@ impl World {
         target.alarm = None;
         target.next_link = 0;
         target.crash_in = None;
+        target.cancelled.clear();
         let boot = target.boot(seed);
         let engine = Engine::new(target.now(self.t), boot);
         target.engine = Some(engine);
@@ -396,7 +397,8 @@ impl World {
             }
             Effect::Exit => {
                 self.nodes[node].exits += 1;
-                if let Some((_, (_, _, _, order))) = self.pending.iter().find(|(_, (at, run, ..))| *at == node && *run == incarnation)
+                if let Some((_, (_, _, _, order))) =
+                    self.pending.iter().find(|(_, (at, run, ..))| *at == node && *run == incarnation)
                 {
                     let order = order.clone();
                     if matches!(order, Order::Stop { .. }) {
@@ -406,6 +408,8 @@ impl World {
                 self.crash(node, false);
                 return false;
             }
+            // Nobody knows more then, and the rules choose to go on: two active are possible (spec 7.5).
+            Effect::Note(event) if event.text.starts_with("nobody answered within") => self.check.was_forced = true,
             Effect::RestoreDrift | Effect::RunHook { .. } | Effect::Note(_) | Effect::AnswerPairing { .. } => {}
         }
         true
@@ -553,7 +557,10 @@ impl World {
             self.connect(node, other, false);
         }
         let link = self.connect(node, other, true);
-        self.feed(node, Input::LinkUp { link, outgoing: true, fingerprint: fingerprint(other), address: format!("10.0.0.{other}") });
+        self.feed(
+            node,
+            Input::LinkUp { link, outgoing: true, fingerprint: fingerprint(other), address: format!("10.0.0.{other}") },
+        );
         if self.is_now(node, incarnation) {
             self.feed(node, Input::Dialled { attempt, link, steps: Vec::new() });
         }
@@ -576,7 +583,15 @@ impl World {
             is_dead: false,
         };
         self.net.conns.insert(id, conn);
-        self.feed(other, Input::LinkUp { link: far, outgoing: false, fingerprint: fingerprint(node), address: format!("10.0.0.{node}") });
+        self.feed(
+            other,
+            Input::LinkUp {
+                link: far,
+                outgoing: false,
+                fingerprint: fingerprint(node),
+                address: format!("10.0.0.{node}"),
+            },
+        );
         near
     }
 
@@ -674,7 +689,14 @@ impl World {
 fn brief(input: &Input) -> String {
     match input {
         Input::Received { link, envelope, .. } => {
-            format!("[{}] {} t{} r{}: {:?}", link.0, envelope.role.word(), envelope.term, envelope.run.0, brief_body(&envelope.body))
+            format!(
+                "[{}] {} t{} r{}: {:?}",
+                link.0,
+                envelope.role.word(),
+                envelope.term,
+                envelope.run.0,
+                brief_body(&envelope.body)
+            )
         }
         Input::Settings(_) => "settings".into(),
         other => cut(&format!("{other:?}")),
