@@ -23,6 +23,8 @@ pub(super) struct GiveWay {
     pub reason: Reason,
     pub why: String,
     pub order: Option<u64>,
+    /// The other one took the offered role at this term.
+    pub taken: Option<Term>,
 }
 
 /// What is tried again when the disk would not take it.
@@ -30,7 +32,6 @@ pub(super) struct GiveWay {
 pub(super) enum Again {
     GiveWay,
     GiveBack,
-    HandedOver(Term),
     ResumeAbove(Term),
 }
 
@@ -69,7 +70,7 @@ impl Engine {
         }
         self.reign.activity = Activity::GivingWay;
         self.reign.frozen = true;
-        self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order });
+        self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order, taken: None });
         self.stop_service(StopFor::GiveWay, 0, reason);
     }
 
@@ -81,8 +82,13 @@ impl Engine {
     pub(super) fn gave_way_scanned(&mut self) {
         let Some(giving) = &self.reign.giving else { return };
         let (reason, why, order) = (giving.reason, giving.why.clone(), giving.order);
-        let draft = self.shadow_draft(reason, &why);
+        let mut draft = self.shadow_draft(reason, &why);
         self.reign.retry = Some(Again::GiveWay);
+        if let Some(term) = giving.taken {
+            draft.term = draft.term.max(term);
+            draft.known_term = draft.known_term.max(term);
+            return self.write(draft, Then::HandedOver { order });
+        }
         self.write(draft, Then::GaveWay { reason, order });
     }
 
@@ -170,9 +176,7 @@ impl Engine {
         ] {
             self.timers.clear(timer);
         }
-        for code in ["H-010", "H-011", "H-013", "H-014", "H-020", "F-001", "S-004", "H-019", "H-022"] {
-            self.settle(code, "");
-        }
+        self.settle_all(super::start::MASTER_CODES);
         self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
         self.watch = super::shadow::Watch::default();
         self.start_watch();
@@ -217,7 +221,6 @@ impl Engine {
         match self.reign.retry {
             Some(Again::GiveWay) => self.gave_way_scanned(),
             Some(Again::GiveBack) => self.gave_back_stopped(),
-            Some(Again::HandedOver(term)) => self.offer_taken(term),
             Some(Again::ResumeAbove(term)) => self.resume_above(term, "trying again"),
             None => {}
         }

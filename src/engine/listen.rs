@@ -94,7 +94,8 @@ impl Engine {
             }
             Some(Role::Shadow) => {
                 let is_lower_master = role == Role::Master && term < self.durable.term;
-                !is_lower_master || is_question || matches!(body, Body::OfferTaken { .. })
+                // An offer of a lower term is refused, so that the other end learns it (spec 7.7).
+                !is_lower_master || is_question || matches!(body, Body::Offer(_))
             }
             None => false,
         }

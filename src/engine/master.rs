@@ -14,6 +14,8 @@ use super::timers::Timer;
 const SILENT_INTERVALS: u64 = 3;
 /// How often the peer's listener is tried (spec 4.1), ms.
 const DIAL_BACK_INTERVAL_MS: u64 = 3_600_000;
+/// While it fails, so that the alert goes soon after its cause, ms.
+const DIAL_BACK_RETRY_MS: u64 = 10_000;
 
 /// What a master does with its role now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,6 +168,10 @@ impl Engine {
         self.reign.peer_ready = check.ready;
         self.reign.peer_checks_pass = check.takeover_checks_pass;
         self.reign.peer_checks = check.takeover_checks;
+        if !self.reign.push.under_way && check.head != self.reign.peer_head {
+            // In sync is what is on its disk, not what was once acknowledged (spec 5.7).
+            self.reign.peer_head = check.head;
+        }
         let is_new_timing = self.peer().is_some_and(|peer| peer.timing != check.timing);
         if is_new_timing && self.is_settled_on_disk() {
             let mut draft = self.draft();
@@ -210,6 +216,10 @@ impl Engine {
         }
         let (Some(id), Some(head)) = (self.reign.shadow, self.head_id()) else { return };
         self.reign.was_in_sync = true;
+        if self.book.is_open("P-010") {
+            let late = format!("revision {} was late", head.number);
+            self.book.settle_push(self.now.wall, &late, &mut self.out);
+        }
         if self.links.all.get(&id).is_none_or(|link| link.told_may) || self.handover.is_some() {
             return;
         }
@@ -289,7 +299,8 @@ impl Engine {
             at: self.now.wall,
             message: problem.unwrap_or("reached").to_owned(),
         });
-        self.timers.set(Timer::DialBack, self.after(DIAL_BACK_INTERVAL_MS));
+        let span_ms = if problem.is_some() { DIAL_BACK_RETRY_MS } else { DIAL_BACK_INTERVAL_MS };
+        self.timers.set(Timer::DialBack, self.after(span_ms));
         match problem {
             None => self.settle("H-013", ""),
             Some(why) => self.hold_alert("H-013", "", why),

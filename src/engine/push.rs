@@ -179,10 +179,7 @@ impl Engine {
         self.reign.push.pause_ms = 0;
         self.reign.peer_head = Some(applied.revision);
         self.transfer = None;
-        if self.reign.push.failing.take().is_some() || self.book.holds("P-010", "") {
-            let late = format!("revision {} was late", applied.revision.number);
-            self.book.settle_push(self.now.wall, &late, &mut self.out);
-        }
+        self.reign.push.failing = None;
         self.check_sync();
         self.handover_synced();
     }

@@ -256,9 +256,8 @@ impl Engine {
         self.reign.hold_ends = None;
         self.reign.frozen = false;
         self.handover = None;
-        for code in ["H-001", "H-011", "H-012", "H-020", "H-021"] {
-            self.settle(code, "");
-        }
+        self.settle_all(super::start::SHADOW_CODES);
+        self.settle_all(&["H-011", "H-020"]);
         if self.watch.state.is_some() {
             self.leave_shadow(keep);
         }

@@ -8,6 +8,13 @@ use super::master::Activity;
 use super::status::Protection;
 use super::timers::Timer;
 
+/// Alerts that only a master can have.
+pub(super) const MASTER_CODES: &[&str] =
+    &["H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001"];
+/// Alerts that only a shadow can have.
+pub(super) const SHADOW_CODES: &[&str] =
+    &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021"];
+
 /// After the start, alerts of an earlier run whose cause is not found again are over, ms.
 const FORGET_AFTER_MS: i64 = 60_000;
 
@@ -17,13 +24,28 @@ impl Engine {
         let text = format!("Standin {} started, role {}", self.facts.version, self.role().map_or("none", Role::word));
         self.note(EventKind::Program, Severity::Information, text);
         self.timers.set(Timer::Checks, self.now.mono);
+        // The run was raised on disk a moment ago.
+        self.settle("R-001", "record");
         match self.role() {
             None => {}
-            Some(Role::Shadow) => self.start_watch(),
-            Some(Role::Master) => self.start_master(),
+            Some(Role::Shadow) => {
+                self.settle_all(MASTER_CODES);
+                self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
+                self.start_watch();
+            }
+            Some(Role::Master) => {
+                self.settle_all(SHADOW_CODES);
+                self.start_master();
+            }
         }
         if self.facts.is_copied {
             self.hold_alert("H-008", "", "this home was restored or copied from another machine");
+        }
+    }
+
+    pub(super) fn settle_all(&mut self, codes: &[&str]) {
+        for code in codes {
+            self.settle(code, "");
         }
     }
 
@@ -48,6 +70,11 @@ impl Engine {
     pub(super) fn health(&mut self) {
         self.timers.set(Timer::Health, self.after(HEALTH_INTERVAL_MS));
         self.remind();
+        if self.book.holds("R-001", "record") && self.is_settled_on_disk() {
+            // Only a write tells whether the disk takes writes again.
+            let draft = self.draft();
+            self.write(draft, super::then::Then::Nothing);
+        }
         let (protection, why) = self.protection();
         let explained = [
             "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-010", "H-011", "H-015", "H-016", "H-020",

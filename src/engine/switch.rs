@@ -257,24 +257,28 @@ impl Engine {
     /// The other one has the role: become its shadow.
     pub(super) fn offer_taken(&mut self, term: Term) {
         let Some(offer) = self.durable.offer.filter(|offer| term >= offer.term) else { return };
-        if !self.is_settled_on_disk() || !self.is_master() {
+        if !self.is_settled_on_disk() || !self.is_master() || self.is_giving_way() {
             return;
         }
         self.timers.clear(Timer::OfferRepeat);
         self.timers.clear(Timer::OfferDoubt);
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());
         let why = format!("{} took the role over at term {term}", self.peer_name());
-        let mut draft = self.shadow_draft(Reason::Switch, &why);
-        draft.term = term.max(offer.term);
-        draft.known_term = draft.known_term.max(draft.term);
-        self.reign.retry = Some(super::conflict::Again::HandedOver(term));
-        self.write(draft, Then::HandedOver { order });
+        let taken = Some(term.max(offer.term));
+        self.reign.activity = Activity::GivingWay;
+        self.reign.giving = Some(super::conflict::GiveWay { reason: Reason::Switch, why, order, taken });
+        if self.reign.scan.dirty || self.reign.scan.under_way {
+            // Edited since the last scan, or while it was down: to be kept as a branch (spec 7.6).
+            self.scan_for(ScanThen::GiveWay);
+        } else {
+            self.gave_way_scanned();
+        }
     }
 
     /// The offered role was refused, or given back: go on at a new term (spec 7.7).
     pub(super) fn offer_refused(&mut self, term: Term, own_term: Term, why: &str) {
         let is_open = self.durable.offer.is_some_and(|offer| offer.term == term);
-        if !is_open || !self.is_settled_on_disk() || !self.is_master() {
+        if !is_open || !self.is_settled_on_disk() || !self.is_master() || self.is_giving_way() {
             return;
         }
         self.heard_term = self.heard_term.max(own_term);

@@ -283,6 +283,7 @@ impl Engine {
             forced_shadow: false,
             was_master: false,
             complete_wanted: false,
+            disconnected_since: None,
             notice: Some(notice),
             ..draft
         }

@@ -93,13 +93,8 @@ impl Engine {
                 }
                 self.handover_abort(&text);
             }
-            Then::HandedOver { order } => {
-                if let (Some(handover), Some(order)) = (&mut self.handover, order) {
-                    handover.order = Some(order);
-                }
-                self.role_not_written();
-            }
-            Then::GaveWay { .. } => self.role_not_written(),
+            // The order is kept with what is tried again.
+            Then::HandedOver { .. } | Then::GaveWay { .. } => self.role_not_written(),
             Then::ResumedAbove { order } => {
                 if let Some(order) = order {
                     self.refuse(order, "not done", text, todo);

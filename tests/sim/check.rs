@@ -101,16 +101,20 @@ impl Checker {
         let status = seen.status.as_deref();
         // Lost and taken over within one step, with a delay of 0.
         let at_once = (seen.state == Some(LinkState::Ready)).then_some((t, true));
-        let Some((since, was_ready)) = seen.lost.or(at_once) else {
+        // The same for a shadow that meets another shadow, and has precedence (spec 7.16).
+        let both_shadows = nodes.iter().all(|node| node.disk.durable.role == Some(Role::Shadow));
+        let met = (seen.state == Some(LinkState::Handshake) && both_shadows).then_some((t, false));
+        let Some((since, was_ready)) = seen.lost.or(at_once).or(met) else {
             return Err(format!("node-{node} took over without having lost its master: {:?}", seen.state));
         };
         if old.own_promise.is_some() {
             return Err(format!("node-{node} took over against its promise"));
         }
-        if status.is_some_and(|status| status.maintenance_until.is_some()) {
+        // With a delay of 0 its end and the takeover are one step.
+        let delay = nodes[node].disk.settings.shadow.takeover_delay;
+        if delay > 0 && status.is_some_and(|status| status.maintenance_until.is_some()) {
             return Err(format!("node-{node} took over during maintenance"));
         }
-        let delay = nodes[node].disk.settings.shadow.takeover_delay;
         if (t - since) * 1_000 + 2_000 < delay * 990 {
             return Err(format!("node-{node} took over after {} ms of {delay}", t - since));
         }

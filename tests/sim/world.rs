@@ -238,6 +238,7 @@ impl World {
         target.alarm = None;
         target.next_link = 0;
         target.crash_in = None;
+        target.cancelled.clear();
         let boot = target.boot(seed);
         let engine = Engine::new(target.now(self.t), boot);
         target.engine = Some(engine);
@@ -407,6 +408,8 @@ impl World {
                 self.crash(node, false);
                 return false;
             }
+            // Nobody knows more then, and the rules choose to go on: two active are possible (spec 7.5).
+            Effect::Note(event) if event.text.starts_with("nobody answered within") => self.check.was_forced = true,
             Effect::RestoreDrift | Effect::RunHook { .. } | Effect::Note(_) | Effect::AnswerPairing { .. } => {}
         }
         true

@@ -155,6 +155,12 @@ impl AlertBook {
         self.causes.contains_key(&(code.to_owned(), subject.to_owned()))
     }
 
+    /// Whether its alert is open and not over (perhaps from an earlier run).
+    #[must_use]
+    pub fn is_open(&self, code: &str) -> bool {
+        self.open.values().any(|alert| alert.code == code && !alert.is_over)
+    }
+
     /// Newest first.
     #[must_use]
     pub fn list(&self) -> Vec<Alert> {
