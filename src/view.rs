@@ -59,10 +59,10 @@ fn draw_all(frame: &mut Frame<'_>, model: &Model, theme: Theme) -> Drawn {
     };
     chrome::message(frame, row(area.height - 2), model, theme);
     chrome::footer(frame, row(area.height - 1), model, theme);
-    if let Some(dialog) = &model.dialog {
-        dialog::draw(frame, content, dialog, theme);
+    match &model.dialog {
+        Some(dialog) => dialog::draw(frame, content, dialog, model.scroll, theme),
+        None => drawn,
     }
-    drawn
 }
 
 fn screen(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) -> Drawn {

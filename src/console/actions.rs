@@ -70,8 +70,7 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
             Vec::new()
         }
         Action::Rehearse | Action::SwitchRoles => {
-            let dialog =
-                if action == Action::SwitchRoles { dialogs::switch(model) } else { dialogs::rehearsal(model) };
+            let dialog = if action == Action::SwitchRoles { dialogs::switch(model) } else { dialogs::rehearsal(model) };
             model.dialog = Some(dialog);
             send(model, Order::Switch { dry_run: true }, Asked::Rehearsal, "Running every check of a switch")
         }
@@ -209,7 +208,12 @@ pub fn what_to_copy(model: &Model) -> Option<(String, String)> {
         Screen::Alerts => model.alerts.current().map(|alert| {
             let text = format!(
                 "{} {}\nWhat: {}\nWhy: {}\nMeans: {}\nDo: {}",
-                alert.code, alert.since.rfc3339(0), alert.what, alert.why, alert.means, alert.todo
+                alert.code,
+                alert.since.rfc3339(0),
+                alert.what,
+                alert.why,
+                alert.means,
+                alert.todo
             );
             ("the alert".into(), text)
         }),

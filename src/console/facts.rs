@@ -1,6 +1,6 @@
 //! Numbers, times and names as people read them: units on every number, ages never like a clock.
 
-use crate::engine::base::UnixMillis;
+use crate::engine::base::{Role, UnixMillis};
 use crate::engine::status::Status;
 
 const SECOND_MS: u64 = 1_000;
@@ -67,7 +67,8 @@ pub fn grouped(number: u64) -> String {
 /// `812 B`, `1.4 KB`, `1.2 GB`; thousands, as disks count.
 #[must_use]
 pub fn bytes(number: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
     for (unit, size) in UNITS {
         if number >= size {
             let tenths = u128::from(number) * 10 / u128::from(size);
@@ -81,10 +82,14 @@ pub fn bytes(number: u64) -> String {
     format!("{number} B")
 }
 
-/// `1 alert`, `2 alerts`, `no alerts`… `0 alerts`.
+/// `1 alert`, `2 alerts`, `0 alerts`; a branch has its own plural.
 #[must_use]
 pub fn counted(number: u64, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if one.ends_with("ch") => "es",
+        _ => "s",
+    };
     format!("{} {one}{plural}", grouped(number))
 }
 
@@ -92,6 +97,12 @@ pub fn counted(number: u64, one: &str) -> String {
 #[must_use]
 pub fn moment(at: UnixMillis, now: UnixMillis) -> String {
     if at.rfc3339(0)[..10] == now.rfc3339(0)[..10] { at.clock(0) } else { at.rfc3339(0).replace('T', " ") }
+}
+
+/// Time of day if it is the day of `now`, else the date alone.
+#[must_use]
+pub fn day_or_clock(at: UnixMillis, now: UnixMillis) -> String {
+    if day(at) == day(now) { at.clock(0) } else { day(at) }
 }
 
 /// `2027-12-01`.
@@ -107,12 +118,16 @@ pub fn short_host(host: &str) -> &str {
     if is_address { host } else { host.split('.').next().unwrap_or(host) }
 }
 
-/// The other instance's short name, or `the other instance`.
+/// The other instance's short name, or its role if there is none yet.
 #[must_use]
 pub fn peer_name(status: &Status) -> String {
     match &status.peer {
         Some(peer) if !peer.host.is_empty() => short_host(&peer.host).to_owned(),
-        _ => "the other instance".into(),
+        _ if status.role == Some(Role::Shadow) => match status.settings.shadow.master_hosts.first() {
+            Some(host) => short_host(host).to_owned(),
+            None => "the master".into(),
+        },
+        _ => "the shadow".into(),
     }
 }
 

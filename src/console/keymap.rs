@@ -227,10 +227,14 @@ impl Row {
             Action::Now => "push now",
             Action::Maintenance if has_maintenance => "end maintenance",
             Action::Pair if model.role() == Some(Role::Shadow) => "shadow connector",
+            Action::ShowSecrets if model.files.show_secrets => "hide secrets",
             _ => self.label,
         }
     }
 }
+
+/// Moves that the palette offers too.
+const OPENERS: [Action; 5] = [Action::Overview, Action::Pair, Action::Configuration, Action::Alerts, Action::Events];
 
 /// The row of `key` in `context`.
 #[must_use]
@@ -264,7 +268,8 @@ pub fn matching(text: &str) -> Vec<&'static Row> {
     TABLE
         .iter()
         .filter(|row| row.contexts.meets(Contexts::SCREENS) && !matches!(row.group, Group::Dialog | Group::Move))
-        .chain(TABLE.iter().filter(|row| row.group == Group::Move && row.label.ends_with("screen")))
+        .filter(|row| row.action != Action::Palette)
+        .chain(TABLE.iter().filter(|row| OPENERS.contains(&row.action)))
         .filter(|row| {
             let line = format!("{} {}", row.label, row.help).to_lowercase();
             words.iter().all(|word| line.contains(word))

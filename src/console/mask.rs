@@ -5,8 +5,19 @@ pub const MASK: &str = "********  (masked)";
 
 /// Parts of a key that make its value a secret; compared without case, `-`, `_`, `.` and spaces.
 const SECRET_PARTS: [&str; 13] = [
-    "password", "passwd", "passphrase", "secret", "token", "privatekey", "credential", "apikey", "accesskey", "pwd",
-    "authorization", "sharedkey", "encryptionkey",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "privatekey",
+    "credential",
+    "apikey",
+    "accesskey",
+    "pwd",
+    "authorization",
+    "sharedkey",
+    "encryptionkey",
 ];
 
 /// One line as shown.
@@ -32,8 +43,7 @@ impl ShownLine {
 /// Whether a key with this name holds a secret.
 #[must_use]
 pub fn is_secret_key(key: &str) -> bool {
-    let plain: String =
-        key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let plain: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     SECRET_PARTS.iter().any(|part| plain.contains(part))
 }
 
@@ -140,7 +150,17 @@ mod tests {
         let hidden = "  ********  (masked)";
         assert_eq!(
             shown(text),
-            ["private_key: |", hidden, "", hidden, "host: a", "keys:", "  secret:", "    ********  (masked)", "  open: y"]
+            [
+                "private_key: |",
+                hidden,
+                "",
+                hidden,
+                "host: a",
+                "keys:",
+                "  secret:",
+                "    ********  (masked)",
+                "  open: y"
+            ]
         );
         let pem = "-----BEGIN EC PRIVATE KEY-----\nabc\n-----END EC PRIVATE KEY-----\nafter";
         assert_eq!(shown(pem), [MASK, MASK, MASK, "after"]);

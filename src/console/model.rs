@@ -138,6 +138,8 @@ pub enum Overlay {
     Report,
     /// Branches kept after a divergence.
     Branches,
+    /// One alert, whole, by its id.
+    Alert(u64),
     /// One event, whole.
     Event(u64),
 }

@@ -231,14 +231,7 @@ mod tests {
     #[test]
     fn a_paste_is_one_thing() {
         let typed = keys(&[b"a\x1b[200~q\nS", b"\x1b[20", b"1~b"]);
-        assert_eq!(
-            typed,
-            [
-                Typed::Key(Key::ch('a')),
-                Typed::Paste("q\nS".into()),
-                Typed::Key(Key::ch('b'))
-            ]
-        );
+        assert_eq!(typed, [Typed::Key(Key::ch('a')), Typed::Paste("q\nS".into()), Typed::Key(Key::ch('b'))]);
     }
 
     #[test]

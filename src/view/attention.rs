@@ -1,5 +1,7 @@
 //! What holds the instance back, first thing on the Overview: the word, the facts, the keys (spec 7.5, 7.7, 7.9, 7.10, 8.3).
 
+use unicode_width::UnicodeWidthStr;
+
 use super::page::Page;
 use crate::console::facts::{self, peer_name};
 use crate::console::model::Model;
@@ -14,7 +16,11 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     let before = page.lines.len();
     if status.stopping {
         heading(page, "STANDIN IS STOPPING", "");
-        page.text(3, "The service stops first; then the role is handed over if the other side can take it.", page.theme.plain());
+        page.text(
+            3,
+            "The service stops first; then the role is handed over if the other side can take it.",
+            page.theme.plain(),
+        );
     }
     if let Some(condition) = status.condition {
         add_condition(page, model, status, condition);
@@ -32,9 +38,13 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         message(page, status);
     }
     if !status.branches.is_empty() {
-        let count = facts::counted(status.branches.len() as u64, "branch").replace("branchs", "branches");
+        let count = facts::counted(status.branches.len() as u64, "branch");
         heading(page, &format!("{} KEPT AFTER A DIVERGENCE", count.to_uppercase()), "o shows them");
-        page.text(3, &format!("Both instances had changed the configuration: {}.", status.branches.join(", ")), page.theme.plain());
+        page.text(
+            3,
+            &format!("Both instances had changed the configuration: {}.", status.branches.join(", ")),
+            page.theme.plain(),
+        );
     }
     if page.lines.len() > before {
         page.blank();
@@ -43,9 +53,13 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
 
 fn heading(page: &mut Page, left: &str, right: &str) {
     let style = page.theme.error();
-    let right = if right.is_empty() { String::new() } else { format!("   {right}") };
     let plain = page.theme.strong();
-    page.spans(vec![(" ".into(), page.theme.plain()), (format!(" {left} "), style), (right, plain)]);
+    let fits = left.width() + right.width() + 6 <= page.width;
+    let beside = if fits && !right.is_empty() { format!("   {right}") } else { String::new() };
+    page.spans(vec![(" ".into(), page.theme.plain()), (format!(" {left} "), style), (beside, plain)]);
+    if !fits {
+        page.text(3, right, plain);
+    }
 }
 
 fn message(page: &mut Page, status: &Status) {
@@ -73,7 +87,11 @@ fn add_condition(page: &mut Page, model: &Model, status: &Status, condition: Con
         Condition::InDoubt => {
             heading(page, "IN DOUBT: NOBODY IS ACTIVE", "the service is stopped");
             message(page, status);
-            page.text(3, &format!("The role was offered to {peer} and no answer came. It is asked again and again."), plain);
+            page.text(
+                3,
+                &format!("The role was offered to {peer} and no answer came. It is asked again and again."),
+                plain,
+            );
             page.text(3, &format!("T becomes master here: only if {peer} is surely not master."), plain);
         }
         Condition::Isolated => {
@@ -121,7 +139,11 @@ pub fn add_takeover(page: &mut Page, model: &Model, status: &Status) {
         }
         (Some(due_at), None) => {
             let left = facts::seconds_left(due_at, model.now);
-            heading(page, &format!("{} LOST", peer.to_uppercase()), &format!("takeover in {left} s unless it answers   {}", countdown(status, model)));
+            heading(
+                page,
+                &format!("{} LOST", peer.to_uppercase()),
+                &format!("takeover in {left} s unless it answers   {}", countdown(status, model)),
+            );
             message(page, status);
         }
         (None, None) => {

@@ -53,7 +53,7 @@ fn who(status: &Status) -> String {
         text.push_str(" stopping");
     }
     if status.notice.is_some() {
-        text.push_str(" (new: 1)");
+        text.push_str(" (new, see 1)");
     }
     if status.role.is_some() {
         text.push_str(&format!("  term {}", status.term));
@@ -100,7 +100,9 @@ pub fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let alerts = model.alerts_open();
         let name = match screen {
             Screen::Overview => "Overview".into(),
-            Screen::Pair if model.role() == Some(Role::Shadow) => if narrow { "Shadow" } else { "Shadow Connector" }.into(),
+            Screen::Pair if model.role() == Some(Role::Shadow) => {
+                if narrow { "Shadow" } else { "Shadow Connector" }.into()
+            }
             Screen::Pair => if narrow { "High Avail." } else { "High Availability" }.into(),
             Screen::Configuration => if narrow { "Config" } else { "Configuration" }.into(),
             Screen::Alerts if alerts > 0 => format!("Alerts {alerts}"),
@@ -110,7 +112,7 @@ pub fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let text = format!("{number} {name}");
         if screen == model.screen {
             spans.push(Span::styled(format!("[{text}]"), theme.strong()));
-            spans.push(Span::raw(" "));
+            spans.push(Span::raw("  "));
         } else {
             spans.push(Span::raw(format!("{text}  ")));
         }
@@ -186,7 +188,9 @@ fn fitting(model: &Model, width: usize) -> Vec<(String, &'static str)> {
     let context = model.context();
     let mut items = keymap::footer(model, context);
     let keep = if context.meets(Contexts::SCREENS) { 2 } else { 1 };
-    if context == Contexts::ALERTS && let Some(keys) = alert_keys(model) {
+    if context == Contexts::ALERTS
+        && let Some(keys) = alert_keys(model)
+    {
         items.insert(0, (keys, "do"));
     }
     while total_width(&items, 2) > width && items.len() > keep + 1 {

@@ -59,9 +59,10 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
         Some(_) => format!("not known to be same as {peer}"),
         None => "only here".into(),
     };
-    let held = if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let held =
+        if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
-    let right = format!("revision {}  {same}{held} ", facts::grouped(status.configuration.revision));
+    let right = format!("revision {}  {same}{held} ", status.configuration.revision);
     let width = usize::from(area.width);
     let room = width.saturating_sub(right.chars().count());
     frame.buffer_mut().set_string(area.x, area.y, format!("{}{right}", pad(&left, room)), theme.strong());
@@ -173,7 +174,7 @@ fn file_head(model: &Model, status: &Status) -> Vec<String> {
 
 fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
     let path = shorten_left(&entry.path, 60);
-    let revision = facts::grouped(entry.revision);
+    let revision = entry.revision;
     let kind = match entry.kind {
         FileKind::File => '-',
         FileKind::Directory => 'd',
@@ -193,4 +194,3 @@ fn mode(bits: u32) -> String {
     let letters = ['r', 'w', 'x'];
     (0..9).map(|index| if bits >> (8 - index) & 1 == 1 { letters[index % 3] } else { '-' }).collect()
 }
-

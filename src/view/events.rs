@@ -39,13 +39,15 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     }
     let rows = usize::from(area.height).saturating_sub(1).max(1);
     let last = matching.len().saturating_sub(1);
-    let position = model.events.selected.and_then(|id| matching.iter().position(|event| event.id == id)).unwrap_or(last);
+    let position =
+        model.events.selected.and_then(|id| matching.iter().position(|event| event.id == id)).unwrap_or(last);
     let first = super::first_visible(position, rows, matching.len());
     let today = model.now.rfc3339(0)[..10].to_owned();
     for (index, event) in matching.iter().enumerate().skip(first).take(rows) {
         let is_selected = index == position;
         let date = event.at.rfc3339(0)[..10].to_owned();
-        let when = if date == today { event.at.clock(1) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
+        let when =
+            if date == today { event.at.clock(0) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
         let base = match (is_selected, event.kind) {
             (true, _) => theme.selected(),
             (false, EventKind::Role) => theme.strong(),
@@ -56,15 +58,20 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         } else {
             event.severity.word().to_owned()
         };
-        let room = page.width.saturating_sub(40);
+        let room = page.width.saturating_sub(33);
         page.spans(vec![
             (if is_selected { " > " } else { "   " }.into(), theme.strong()),
-            (format!("{} {} ", pad(&when, 11), pad(event.kind.word(), 13)), base),
+            (format!("{} {} ", pad(&when, 11), pad(kind_word(event.kind), 8)), base),
             (pad(&severity, 7), theme.severity(event.severity)),
             (format!(" {}", shorten(&event.text, room)), base),
         ]);
     }
     let _ = page.draw(frame, area, 0);
+}
+
+/// The kind in at most eight letters.
+fn kind_word(kind: EventKind) -> &'static str {
+    if kind == EventKind::Configuration { "config" } else { kind.word() }
 }
 
 /// One event, whole.

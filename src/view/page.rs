@@ -77,7 +77,8 @@ impl Page {
 
     /// A line with several styles.
     pub fn spans(&mut self, spans: Vec<(String, Style)>) {
-        self.lines.push(Line::from(spans.into_iter().map(|(text, style)| Span::styled(text, style)).collect::<Vec<_>>()));
+        self.lines
+            .push(Line::from(spans.into_iter().map(|(text, style)| Span::styled(text, style)).collect::<Vec<_>>()));
     }
 
     /// Two pages side by side, the left one `left` cells wide.

@@ -22,7 +22,11 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
         Some(Role::Shadow) => shadow::add(&mut page, model, status),
         None => {
             page.blank();
-            page.text(1, "This instance has no role yet. `standin` in a new home, or `standin setup`, gives it one.", theme.plain());
+            page.text(
+                1,
+                "This instance has no role yet. `standin` in a new home, or `standin setup`, gives it one.",
+                theme.plain(),
+            );
         }
     }
     page.draw(frame, area, model.scroll)

@@ -10,9 +10,9 @@ use crate::engine::status::Status;
 /// Below this width the pair is two lines of text.
 const PICTURE_COLUMNS: usize = 76;
 /// Inside of a box.
-const BOX_CELLS: usize = 21;
+const BOX_CELLS: usize = 23;
 /// Between the boxes.
-const GAP_CELLS: usize = 19;
+const GAP_CELLS: usize = 17;
 
 /// Adds the pair.
 pub fn add(page: &mut Page, model: &Model, status: &Status) {
@@ -69,9 +69,13 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
     let since = status.since.map(|since| facts::age(facts::between(since, model.shown_at))).unwrap_or_default();
     let line = match (status.condition, status.role, status.state) {
         (Some(Condition::Maintenance), ..) | (None, Some(Role::Master), _) => {
-            if status.active { format!("active   {since}") } else { "NOT ACTIVE".into() }
+            if status.active {
+                format!("active   {since}")
+            } else {
+                "NOT ACTIVE".into()
+            }
         }
-        (Some(condition), ..) => format!("NOT ACTIVE, {}", condition.word()),
+        (Some(condition), ..) => format!("idle: {}", condition.word()),
         (None, Some(Role::Shadow), Some(state)) => {
             let in_sync = status.peer.as_ref().is_some_and(|peer| peer.in_sync);
             format!("{}{}", state.word(), if in_sync && state == LinkState::Ready { ", in sync" } else { "" })
@@ -95,7 +99,7 @@ fn peer_words(status: &Status) -> [String; 2] {
         Some(LinkState::Connected) if peer.behind > 0 => format!("{} behind", facts::counted(peer.behind, "revision")),
         Some(LinkState::Connected) => "not in sync".into(),
         Some(LinkState::Alone) => "not connected".into(),
-        Some(LinkState::Broken | LinkState::Lost) => "last known, silent now".into(),
+        Some(LinkState::Broken | LinkState::Lost) => "silent now".into(),
         Some(LinkState::Ready | LinkState::Initsync | LinkState::Handshake) => format!("active, term {}", peer.term),
         _ => "last known".into(),
     };
@@ -104,7 +108,8 @@ fn peer_words(status: &Status) -> [String; 2] {
 
 /// Above, on, and below the arrow.
 fn link_lines(model: &Model, status: &Status) -> [String; 4] {
-    let round_trip = status.peer.as_ref().and_then(|peer| peer.round_trip_ms).map(facts::round_trip).unwrap_or_default();
+    let round_trip =
+        status.peer.as_ref().and_then(|peer| peer.round_trip_ms).map(facts::round_trip).unwrap_or_default();
     let interval = status.peer.as_ref().map_or(status.settings.shadow.check_interval, |peer| peer.check_interval_ms);
     let every = format!("every {}", facts::duration(interval));
     let arrow = |text: &str| text.to_owned();
@@ -113,9 +118,16 @@ fn link_lines(model: &Model, status: &Status) -> [String; 4] {
         Some(LinkState::Ready) => ["checks ok".into(), arrow("◀=============="), round_trip, every],
         Some(LinkState::Binding | LinkState::Initsync | LinkState::Handshake) => {
             let words = link_words(model, status);
-            ["first transfer".into(), arrow("- - - - - - - -"), words.split_once(' ').map(|(_, w)| w.into()).unwrap_or_default(), String::new()]
+            [
+                "first transfer".into(),
+                arrow("- - - - - - - -"),
+                words.split_once(' ').map(|(_, w)| w.into()).unwrap_or_default(),
+                String::new(),
+            ]
         }
-        Some(LinkState::Broken | LinkState::Lost) => ["no answer".into(), arrow("---- X X X ----"), String::new(), String::new()],
+        Some(LinkState::Broken | LinkState::Lost) => {
+            ["no answer".into(), arrow("---- X X X ----"), String::new(), String::new()]
+        }
         Some(state) => [String::new(), "not connected".into(), state.word().into(), String::new()],
         None => Default::default(),
     }

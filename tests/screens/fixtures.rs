@@ -2,14 +2,12 @@
 
 use standin::console::{Message, Model, update};
 use standin::engine::alerts::{Alert, AlertAction, Category};
-use standin::engine::base::{
-    Condition, Digest, Fingerprint, LinkState, Reason, Role, Term, UnixMillis,
-};
+use standin::engine::base::{Condition, Digest, Fingerprint, LinkState, Reason, Role, Term, UnixMillis};
 use standin::engine::event::{Event, EventKind, Severity};
 use standin::engine::order::{FileContent, FileEntry, FileKind, Reply, ServerFrame};
 use standin::engine::status::{
-    AlertCounts, CheckResult, ConfigurationStatus, DialBack, HaStatus, Hold, InstanceStatus, LastChange, LinkStep, Notice,
-    PeerStatus, Protection, ServiceStatus, Status, TakeoverStatus, TimelineEntry, Transfer,
+    AlertCounts, CheckResult, ConfigurationStatus, DialBack, HaStatus, Hold, InstanceStatus, LastChange, LinkStep,
+    Notice, PeerStatus, Protection, ServiceStatus, Status, TakeoverStatus, TimelineEntry, Transfer,
 };
 
 /// 2026-11-22T14:02:11Z.
@@ -173,7 +171,11 @@ pub fn ready() -> Status {
         },
         takeover: TakeoverStatus {
             delay_ms: 3_000,
-            checks: vec![CheckResult { target: "tcp gateway.example.net:443".into(), ok: true, message: "2 ms".into() }],
+            checks: vec![CheckResult {
+                target: "tcp gateway.example.net:443".into(),
+                ok: true,
+                message: "2 ms".into(),
+            }],
             ..TakeoverStatus::default()
         },
         link: steps(false),
@@ -243,9 +245,10 @@ pub fn taken_over() -> Status {
     status.state = Some(LinkState::Broken);
     status.state_message = Some("node-a has not answered since 14:02:05.1Z.".into());
     status.protection = Protection::None;
-    status.protection_message = "nobody can take over from node-b until node-a is back. When node-a returns it becomes \
+    status.protection_message =
+        "nobody can take over from node-b until node-a is back. When node-a returns it becomes \
         the shadow by itself."
-        .into();
+            .into();
     status.peer = Some(PeerStatus {
         connected_since: None,
         round_trip_ms: None,
@@ -361,20 +364,32 @@ pub fn alerts() -> Vec<Alert> {
 }
 
 pub fn events() -> Vec<Event> {
-    let event = |id, ms, kind, severity, text: &str| Event {
-        id,
-        at: ago(ms),
-        kind,
-        severity,
-        text: text.into(),
-        who: None,
-    };
+    let event =
+        |id, ms, kind, severity, text: &str| Event { id, at: ago(ms), kind, severity, text: text.into(), who: None };
     let mut list = vec![
         event(1, 6 * DAY, EventKind::Program, Severity::Information, "Standin 0.1.0 started, role master, term 7"),
         event(2, 6 * DAY - 900, EventKind::Link, Severity::Information, "node-b.example.net connected from 10.1.4.21"),
-        event(3, 6 * DAY - 1_200, EventKind::Configuration, Severity::Information, "Complete transfer to node-b: 98 214 files"),
-        event(4, 211_000, EventKind::Configuration, Severity::Information, "Revision 4812: 1 file changed (subaccounts/eu12/mappings/orders.yaml)"),
-        event(5, 131_000, EventKind::Configuration, Severity::Error, "Revision 4813 could not be pushed to node-b: connection to 10.1.4.21 timed out"),
+        event(
+            3,
+            6 * DAY - 1_200,
+            EventKind::Configuration,
+            Severity::Information,
+            "Complete transfer to node-b: 98 214 files",
+        ),
+        event(
+            4,
+            211_000,
+            EventKind::Configuration,
+            Severity::Information,
+            "Revision 4812: 1 file changed (subaccounts/eu12/mappings/orders.yaml)",
+        ),
+        event(
+            5,
+            131_000,
+            EventKind::Configuration,
+            Severity::Error,
+            "Revision 4813 could not be pushed to node-b: connection to 10.1.4.21 timed out",
+        ),
         event(6, 130_000, EventKind::Link, Severity::Warning, "node-b is silent: three checks missed"),
         event(7, 90_000, EventKind::Role, Severity::Information, "Switch refused: node-b is not READY"),
     ];

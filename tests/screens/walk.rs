@@ -20,14 +20,38 @@ impl Dice {
 }
 
 const STATES: [fn() -> Status; 14] = [
-    f::master, f::alone, f::disabled, f::ready, f::lost, f::initial, f::unpaired, f::transfer, f::taken_over, f::boot_hold,
-    f::in_doubt, f::isolated, f::maintenance, Status::default,
+    f::master,
+    f::alone,
+    f::disabled,
+    f::ready,
+    f::lost,
+    f::initial,
+    f::unpaired,
+    f::transfer,
+    f::taken_over,
+    f::boot_hold,
+    f::in_doubt,
+    f::isolated,
+    f::maintenance,
+    Status::default,
 ];
 
 fn key(dice: &mut Dice) -> Key {
     const CODES: [Code; 14] = [
-        Code::Enter, Code::Esc, Code::Tab, Code::BackTab, Code::Backspace, Code::Delete, Code::Up, Code::Down, Code::Left,
-        Code::Right, Code::Home, Code::End, Code::PageUp, Code::PageDown,
+        Code::Enter,
+        Code::Esc,
+        Code::Tab,
+        Code::BackTab,
+        Code::Backspace,
+        Code::Delete,
+        Code::Up,
+        Code::Down,
+        Code::Left,
+        Code::Right,
+        Code::Home,
+        Code::End,
+        Code::PageUp,
+        Code::PageDown,
     ];
     match dice.roll(4) {
         0 => Key::plain(CODES[dice.roll(CODES.len())]),
@@ -67,10 +91,9 @@ fn nothing_an_operator_does_panics() {
                 Some(frame) => Message::Frame(Box::new(frame), at),
                 None => Message::Tick(at),
             },
-            3 => Message::Frame(
-                Box::new(ServerFrame::Alerts(f::alerts().into_iter().skip(dice.roll(4)).collect())),
-                at,
-            ),
+            3 => {
+                Message::Frame(Box::new(ServerFrame::Alerts(f::alerts().into_iter().skip(dice.roll(4)).collect())), at)
+            }
             4 if dice.roll(8) == 0 => Message::Disconnected("gone".into(), at),
             4 => Message::Connected(at),
             5 if dice.roll(4) == 0 => Message::Paste("pasted\ntext\u{7}".into()),

@@ -49,7 +49,8 @@ pub fn switch(model: &Model) -> Dialog {
 #[must_use]
 pub fn rehearsal(model: &Model) -> Dialog {
     let peer = model.status.as_deref().map(peer_name).unwrap_or_default();
-    let mut dialog = Dialog::new(Topic::Rehearsal, format!("Rehearsal of a switch to {peer}"), Vec::new()).closing("Close");
+    let mut dialog =
+        Dialog::new(Topic::Rehearsal, format!("Rehearsal of a switch to {peer}"), Vec::new()).closing("Close");
     dialog.waiting = Some("Running every check of a switch; nothing is changed".into());
     dialog
 }
@@ -105,10 +106,13 @@ pub fn fill_probe(dialog: &mut Dialog, seen: MasterSeen) {
         dialog.body.push("Note     it is not in this machine's network; a pair belongs in one segment".into());
     }
     dialog.body.push(String::new());
-    dialog.body.push("Compare this with the fingerprint on screen 2 of the master's console:".into());
+    dialog.body.push(
+        "Compare every digit with the fingerprint on screen 2 of the master's console; if one differs, something else \
+         answers: cancel."
+            .into(),
+    );
     dialog.fingerprint = Some(seen.fingerprint);
     if seen.role == Some(Role::Master) {
-        dialog.body.push("If one digit differs, something else answers: cancel.".into());
         let deed = Deed::AskPassword(Box::new(seen));
         dialog.buttons.push(crate::console::dialog::Button { label: "It is the same".into(), deed });
     } else {
@@ -119,10 +123,11 @@ pub fn fill_probe(dialog: &mut Dialog, seen: MasterSeen) {
 /// After the comparison.
 #[must_use]
 pub fn password(seen: &MasterSeen) -> Dialog {
-    let body = vec![
-        format!("An administrator of the master {}. The password is used once,", seen.host),
-        "sent only to the instance with this fingerprint, and never stored:".into(),
-    ];
+    let body = vec![format!(
+        "An administrator of the master {}. The password is used once, sent only to the instance with this \
+             fingerprint, and never stored:",
+        seen.host
+    )];
     let mut dialog = Dialog::new(Topic::Other, format!("Pair with {}", seen.host), body)
         .entry("User     ", "", false)
         .entry("Password ", "", true)
@@ -159,8 +164,8 @@ pub fn problem(problem: &Problem) -> Dialog {
 fn maintenance(status: &Status) -> Dialog {
     if status.maintenance_until.is_some() {
         let body = lines(&[
-            "Takeovers are suspended now. Ending it means:",
-            "checks and the whole takeover delay start anew, and the shadow protects again.",
+            "Takeovers are suspended now. At the end, checks and the whole takeover delay start anew, and the shadow \
+             protects again.",
         ]);
         return Dialog::new(Topic::Other, "End the maintenance", body)
             .button("End it", Deed::Send(Order::Maintenance { for_ms: 0 }, "Ending the maintenance".into()));
@@ -180,8 +185,10 @@ fn disconnect_shadow(status: &Status) -> Dialog {
     let peer = peer_name(status);
     let body = vec![
         format!("{peer} is asked to leave. It promises not to take over, and says so on disk."),
-        "From then on there is no protection, and changes stay on this instance,".into(),
-        format!("until someone presses c on {peer}. A restart does not change that."),
+        format!(
+            "From then on there is no protection, and changes stay on this instance, until someone presses c on \
+             {peer}. A restart does not change that."
+        ),
     ];
     let deed = Deed::Send(Order::HaDisconnect, format!("Disconnecting {peer}"));
     Dialog::new(Topic::Other, format!("Disconnect {peer}"), body).button("Disconnect", deed)
@@ -202,8 +209,10 @@ fn reconnect(status: &Status, is_master: bool) -> Dialog {
     let peer = peer_name(status);
     let files = facts::grouped(status.configuration.files);
     let body = vec![
-        format!("The link to {peer} is dropped and made again. All {files} files are compared with the"),
-        "bytes on disk, and what differs on the shadow is replaced.".into(),
+        format!(
+            "The link to {peer} is dropped and made again. All {files} files are compared with the bytes on disk, and \
+             what differs on the shadow is replaced."
+        ),
         "No takeover is possible until that is done: protection is NONE meanwhile.".into(),
     ];
     let whom = if is_master { "Reconnecting the shadow" } else { "Reconnecting to the master" };
@@ -214,11 +223,15 @@ fn reconnect(status: &Status, is_master: bool) -> Dialog {
 fn become_master(status: &Status) -> Dialog {
     let (own, peer) = (own_name(status), peer_name(status));
     let body = vec![
-        format!("{own} becomes master at once, whatever {peer} does, with revision"),
-        format!("{} of the configuration, and starts the service.", status.configuration.revision),
-        String::new(),
-        format!("If {peer} still runs the service, there are two of them until the two meet"),
-        format!("again; then {peer} gives way. Make sure that it is off."),
+        format!(
+            "{own} becomes master at once, whatever {peer} does, with revision {} of the configuration, and starts the \
+             service.",
+            status.configuration.revision
+        ),
+        format!(
+            "If {peer} still runs the service, there are two of them until the two meet again; then {peer} gives way. \
+             Make sure that it is off."
+        ),
     ];
     typed("Take over by force", body, own, "Take over", Order::BecomeMaster, "Becoming master")
 }
@@ -246,8 +259,9 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
     let (body, order) = if is_master {
         let body = vec![
             format!("{peer} is forgotten: it must be paired anew, with user and password."),
-            "High availability goes back to disabled, any shadow host, no grace period;".into(),
-            "the HA port stays. The service and the configuration are not touched.".into(),
+            "High availability goes back to disabled, any shadow host, no grace period; the HA port stays. The \
+             service and the configuration are not touched."
+                .into(),
         ];
         (body, Order::HaReset)
     } else {
@@ -285,8 +299,8 @@ fn edit(status: &Status, is_master: bool) -> Dialog {
 
 fn show_secrets() -> Dialog {
     let body = lines(&[
-        "Passwords, tokens and keys of this file appear on the screen, and in whatever",
-        "records this terminal. They are masked again when you leave the file.",
+        "Passwords, tokens and keys of this file appear on the screen, and in whatever records this terminal. They \
+         are masked again when you leave the file.",
     ]);
     Dialog::new(Topic::Other, "Show masked values", body).button("Show them", Deed::ShowSecrets)
 }

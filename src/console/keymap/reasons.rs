@@ -72,8 +72,12 @@ pub fn switch(model: &Model) -> Reason {
             return no(format!("No shadow is connected (state {}); roles need one that is READY", state(status)));
         }
         match &status.peer {
-            Some(peer) if !peer.compatible => no(format!("Version {} of {} cannot take the role", peer.version, peer.host)),
-            Some(peer) if !peer.in_sync => no(format!("{} is not in sync yet, {} behind; v verifies", peer.host, peer.behind)),
+            Some(peer) if !peer.compatible => {
+                no(format!("Version {} of {} cannot take the role", peer.version, peer.host))
+            }
+            Some(peer) if !peer.in_sync => {
+                no(format!("{} is not in sync yet, {} behind; v verifies", peer.host, peer.behind))
+            }
             _ => None,
         }
     })
@@ -195,7 +199,9 @@ pub fn reset(model: &Model) -> Reason {
     with(model, |status| match status.state {
         _ if is_linked(status) => no("Refused while connected; D disconnects first"),
         Some(LinkState::Lost) => no("Refused while the takeover delay runs; D disconnects first"),
-        Some(LinkState::Alone | LinkState::Initial) if status.peer.is_none() => no("There is no other instance to forget"),
+        Some(LinkState::Alone | LinkState::Initial) if status.peer.is_none() => {
+            no("There is no other instance to forget")
+        }
         _ => None,
     })
 }
@@ -260,7 +266,5 @@ pub fn stop(model: &Model) -> Reason {
 
 /// Ctrl-Z
 pub fn suspend(model: &Model) -> Reason {
-    model
-        .embeds
-        .then(|| "Ctrl-Z does not suspend the console that started Standin; q leaves it running".into())
+    model.embeds.then(|| "Ctrl-Z does not suspend the console that started Standin; q leaves it running".into())
 }

@@ -39,7 +39,10 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             if report.peer_root.is_none() {
                 model.say(Tone::Warning, format!("Read here only: {peer} could not be asked"));
             } else if total == 0 {
-                model.say(Tone::Plain, format!("Verified: {} here and on {peer}, no difference", files_word(report.files)));
+                model.say(
+                    Tone::Plain,
+                    format!("Verified: {} here and on {peer}, no difference", files_word(report.files)),
+                );
             } else {
                 model.say(Tone::Error, format!("Verified: {}", facts::counted(total, "difference")));
             }

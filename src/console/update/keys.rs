@@ -21,7 +21,12 @@ pub fn press(model: &mut Model, key: Key) -> Vec<Command> {
             model.say(Tone::Warning, reason);
             return Vec::new();
         }
-        return act(model, row.action);
+        let had_dialog = model.dialog.is_some();
+        let commands = act(model, row.action);
+        if model.dialog.is_some() && (!had_dialog || row.action == Action::Confirm) {
+            model.scroll = 0;
+        }
+        return commands;
     }
     match key.code {
         Code::Char(c) if !key.ctrl && context.meets(Contexts::TYPING) => typed(model, c),
@@ -220,7 +225,8 @@ fn set_master(model: &mut Model) -> Vec<Command> {
         return complain(model, 1, "A port is a number from 1 to 65535".into());
     };
     let text = entry(model, 0);
-    let hosts: Vec<String> = text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    let hosts: Vec<String> =
+        text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
     if hosts.is_empty() || port == 0 {
         let at = usize::from(!hosts.is_empty());
         return complain(model, at, "A host and a port are needed".into());
