@@ -1,1 +1,7 @@
 //! To come.
+
+pub mod host_names;
+pub mod settings_text;
+pub mod setup;
+
+pub use host_names::host_names;

@@ -4,12 +4,15 @@
 pub mod actions;
 pub mod dialog;
 pub mod facts;
+pub mod field;
+pub mod form;
 pub mod keymap;
 pub mod mask;
 pub mod message;
 pub mod model;
 pub mod tree;
 pub mod update;
+pub mod wizard;
 
 pub use message::{Command, Key, Leave, Message};
 pub use model::{Model, Screen};

@@ -9,5 +9,7 @@ pub mod event;
 pub mod input;
 pub mod message;
 pub mod order;
+pub mod password;
 pub mod settings;
+pub mod setup;
 pub mod status;

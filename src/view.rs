@@ -1,7 +1,9 @@
 //! The model as a frame. Changes nothing, reads nothing else (`ARCHITECTURE.md`, walls).
 
+pub mod form;
 pub mod glyphs;
 pub mod theme;
+pub mod wizard;
 
 mod alerts;
 mod attention;
@@ -53,9 +55,13 @@ fn draw_all(frame: &mut Frame<'_>, model: &Model, theme: Theme) -> Drawn {
     chrome::tabs(frame, row(1), model, theme);
     chrome::rule(frame, row(2), theme);
     let content = Rect { y: area.y + 3, height: area.height - CHROME_ROWS, ..area };
-    let drawn = match &model.overlay {
-        Some(overlay) => overlay::draw(frame, content, model, overlay, theme),
-        None => screen(frame, content, model, theme),
+    let drawn = match (&model.form, &model.overlay) {
+        (Some(form), _) => {
+            form::draw(frame, content, form, theme.look());
+            Drawn::default()
+        }
+        (None, Some(overlay)) => overlay::draw(frame, content, model, overlay, theme),
+        (None, None) => screen(frame, content, model, theme),
     };
     chrome::message(frame, row(area.height - 2), model, theme);
     chrome::footer(frame, row(area.height - 1), model, theme);

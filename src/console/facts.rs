@@ -99,12 +99,6 @@ pub fn moment(at: UnixMillis, now: UnixMillis) -> String {
     if at.rfc3339(0)[..10] == now.rfc3339(0)[..10] { at.clock(0) } else { at.rfc3339(0).replace('T', " ") }
 }
 
-/// Time of day if it is the day of `now`, else the date alone.
-#[must_use]
-pub fn day_or_clock(at: UnixMillis, now: UnixMillis) -> String {
-    if day(at) == day(now) { at.clock(0) } else { day(at) }
-}
-
 /// `2027-12-01`.
 #[must_use]
 pub fn day(at: UnixMillis) -> String {

@@ -43,11 +43,13 @@ impl Contexts {
     pub const ENTRY: Self = Self(512);
     /// The window is too small to show what a key would do.
     pub const TOO_SMALL: Self = Self(1024);
+    /// A form of settings: letters are typed.
+    pub const FORM: Self = Self(2048);
     /// Where letters are typed.
-    pub const TYPING: Self = Self(64 | 128 | 512);
+    pub const TYPING: Self = Self(64 | 128 | 512 | 2048);
 
     /// All, one by one.
-    pub const EACH: [Self; 11] = [
+    pub const EACH: [Self; 12] = [
         Self::OVERVIEW,
         Self::PAIR,
         Self::CONFIGURATION,
@@ -59,6 +61,7 @@ impl Contexts {
         Self::DIALOG,
         Self::ENTRY,
         Self::TOO_SMALL,
+        Self::FORM,
     ];
 
     /// Both.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::dialog::Dialog;
+use super::form::Form;
 use super::keymap::Contexts;
 use super::mask::ShownLine;
 use super::message::{Command, Drawn};
@@ -107,6 +108,8 @@ pub enum Asked {
     Verify,
     /// The branches.
     Branches,
+    /// The settings of the open form.
+    Form,
     /// The stop of the engine; leave when done.
     Stop,
 }
@@ -338,6 +341,8 @@ pub struct Model {
     pub screen: Screen,
     /// Over the screen.
     pub overlay: Option<Overlay>,
+    /// Settings in edit, over the screen.
+    pub form: Option<Form>,
     /// Over everything.
     pub dialog: Option<Dialog>,
     /// A filter is being typed on Configuration or Events.
@@ -388,6 +393,9 @@ impl Model {
         }
         if let Some(dialog) = &self.dialog {
             return if dialog.chosen().is_none() { Contexts::ENTRY } else { Contexts::DIALOG };
+        }
+        if self.form.is_some() {
+            return Contexts::FORM;
         }
         match &self.overlay {
             Some(Overlay::Palette { .. }) => Contexts::PALETTE,

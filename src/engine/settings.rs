@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+pub mod read;
+pub mod table;
 
 /// Everything an operator may set on one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -148,6 +148,9 @@ fn message_words(model: &Model) -> (String, Tone) {
         let waited = if seconds > 0 { format!(" ({seconds} s)") } else { String::new() };
         return (format!("{} …{waited}", pending.label), Tone::Plain);
     }
+    if let Some(text) = model.form.as_ref().and_then(|form| form.message.clone()) {
+        return (text, Tone::Warning);
+    }
     if let Some(note) = &model.note {
         return (note.text.clone(), note.tone);
     }

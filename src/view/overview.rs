@@ -133,7 +133,7 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     page.field("  state", status.state.map_or("unknown", LinkState::word));
     if let Some(since) = peer.connected_since {
         let age = facts::age(facts::between(since, model.shown_at));
-        page.field("  connected", &format!("for {age}, since {}", facts::day_or_clock(since, model.now)));
+        page.field("  connected", &format!("for {age}"));
     } else if let Some(at) = peer.last_check {
         page.field("  last answer", &facts::moment(at, model.now));
     }
@@ -146,7 +146,6 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     if peer.behind > 0 {
         page.styled_field("  behind", &facts::counted(peer.behind, "revision"), theme.warning());
     }
-    page.field("  takeover", &format!("{} after the first failed check", facts::duration(peer.takeover_delay_ms)));
     page
 }
 

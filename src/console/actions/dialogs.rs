@@ -7,7 +7,6 @@ use crate::console::message::Leave;
 use crate::console::model::Model;
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::{MasterSeen, Order, Rehearsal};
-use crate::engine::settings::SettingsPatch;
 use crate::engine::status::Status;
 
 fn lines(text: &[&str]) -> Vec<String> {
@@ -27,7 +26,6 @@ pub fn for_action(model: &Model, action: Action) -> Option<Dialog> {
         Action::BecomeMaster => Some(become_master(status)),
         Action::BecomeShadow => Some(become_shadow(status)),
         Action::Reset => Some(reset(status, is_master)),
-        Action::Edit => Some(edit(status, is_master)),
         Action::ShowSecrets => Some(show_secrets()),
         Action::DeleteAllAlerts => Some(delete_all(model)),
         Action::StopEngine => Some(stop(status, false)),
@@ -274,27 +272,6 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
     };
     Dialog::new(Topic::Other, format!("Reset: forget {peer}"), body)
         .button("Reset", Deed::Send(order, "Resetting".into()))
-}
-
-fn edit(status: &Status, is_master: bool) -> Dialog {
-    if !is_master {
-        let shadow = &status.settings.shadow;
-        let body = lines(&["Several hosts are separated by commas; a check fails only when all fail."]);
-        return Dialog::new(Topic::Other, "Where the master is", body)
-            .entry("Host ", &shadow.master_hosts.join(","), false)
-            .entry("Port ", &shadow.master_port.to_string(), false)
-            .button("Save", Deed::SetMaster);
-    }
-    let enable = !status.ha.enabled;
-    let patch = SettingsPatch { enabled: Some(enable), ..SettingsPatch::default() };
-    let (title, body, label) = if enable {
-        let port = status.settings.link_port();
-        ("Enable high availability", format!("A shadow may then connect to port {port} and be paired."), "Enable")
-    } else {
-        ("Disable high availability", "Every shadow is then refused, and nobody takes over.".into(), "Disable")
-    };
-    Dialog::new(Topic::Other, title, vec![body])
-        .button(label, Deed::Send(Order::Edit(patch), "Saving the settings".into()))
 }
 
 fn show_secrets() -> Dialog {

@@ -16,9 +16,10 @@ const PALETTE: Contexts = Contexts::PALETTE;
 const FILTER: Contexts = Contexts::FILTER;
 const DIALOG: Contexts = Contexts::DIALOG;
 const ENTRY: Contexts = Contexts::ENTRY;
+const FORM: Contexts = Contexts::FORM;
 const SMALL: Contexts = Contexts::TOO_SMALL;
 const LISTS: Contexts = SCREENS.or(READING);
-const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(SMALL);
+const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(FORM).or(SMALL);
 
 const fn k(c: char) -> Key {
     Key::ch(c)
@@ -135,7 +136,7 @@ pub static TABLE: &[Row] = rows![
     Help [k('?')] in LISTS, footer SCREENS; Console Plain "help" "This list.", why::never;
     Leave [k('q'), Key::ctrl('c')] in LISTS.or(SMALL), footer SCREENS; Console Plain "leave"
         "Leave the console; where it started the engine, asks whether that goes on.", why::never;
-    Leave [Key::ctrl('c')] in PALETTE.or(FILTER).or(DIALOG).or(ENTRY), footer NONE; Console Plain "leave"
+    Leave [Key::ctrl('c')] in PALETTE.or(FILTER).or(DIALOG).or(ENTRY).or(FORM), footer NONE; Console Plain "leave"
         "As q, also where letters are typed.", why::never;
     Suspend [Key::ctrl('z')] in EVERYWHERE, footer NONE; Console Plain "suspend"
         "Back to the shell until `fg`; not in a console that started the engine.", why::suspend;
@@ -144,14 +145,16 @@ pub static TABLE: &[Row] = rows![
 
     Confirm [ENTER] in DIALOG.or(ENTRY).or(PALETTE), footer DIALOG.or(ENTRY).or(PALETTE); Dialog Plain "choose"
         "Press the chosen button; in a field, go on to the next.", why::never;
+    Confirm [ENTER] in FORM, footer FORM; Dialog Plain "save"
+        "Save every changed setting of the form; space turns or picks a value.", why::never;
     Confirm [ENTER] in FILTER, footer FILTER; Dialog Plain "keep the filter"
         "End typing and move in what the filter shows.", why::never;
     NextPlace [TAB, DOWN, RIGHT] in DIALOG, footer DIALOG; Dialog Plain "next" "To the next field or button.", why::never;
-    NextPlace [TAB, DOWN] in ENTRY, footer ENTRY; Dialog Plain "next" "To the next field or button.", why::never;
+    NextPlace [TAB, DOWN] in ENTRY.or(FORM), footer ENTRY.or(FORM); Dialog Plain "next" "To the next field or button.", why::never;
     PreviousPlace [BACK_TAB, UP, LEFT] in DIALOG, footer NONE; Dialog Plain "previous" "One back.", why::never;
-    PreviousPlace [BACK_TAB, UP] in ENTRY.or(PALETTE), footer NONE; Dialog Plain "previous" "One back.", why::never;
+    PreviousPlace [BACK_TAB, UP] in ENTRY.or(PALETTE).or(FORM), footer NONE; Dialog Plain "previous" "One back.", why::never;
     NextPlace [TAB, DOWN] in PALETTE, footer PALETTE; Dialog Plain "next" "To the next row.", why::never;
-    Cancel [ESC] in DIALOG.or(ENTRY), footer DIALOG.or(ENTRY); Dialog Plain "cancel" "Close without doing anything.", why::never;
+    Cancel [ESC] in DIALOG.or(ENTRY).or(FORM), footer DIALOG.or(ENTRY).or(FORM); Dialog Plain "cancel" "Close without doing anything.", why::never;
     Erase [BACKSPACE] in Contexts::TYPING, footer NONE; Dialog Plain "erase" "Erase the last character.", why::never;
     EraseAll [Key::ctrl('u')] in Contexts::TYPING, footer NONE; Dialog Plain "erase all" "Empty the field.", why::never;
 ];

@@ -309,3 +309,20 @@ fn waiting_orders_are_bounded() {
     assert!(model.order(Order::Status, Asked::Sentence, "x").is_none());
     assert!(note(&model).contains("Too many"));
 }
+
+/// spec 2.5: settings are edited in the form; what is typed there is never a command.
+#[test]
+fn settings_are_saved_from_the_form() {
+    let mut model = model(status(Role::Shadow));
+    press(&mut model, "2e");
+    assert!(model.form.is_some());
+    let sent = orders(&press(&mut model, "node-q\n"));
+    let [Order::Edit(patch)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(patch.master_hosts, Some(vec!["node-q".to_owned()]));
+    reply(&mut model, Err(Problem::new("not saved", "locked", "")));
+    assert!(model.form.is_some(), "what was typed stays");
+    press(&mut model, "\n\n");
+    reply(&mut model, Ok(Reply::Done("saved".into())));
+    assert!(model.form.is_none());
+    assert_eq!(note(&model), "saved");
+}
