@@ -4,6 +4,7 @@
 mod engine_link;
 mod keys;
 mod main_loop;
+mod recorder;
 mod screen;
 mod tty;
 mod wizard_loop;

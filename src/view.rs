@@ -55,16 +55,20 @@ fn draw_all(frame: &mut Frame<'_>, model: &Model, theme: Theme) -> Drawn {
     chrome::tabs(frame, row(1), model, theme);
     chrome::rule(frame, row(2), theme);
     let content = Rect { y: area.y + 3, height: area.height - CHROME_ROWS, ..area };
-    let drawn = match &model.overlay {
-        Some(overlay) => overlay::draw(frame, content, model, overlay, theme),
-        None => screen(frame, content, model, theme),
+    let drawn = match (&model.form, &model.overlay) {
+        (Some(form), _) => {
+            form::draw(frame, content, form, theme.look());
+            Drawn::default()
+        }
+        (None, Some(overlay)) => overlay::draw(frame, content, model, overlay, theme),
+        (None, None) => screen(frame, content, model, theme),
     };
     chrome::message(frame, row(area.height - 2), model, theme);
     chrome::footer(frame, row(area.height - 1), model, theme);
-    if let Some(dialog) = &model.dialog {
-        dialog::draw(frame, content, dialog, theme);
+    match &model.dialog {
+        Some(dialog) => dialog::draw(frame, content, dialog, model.scroll, theme),
+        None => drawn,
     }
-    drawn
 }
 
 fn screen(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) -> Drawn {

@@ -4,6 +4,7 @@ pub mod dialogs;
 mod moves;
 
 use super::facts;
+use super::form;
 use super::keymap::Action;
 use super::message::{Command, Leave};
 use super::model::{Asked, Model, Overlay, Screen, Tone};
@@ -73,6 +74,14 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
             let dialog = if action == Action::SwitchRoles { dialogs::switch(model) } else { dialogs::rehearsal(model) };
             model.dialog = Some(dialog);
             send(model, Order::Switch { dry_run: true }, Asked::Rehearsal, "Running every check of a switch")
+        }
+        Action::Edit => {
+            model.overlay = None;
+            model.form = model.status.as_deref().map(|status| match role {
+                Some(Role::Shadow) => form::for_shadow(status),
+                _ => form::for_master(status),
+            });
+            Vec::new()
         }
         Action::Connect if role == Some(Role::Shadow) => connect(model),
         _ => {

@@ -63,8 +63,6 @@ pub enum Deed {
     Pair(Fingerprint),
     /// Maintenance for the typed time.
     Maintain,
-    /// The typed master and port.
-    SetMaster,
 }
 
 /// One button.

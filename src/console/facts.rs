@@ -1,6 +1,6 @@
 //! Numbers, times and names as people read them: units on every number, ages never like a clock.
 
-use crate::engine::base::UnixMillis;
+use crate::engine::base::{Role, UnixMillis};
 use crate::engine::status::Status;
 
 const SECOND_MS: u64 = 1_000;
@@ -82,10 +82,14 @@ pub fn bytes(number: u64) -> String {
     format!("{number} B")
 }
 
-/// `1 alert`, `2 alerts`, `no alerts`… `0 alerts`.
+/// `1 alert`, `2 alerts`, `0 alerts`; a branch has its own plural.
 #[must_use]
 pub fn counted(number: u64, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if one.ends_with("ch") => "es",
+        _ => "s",
+    };
     format!("{} {one}{plural}", grouped(number))
 }
 
@@ -108,12 +112,16 @@ pub fn short_host(host: &str) -> &str {
     if is_address { host } else { host.split('.').next().unwrap_or(host) }
 }
 
-/// The other instance's short name, or `the other instance`.
+/// The other instance's short name, or its role if there is none yet.
 #[must_use]
 pub fn peer_name(status: &Status) -> String {
     match &status.peer {
         Some(peer) if !peer.host.is_empty() => short_host(&peer.host).to_owned(),
-        _ => "the other instance".into(),
+        _ if status.role == Some(Role::Shadow) => match status.settings.shadow.master_hosts.first() {
+            Some(host) => short_host(host).to_owned(),
+            None => "the master".into(),
+        },
+        _ => "the shadow".into(),
     }
 }
 

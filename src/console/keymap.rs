@@ -43,11 +43,13 @@ impl Contexts {
     pub const ENTRY: Self = Self(512);
     /// The window is too small to show what a key would do.
     pub const TOO_SMALL: Self = Self(1024);
+    /// A form of settings: letters are typed.
+    pub const FORM: Self = Self(2048);
     /// Where letters are typed.
-    pub const TYPING: Self = Self(64 | 128 | 512);
+    pub const TYPING: Self = Self(64 | 128 | 512 | 2048);
 
     /// All, one by one.
-    pub const EACH: [Self; 11] = [
+    pub const EACH: [Self; 12] = [
         Self::OVERVIEW,
         Self::PAIR,
         Self::CONFIGURATION,
@@ -59,6 +61,7 @@ impl Contexts {
         Self::DIALOG,
         Self::ENTRY,
         Self::TOO_SMALL,
+        Self::FORM,
     ];
 
     /// Both.
@@ -227,10 +230,14 @@ impl Row {
             Action::Now => "push now",
             Action::Maintenance if has_maintenance => "end maintenance",
             Action::Pair if model.role() == Some(Role::Shadow) => "shadow connector",
+            Action::ShowSecrets if model.files.show_secrets => "hide secrets",
             _ => self.label,
         }
     }
 }
+
+/// Moves that the palette offers too.
+const OPENERS: [Action; 5] = [Action::Overview, Action::Pair, Action::Configuration, Action::Alerts, Action::Events];
 
 /// The row of `key` in `context`.
 #[must_use]
@@ -264,7 +271,8 @@ pub fn matching(text: &str) -> Vec<&'static Row> {
     TABLE
         .iter()
         .filter(|row| row.contexts.meets(Contexts::SCREENS) && !matches!(row.group, Group::Dialog | Group::Move))
-        .chain(TABLE.iter().filter(|row| row.group == Group::Move && row.label.ends_with("screen")))
+        .filter(|row| row.action != Action::Palette)
+        .chain(TABLE.iter().filter(|row| OPENERS.contains(&row.action)))
         .filter(|row| {
             let line = format!("{} {}", row.label, row.help).to_lowercase();
             words.iter().all(|word| line.contains(word))

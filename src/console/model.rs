@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::dialog::Dialog;
+use super::form::Form;
 use super::keymap::Contexts;
 use super::mask::ShownLine;
 use super::message::{Command, Drawn};
@@ -107,6 +108,8 @@ pub enum Asked {
     Verify,
     /// The branches.
     Branches,
+    /// The settings of the open form.
+    Form,
     /// The stop of the engine; leave when done.
     Stop,
 }
@@ -138,6 +141,8 @@ pub enum Overlay {
     Report,
     /// Branches kept after a divergence.
     Branches,
+    /// One alert, whole, by its id.
+    Alert(u64),
     /// One event, whole.
     Event(u64),
 }
@@ -336,6 +341,8 @@ pub struct Model {
     pub screen: Screen,
     /// Over the screen.
     pub overlay: Option<Overlay>,
+    /// Settings in edit, over the screen.
+    pub form: Option<Form>,
     /// Over everything.
     pub dialog: Option<Dialog>,
     /// A filter is being typed on Configuration or Events.
@@ -386,6 +393,9 @@ impl Model {
         }
         if let Some(dialog) = &self.dialog {
             return if dialog.chosen().is_none() { Contexts::ENTRY } else { Contexts::DIALOG };
+        }
+        if self.form.is_some() {
+            return Contexts::FORM;
         }
         match &self.overlay {
             Some(Overlay::Palette { .. }) => Contexts::PALETTE,

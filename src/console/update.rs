@@ -154,6 +154,9 @@ fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Co
         return Vec::new();
     }
     material(model, at);
+    if let (Some(form), Some(status)) = (&mut model.form, &model.status) {
+        form.refresh(status);
+    }
     if before.is_some_and(|before| before != after) {
         role_changed(model);
     }
@@ -166,6 +169,9 @@ fn role_changed(model: &mut Model) {
     if model.dialog.is_some() && !leaving {
         model.dialog = None;
         model.say(Tone::Warning, "Roles have changed: the open question was closed without doing anything");
+    }
+    if model.form.take().is_some() {
+        model.say(Tone::Warning, "Roles have changed: the open form was closed, nothing was saved");
     }
     if matches!(model.overlay, Some(Overlay::Palette { .. })) {
         model.overlay = None;

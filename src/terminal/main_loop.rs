@@ -226,7 +226,7 @@ impl Console<'_> {
                 Command::Quit(Leave::LeaveRunning) => return Ok(Some(Outcome::LeaveRunning)),
                 Command::Copy(text) => self.copy(&text)?,
                 Command::Suspend => self.suspend()?,
-                Command::Redraw => self.screen.forget(),
+                Command::Redraw => self.screen.forget()?,
             }
         }
         Ok(None)
@@ -256,7 +256,7 @@ impl Console<'_> {
         }
         let result = self.guard.suspend();
         self.reader.pause.store(false, Ordering::SeqCst);
-        self.screen.forget();
+        self.screen.forget()?;
         result
     }
 }

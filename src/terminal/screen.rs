@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect, Size};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
+use super::recorder::{Cursor, Recorder};
 use crate::console::message::Drawn;
 use crate::console::model::Model;
 use crate::view::{self, Theme};
@@ -16,10 +15,11 @@ use crate::view::{self, Theme};
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
+const HIDE_CURSOR: &[u8] = b"\x1b[?25l";
 
 /// Bytes not yet written to the terminal.
 #[derive(Clone, Default)]
-struct Sink(Rc<RefCell<Vec<u8>>>);
+pub struct Sink(Rc<RefCell<Vec<u8>>>);
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -34,9 +34,12 @@ impl Write for Sink {
 
 /// What the terminal shows.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Sink>>,
+    terminal: Terminal<Recorder>,
     sink: Sink,
-    shown: Option<Buffer>,
+    cursor: Cursor,
+    shown_cursor: Option<Position>,
+    is_forgotten: bool,
+    size: (u16, u16),
     theme: Theme,
 }
 
@@ -46,16 +49,19 @@ impl Screen {
     /// # Errors
     /// Those of ratatui.
     pub fn new(columns: u16, rows: u16, theme: Theme) -> io::Result<Self> {
-        let sink = Sink::default();
-        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-        let terminal = Terminal::with_options(CrosstermBackend::new(sink.clone()), TerminalOptions { viewport })?;
-        sink.0.borrow_mut().clear();
-        Ok(Self { terminal, sink, shown: None, theme })
+        let (sink, cursor) = (Sink::default(), Cursor::default());
+        let terminal = terminal(&sink, &cursor, columns, rows)?;
+        Ok(Self { terminal, sink, cursor, shown_cursor: None, is_forgotten: true, size: (columns, rows), theme })
     }
 
     /// Forgets what the terminal shows: the next frame is whole.
-    pub fn forget(&mut self) {
-        self.shown = None;
+    ///
+    /// # Errors
+    /// Those of ratatui.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal = terminal(&self.sink, &self.cursor, self.size.0, self.size.1)?;
+        self.is_forgotten = true;
+        Ok(())
     }
 
     /// The bytes that bring the terminal to this model, none if it is there; and what the view found out.
@@ -64,33 +70,44 @@ impl Screen {
     /// Those of the backend, which writes to memory.
     pub fn draw(&mut self, model: &Model) -> io::Result<(Vec<u8>, Drawn)> {
         let theme = self.theme;
-        self.draw_with(|frame| view::draw(frame, model, theme))
+        let mut drawn = Drawn::default();
+        let bytes = self.draw_with(|frame| drawn = view::draw(frame, model, theme))?;
+        Ok((bytes, drawn))
     }
 
-    /// The bytes that bring the terminal to what `draw` draws, none if it is there; and what it found out.
+    /// The bytes that bring the terminal to what `draw` draws, none if it is there.
     ///
     /// # Errors
     /// Those of the backend, which writes to memory.
-    pub fn draw_with<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> io::Result<(Vec<u8>, T)> {
-        self.terminal.current_buffer_mut().reset();
-        let drawn = draw(&mut self.terminal.get_frame());
-        let next = self.terminal.current_buffer_mut().clone();
-        if self.shown.as_ref() == Some(&next) {
-            return Ok((Vec::new(), drawn));
+    pub fn draw_with(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<Vec<u8>> {
+        self.terminal.draw(draw)?;
+        let cells = std::mem::take(&mut *self.sink.0.borrow_mut());
+        let cursor = self.cursor.get();
+        if cells.is_empty() && cursor == self.shown_cursor && !self.is_forgotten {
+            return Ok(Vec::new());
         }
-        let is_first = self.shown.is_none();
-        let before = self.shown.take().unwrap_or_else(|| Buffer::empty(next.area));
-        let changes = before.diff(&next);
-        self.terminal.backend_mut().draw(changes.into_iter())?;
         let mut bytes = BEGIN.to_vec();
-        if is_first {
+        if std::mem::take(&mut self.is_forgotten) {
             bytes.extend_from_slice(CLEAR);
         }
-        bytes.append(&mut self.sink.0.borrow_mut());
+        bytes.extend_from_slice(&cells);
+        match cursor {
+            Some(at) => bytes.extend_from_slice(format!("\x1b[{};{}H\x1b[?25h", at.y + 1, at.x + 1).as_bytes()),
+            None if self.shown_cursor.is_some() => bytes.extend_from_slice(HIDE_CURSOR),
+            None => {}
+        }
+        self.shown_cursor = cursor;
         bytes.extend_from_slice(END);
-        self.shown = Some(next);
-        Ok((bytes, drawn))
+        Ok(bytes)
     }
+}
+
+fn terminal(sink: &Sink, cursor: &Cursor, columns: u16, rows: u16) -> io::Result<Terminal<Recorder>> {
+    let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+    let backend = Recorder::new(sink.clone(), Rc::clone(cursor), Size::new(columns, rows));
+    let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
+    sink.0.borrow_mut().clear();
+    Ok(terminal)
 }
 
 #[cfg(test)]
@@ -111,7 +128,7 @@ mod tests {
         model.screen = Shown::Events;
         let (second, _) = screen.draw(&model).unwrap();
         assert!(!second.is_empty() && second.len() < 2048, "{} bytes", second.len());
-        screen.forget();
+        screen.forget().unwrap();
         assert!(screen.draw(&model).unwrap().0.len() > second.len());
     }
 }

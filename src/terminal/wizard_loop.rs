@@ -146,7 +146,7 @@ impl Running<'_> {
     fn draw(&mut self) -> io::Result<()> {
         let look = Look { ascii: self.theme.ascii, color: self.theme.level != ColorLevel::Mono };
         let wizard = &self.wizard;
-        let (bytes, ()) = self.screen.draw_with(|frame| view::draw(frame, wizard, look))?;
+        let bytes = self.screen.draw_with(|frame| view::draw(frame, wizard, look))?;
         if bytes.is_empty() { Ok(()) } else { self.tty.write(&bytes) }
     }
 }

@@ -83,7 +83,8 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let _ = page.draw(frame, area, 0);
 }
 
-fn add_detail(page: &mut Page, alert: &Alert, model: &Model) {
+/// One alert, whole.
+pub fn add_detail(page: &mut Page, alert: &Alert, model: &Model) {
     let theme = page.theme;
     let over = if alert.is_over { "   (over)" } else { "" };
     page.text(1, &format!("{}  {}{over}", alert.code, alert.what), theme.strong());
@@ -104,8 +105,8 @@ fn add_detail(page: &mut Page, alert: &Alert, model: &Model) {
         let row = action_row(*action);
         let asks = if row.danger == keymap::Danger::Plain { "" } else { " (asks)" };
         let (text, style) = match (row.reason)(model) {
-            None => (format!("{}{asks}: {}", capital(row.label_now(model)), row.help), theme.plain()),
-            Some(reason) => (format!("{}: not now. {reason}", capital(row.label_now(model))), theme.quiet()),
+            None => (format!("{}{asks}", in_words(*action, model)), theme.plain()),
+            Some(reason) => (format!("not now: {reason}"), theme.quiet()),
         };
         for (index, line) in super::page::wrap(&text, page.width.saturating_sub(13).max(10)).into_iter().enumerate() {
             let key = if index == 0 { row.key_name() } else { String::new() };
@@ -122,7 +123,22 @@ fn add_detail(page: &mut Page, alert: &Alert, model: &Model) {
     page.text(9, &seen, theme.quiet());
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+/// What the key does about this alert.
+fn in_words(action: AlertAction, model: &Model) -> String {
+    let status = model.status.as_deref();
+    let peer = status.map(facts::peer_name).unwrap_or_default();
+    let is_shadow = model.role() == Some(crate::engine::base::Role::Shadow);
+    match action {
+        AlertAction::Retry if is_shadow => format!("Try {peer} again now"),
+        AlertAction::Retry => "Push again now".into(),
+        AlertAction::Reconnect => "Reconnect: drop the link and transfer everything".into(),
+        AlertAction::Disconnect => format!("Disconnect {peer}: no takeover until it is connected again"),
+        AlertAction::Differences => format!("Show the differences between this instance and {peer}"),
+        AlertAction::Verify => "Verify every file on both".into(),
+        AlertAction::OpenPair if is_shadow => "Open the Shadow Connector".into(),
+        AlertAction::OpenPair => "Open High Availability".into(),
+        AlertAction::OpenConfiguration => "Open the configuration".into(),
+        AlertAction::OpenEvents => "Open the events".into(),
+        AlertAction::BecomeMaster => "Take over: become master by force".into(),
+    }
 }

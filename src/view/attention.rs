@@ -1,5 +1,7 @@
 //! What holds the instance back, first thing on the Overview: the word, the facts, the keys (spec 7.5, 7.7, 7.9, 7.10, 8.3).
 
+use unicode_width::UnicodeWidthStr;
+
 use super::page::Page;
 use crate::console::facts::{self, peer_name};
 use crate::console::model::Model;
@@ -36,7 +38,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         message(page, status);
     }
     if !status.branches.is_empty() {
-        let count = facts::counted(status.branches.len() as u64, "branch").replace("branchs", "branches");
+        let count = facts::counted(status.branches.len() as u64, "branch");
         heading(page, &format!("{} KEPT AFTER A DIVERGENCE", count.to_uppercase()), "o shows them");
         page.text(
             3,
@@ -51,9 +53,13 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
 
 fn heading(page: &mut Page, left: &str, right: &str) {
     let style = page.theme.error();
-    let right = if right.is_empty() { String::new() } else { format!("   {right}") };
     let plain = page.theme.strong();
-    page.spans(vec![(" ".into(), page.theme.plain()), (format!(" {left} "), style), (right, plain)]);
+    let fits = left.width() + right.width() + 6 <= page.width;
+    let beside = if fits && !right.is_empty() { format!("   {right}") } else { String::new() };
+    page.spans(vec![(" ".into(), page.theme.plain()), (format!(" {left} "), style), (beside, plain)]);
+    if !fits {
+        page.text(3, right, plain);
+    }
 }
 
 fn message(page: &mut Page, status: &Status) {

@@ -12,12 +12,12 @@ pub fn add(page: &mut Page, notice: &Notice) {
     let edge = format!("  {}", "#".repeat(inside + 4));
     let style = theme.strong();
     page.line(&edge, style);
+    // No empty row above the title: on 80×24 the timeline and the protection must still be seen.
     let row = |page: &mut Page, text: &str, is_title: bool| {
         let inner = pad(text, inside);
         let middle = if is_title { theme.error() } else { theme.strong() };
         page.spans(vec![("  # ".into(), style), (inner, middle), (" #".into(), style)]);
     };
-    row(page, "", false);
     let at = notice.at.clock(1);
     let room = inside.saturating_sub(at.width() + 6);
     row(page, &format!("  {}  {at}  ", pad(&notice.title, room)), true);
@@ -35,15 +35,12 @@ pub fn add(page: &mut Page, notice: &Notice) {
     row(page, "", false);
     page.line(&edge, style);
     page.blank();
-    let (first, last) = (notice.timeline.first(), notice.timeline.last());
-    for entry in &notice.timeline {
-        page.text(3, &format!("{}  {}", entry.at.clock(1), entry.text), theme.plain());
-    }
-    if let (Some(first), Some(last)) = (first, last)
-        && last.at > first.at
-    {
-        let gap = (last.at.0 - first.at.0) / 100;
-        page.text(3, &format!("from first to last line {}.{} s", gap / 10, gap % 10), theme.strong());
+    let begin = notice.timeline.first().map_or(notice.at, |first| first.at);
+    let last = notice.timeline.len().saturating_sub(1);
+    for (index, entry) in notice.timeline.iter().enumerate() {
+        let gap = (entry.at.0 - begin.0).max(0) / 100;
+        let gap = if index == last && gap > 0 { format!("   gap {}.{} s", gap / 10, gap % 10) } else { String::new() };
+        page.text(3, &format!("{}  {}{gap}", entry.at.clock(1), entry.text), theme.plain());
     }
     page.blank();
 }

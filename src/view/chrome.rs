@@ -53,7 +53,7 @@ fn who(status: &Status) -> String {
         text.push_str(" stopping");
     }
     if status.notice.is_some() {
-        text.push_str(" (new: 1)");
+        text.push_str(" (new, see 1)");
     }
     if status.role.is_some() {
         text.push_str(&format!("  term {}", status.term));
@@ -112,7 +112,7 @@ pub fn tabs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let text = format!("{number} {name}");
         if screen == model.screen {
             spans.push(Span::styled(format!("[{text}]"), theme.strong()));
-            spans.push(Span::raw(" "));
+            spans.push(Span::raw("  "));
         } else {
             spans.push(Span::raw(format!("{text}  ")));
         }
@@ -147,6 +147,9 @@ fn message_words(model: &Model) -> (String, Tone) {
         let seconds = facts::between(pending.since, model.now) / 1_000;
         let waited = if seconds > 0 { format!(" ({seconds} s)") } else { String::new() };
         return (format!("{} …{waited}", pending.label), Tone::Plain);
+    }
+    if let Some(text) = model.form.as_ref().and_then(|form| form.message.clone()) {
+        return (text, Tone::Warning);
     }
     if let Some(note) = &model.note {
         return (note.text.clone(), note.tone);

@@ -62,7 +62,7 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     let held =
         if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
-    let right = format!("revision {}  {same}{held} ", facts::grouped(status.configuration.revision));
+    let right = format!("revision {}  {same}{held} ", status.configuration.revision);
     let width = usize::from(area.width);
     let room = width.saturating_sub(right.chars().count());
     frame.buffer_mut().set_string(area.x, area.y, format!("{}{right}", pad(&left, room)), theme.strong());
@@ -174,7 +174,7 @@ fn file_head(model: &Model, status: &Status) -> Vec<String> {
 
 fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
     let path = shorten_left(&entry.path, 60);
-    let revision = facts::grouped(entry.revision);
+    let revision = entry.revision;
     let kind = match entry.kind {
         FileKind::File => '-',
         FileKind::Directory => 'd',

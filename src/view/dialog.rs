@@ -5,15 +5,20 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::page::{Page, pad, shorten, shorten_left};
+use super::page::{Page, pad, shorten, shorten_left, wrap};
 use super::theme::Theme;
 use crate::console::dialog::{Dialog, Entry};
+use crate::console::message::Drawn;
 
 /// Widest box: long lines are hard to read.
 const WIDTH_MAX: u16 = 84;
+/// Longest first word that continuation lines keep clear of.
+const HANG_MAX: usize = 9;
+/// Narrowest field beside its label.
+const FIELD_CELLS_MIN: usize = 18;
 
 /// Draws it over the content.
-pub fn draw(frame: &mut Frame<'_>, content: Rect, dialog: &Dialog, theme: Theme) {
+pub fn draw(frame: &mut Frame<'_>, content: Rect, dialog: &Dialog, scroll: u16, theme: Theme) -> Drawn {
     let width = content.width.saturating_sub(2).min(WIDTH_MAX);
     let inside = width.saturating_sub(4);
     let mut page = Page::new(inside, theme);
@@ -33,11 +38,12 @@ pub fn draw(frame: &mut Frame<'_>, content: Rect, dialog: &Dialog, theme: Theme)
     // The question must be seen whatever happens; the facts above it are cut if they must be.
     let asked = asked.min(height.saturating_sub(2));
     let facts = Rect { x: area.x + 2, y: area.y + 1, width: inside, height: height.saturating_sub(2 + asked) };
-    let _ = page.draw(frame, facts, 0);
+    let drawn = page.draw(frame, facts, scroll);
     let below = Rect { y: facts.y + facts.height, height: asked, ..facts };
     let first = u16::try_from(question.lines.len()).unwrap_or(0).saturating_sub(asked);
     question.lines.drain(..usize::from(first));
     let _ = question.draw(frame, below, 0);
+    drawn
 }
 
 fn frame_box(frame: &mut Frame<'_>, area: Rect, title: &str, theme: Theme) {
@@ -62,12 +68,14 @@ fn frame_box(frame: &mut Frame<'_>, area: Rect, title: &str, theme: Theme) {
 fn add_facts(page: &mut Page, dialog: &Dialog) {
     let theme = page.theme;
     for line in &dialog.body {
-        // Continuation lines stand under the text they belong to.
-        let indent = line.len() - line.trim_start().len();
-        page.text(indent, line.trim_start(), theme.plain());
+        let hang = hanging(line);
+        let (head, text) = line.split_at(hang);
+        for (index, part) in wrap(text, page.width.saturating_sub(hang).max(10)).into_iter().enumerate() {
+            let head = if index == 0 { head.to_owned() } else { " ".repeat(hang) };
+            page.line(&format!("{head}{part}"), theme.plain());
+        }
     }
     if let Some(fingerprint) = &dialog.fingerprint {
-        page.blank();
         let whole = fingerprint.to_string();
         if whole.len() <= page.width {
             page.line(&whole, theme.strong());
@@ -87,8 +95,7 @@ fn add_facts(page: &mut Page, dialog: &Dialog) {
             } else {
                 format!("{}: {}", check.target, check.message)
             };
-            for (index, line) in super::page::wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate()
-            {
+            for (index, line) in wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate() {
                 let head = if index == 0 { word } else { "" };
                 let head_style = if index == 0 { style } else { theme.plain() };
                 page.spans(vec![
@@ -101,6 +108,18 @@ fn add_facts(page: &mut Page, dialog: &Dialog) {
     }
     if let Some(waiting) = &dialog.waiting {
         page.text(0, &format!("{waiting} …"), theme.strong());
+    }
+}
+
+/// Where continuation lines begin: under the text behind the indent and a first word such as `Why    `.
+fn hanging(line: &str) -> usize {
+    let indent = line.len() - line.trim_start().len();
+    match line[indent..].find("  ") {
+        Some(at) if at <= HANG_MAX => {
+            let rest = &line[indent + at..];
+            indent + at + rest.len() - rest.trim_start().len()
+        }
+        _ => indent,
     }
 }
 
@@ -135,7 +154,11 @@ fn add_question(page: &mut Page, dialog: &Dialog) {
 fn add_entry(page: &mut Page, entry: &Entry, is_edited: bool) {
     let theme = page.theme;
     let shown = if entry.masked { "*".repeat(entry.text.chars().count()) } else { entry.text.clone() };
-    let label = shorten(&entry.label, page.width.saturating_sub(14));
+    let mut label = entry.label.clone();
+    if label.width() + FIELD_CELLS_MIN > page.width {
+        page.text(0, &label, theme.plain());
+        label = String::new();
+    }
     let room = page.width.saturating_sub(label.width() + 4).max(8);
     let shown = shorten_left(&shown, room.saturating_sub(1));
     let blank = "_".repeat(room.saturating_sub(shown.width() + 1));

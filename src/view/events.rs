@@ -47,7 +47,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let is_selected = index == position;
         let date = event.at.rfc3339(0)[..10].to_owned();
         let when =
-            if date == today { event.at.clock(1) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
+            if date == today { event.at.clock(0) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
         let base = match (is_selected, event.kind) {
             (true, _) => theme.selected(),
             (false, EventKind::Role) => theme.strong(),
@@ -58,15 +58,20 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         } else {
             event.severity.word().to_owned()
         };
-        let room = page.width.saturating_sub(40);
+        let room = page.width.saturating_sub(33);
         page.spans(vec![
             (if is_selected { " > " } else { "   " }.into(), theme.strong()),
-            (format!("{} {} ", pad(&when, 11), pad(event.kind.word(), 13)), base),
+            (format!("{} {} ", pad(&when, 11), pad(kind_word(event.kind), 8)), base),
             (pad(&severity, 7), theme.severity(event.severity)),
             (format!(" {}", shorten(&event.text, room)), base),
         ]);
     }
     let _ = page.draw(frame, area, 0);
+}
+
+/// The kind in at most eight letters.
+fn kind_word(kind: EventKind) -> &'static str {
+    if kind == EventKind::Configuration { "config" } else { kind.word() }
 }
 
 /// One event, whole.

@@ -23,6 +23,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay,
             None => page.text(1, "Nothing was verified yet; v does.", theme.plain()),
         },
         Overlay::Branches => add_branches(&mut page, model),
+        Overlay::Alert(id) => match model.alerts.list.iter().find(|alert| alert.id == *id) {
+            Some(alert) => super::alerts::add_detail(&mut page, alert, model),
+            None => page.text(1, "This alert is gone.", theme.plain()),
+        },
         Overlay::Event(id) => match model.events.list.iter().find(|event| event.id == *id) {
             Some(event) => events::add_detail(&mut page, event),
             None => page.text(1, "This event is older than what the console keeps.", theme.plain()),
@@ -54,12 +58,13 @@ fn help_row(page: &mut Page, row: &Row, here: Contexts, model: &Model) {
     };
     let elsewhere = !row.contexts.meets(here) && row.contexts.meets(Contexts::SCREENS);
     let where_to = if elsewhere { " On its own screen only." } else { "" };
-    let room = page.width.saturating_sub(41).max(18);
+    let column = keys.len().max(9);
+    let room = page.width.saturating_sub(column + 24).max(18);
     let text = format!("{}{asks}{where_to}", row.help);
     for (index, line) in super::page::wrap(&text, room).into_iter().enumerate() {
         let (keys, label) = if index == 0 { (keys.as_str(), row.label_now(model)) } else { ("", "") };
         page.spans(vec![
-            (format!("  {} ", pad(keys, 17)), theme.key()),
+            (format!("  {} ", pad(keys, column)), theme.key()),
             (format!("{} ", pad(label, 19)), theme.strong()),
             (line, theme.plain()),
         ]);
@@ -80,11 +85,11 @@ fn palette(frame: &mut Frame<'_>, area: Rect, model: &Model, text: &str, chosen:
         let reason = (row.reason)(model);
         let style = if reason.is_some() { theme.quiet() } else { theme.plain() };
         let tail = reason.map_or_else(|| row.help.to_owned(), |reason| format!("not now: {reason}"));
-        let room = page.width.saturating_sub(42);
+        let room = page.width.saturating_sub(34);
         page.spans(vec![
             (if index == chosen { " > " } else { "   " }.into(), theme.strong()),
-            (pad(&row.key_name(), 4), theme.key()),
-            (format!("{}  ", pad(row.label_now(model), 31)), if index == chosen { theme.selected() } else { style }),
+            (pad(&row.key_name(), 6), theme.key()),
+            (format!("{}  ", pad(row.label_now(model), 21)), if index == chosen { theme.selected() } else { style }),
             (shorten(&tail, room), style),
         ]);
     }

@@ -28,7 +28,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
         alerts(&mut page, model);
         return page.draw(frame, area, model.scroll);
     }
-    if area.height > 14 {
+    if area.height > 14 && model.alerts.list.len() <= 1 {
         page.blank();
     }
     attention::add(&mut page, model, status);
@@ -95,7 +95,7 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
         _ => "",
     };
     let revision =
-        if configuration.revision == 0 { "none yet".into() } else { facts::grouped(configuration.revision) + same };
+        if configuration.revision == 0 { "none yet".into() } else { format!("{}{same}", configuration.revision) };
     page.field("  revision", &revision);
     let files = format!("{}   {}", facts::grouped(configuration.files), facts::bytes(configuration.bytes));
     page.field("  files", &files);
@@ -112,10 +112,11 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
     let service = match (status.service.kind.as_str(), status.service.name.as_str()) {
         ("none", _) => "none configured".into(),
         (_, "") => status.service.state.clone(),
-        (_, name) => format!("{name} {}", status.service.state),
+        (_, name) => format!("{}, {name}", status.service.state),
     };
     let style = if status.service.state == "failed" { theme.error() } else { theme.plain() };
-    page.styled_field("  service", &service, style);
+    let room = page.width.saturating_sub(super::page::VALUE_COLUMN + 1);
+    page.styled_field("  service", &super::page::shorten(&service, room), style);
     if let Some(why) = &status.service.message {
         page.styled_field("", why, theme.warning());
     }
@@ -131,7 +132,8 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     };
     page.field("  state", status.state.map_or("unknown", LinkState::word));
     if let Some(since) = peer.connected_since {
-        page.field("  connected", &format!("since {}", facts::moment(since, model.now)));
+        let age = facts::age(facts::between(since, model.shown_at));
+        page.field("  connected", &format!("for {age}"));
     } else if let Some(at) = peer.last_check {
         page.field("  last answer", &facts::moment(at, model.now));
     }
@@ -144,8 +146,6 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     if peer.behind > 0 {
         page.styled_field("  behind", &facts::counted(peer.behind, "revision"), theme.warning());
     }
-    let interval = facts::duration(peer.check_interval_ms);
-    page.field("  checks", &format!("every {interval}, takeover after {}", facts::duration(peer.takeover_delay_ms)));
     page
 }
 

@@ -10,9 +10,9 @@ use crate::engine::status::Status;
 /// Below this width the pair is two lines of text.
 const PICTURE_COLUMNS: usize = 76;
 /// Inside of a box.
-const BOX_CELLS: usize = 21;
+const BOX_CELLS: usize = 23;
 /// Between the boxes.
-const GAP_CELLS: usize = 19;
+const GAP_CELLS: usize = 17;
 
 /// Adds the pair.
 pub fn add(page: &mut Page, model: &Model, status: &Status) {
@@ -75,7 +75,7 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
                 "NOT ACTIVE".into()
             }
         }
-        (Some(condition), ..) => format!("NOT ACTIVE, {}", condition.word()),
+        (Some(condition), ..) => format!("idle: {}", condition.word()),
         (None, Some(Role::Shadow), Some(state)) => {
             let in_sync = status.peer.as_ref().is_some_and(|peer| peer.in_sync);
             format!("{}{}", state.word(), if in_sync && state == LinkState::Ready { ", in sync" } else { "" })
@@ -99,7 +99,7 @@ fn peer_words(status: &Status) -> [String; 2] {
         Some(LinkState::Connected) if peer.behind > 0 => format!("{} behind", facts::counted(peer.behind, "revision")),
         Some(LinkState::Connected) => "not in sync".into(),
         Some(LinkState::Alone) => "not connected".into(),
-        Some(LinkState::Broken | LinkState::Lost) => "last known, silent now".into(),
+        Some(LinkState::Broken | LinkState::Lost) => "silent now".into(),
         Some(LinkState::Ready | LinkState::Initsync | LinkState::Handshake) => format!("active, term {}", peer.term),
         _ => "last known".into(),
     };

@@ -44,6 +44,12 @@ impl Theme {
         Self { level, scheme: Scheme::Terminal, ascii }
     }
 
+    /// For the forms and the wizard.
+    #[must_use]
+    pub fn look(self) -> super::form::Look {
+        super::form::Look { ascii: self.ascii, color: self.level == ColorLevel::Ansi16 }
+    }
+
     fn colored(self, color: Color) -> Style {
         match (self.level, self.scheme) {
             (ColorLevel::Mono, _) => Style::new(),

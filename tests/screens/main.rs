@@ -233,6 +233,14 @@ fn rehearsal(possible: bool) -> Reply {
     })
 }
 
+/// spec 2.5, 4.1
+#[test]
+fn forms() {
+    scene("form_master", calm(f::alone, "2e"));
+    scene("form_master_locked", calm(f::master, "2e"));
+    scene("form_shadow", calm(f::initial, "2enode-a"));
+}
+
 /// spec 7.7, 7.8, 8.1, 8.5
 #[test]
 fn dialogs() {
@@ -258,7 +266,13 @@ fn dialogs() {
     scene("dialog_take_over", after(f::lost, "T"));
     scene("dialog_maintenance", calm(f::master, "M"));
     scene("dialog_disconnect", calm(f::master, "D"));
-    scene("dialog_reset", calm(f::alone, "2e"));
+    scene("dialog_reset", |columns, rows| {
+        let mut status = f::ready();
+        status.state = Some(standin::engine::base::LinkState::Disconnected);
+        let mut model = f::model(status, Vec::new(), columns, rows);
+        press(&mut model, "R");
+        model
+    });
     scene("dialog_leave", |columns, rows| {
         let mut model = f::model(f::master(), Vec::new(), columns, rows);
         model.embeds = true;

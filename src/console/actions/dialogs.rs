@@ -7,7 +7,6 @@ use crate::console::message::Leave;
 use crate::console::model::Model;
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::{MasterSeen, Order, Rehearsal};
-use crate::engine::settings::SettingsPatch;
 use crate::engine::status::Status;
 
 fn lines(text: &[&str]) -> Vec<String> {
@@ -27,7 +26,6 @@ pub fn for_action(model: &Model, action: Action) -> Option<Dialog> {
         Action::BecomeMaster => Some(become_master(status)),
         Action::BecomeShadow => Some(become_shadow(status)),
         Action::Reset => Some(reset(status, is_master)),
-        Action::Edit => Some(edit(status, is_master)),
         Action::ShowSecrets => Some(show_secrets()),
         Action::DeleteAllAlerts => Some(delete_all(model)),
         Action::StopEngine => Some(stop(status, false)),
@@ -106,10 +104,13 @@ pub fn fill_probe(dialog: &mut Dialog, seen: MasterSeen) {
         dialog.body.push("Note     it is not in this machine's network; a pair belongs in one segment".into());
     }
     dialog.body.push(String::new());
-    dialog.body.push("Compare this with the fingerprint on screen 2 of the master's console:".into());
+    dialog.body.push(
+        "Compare every digit with the fingerprint on screen 2 of the master's console; if one differs, something else \
+         answers: cancel."
+            .into(),
+    );
     dialog.fingerprint = Some(seen.fingerprint);
     if seen.role == Some(Role::Master) {
-        dialog.body.push("If one digit differs, something else answers: cancel.".into());
         let deed = Deed::AskPassword(Box::new(seen));
         dialog.buttons.push(crate::console::dialog::Button { label: "It is the same".into(), deed });
     } else {
@@ -120,10 +121,11 @@ pub fn fill_probe(dialog: &mut Dialog, seen: MasterSeen) {
 /// After the comparison.
 #[must_use]
 pub fn password(seen: &MasterSeen) -> Dialog {
-    let body = vec![
-        format!("An administrator of the master {}. The password is used once,", seen.host),
-        "sent only to the instance with this fingerprint, and never stored:".into(),
-    ];
+    let body = vec![format!(
+        "An administrator of the master {}. The password is used once, sent only to the instance with this \
+             fingerprint, and never stored:",
+        seen.host
+    )];
     let mut dialog = Dialog::new(Topic::Other, format!("Pair with {}", seen.host), body)
         .entry("User     ", "", false)
         .entry("Password ", "", true)
@@ -160,8 +162,8 @@ pub fn problem(problem: &Problem) -> Dialog {
 fn maintenance(status: &Status) -> Dialog {
     if status.maintenance_until.is_some() {
         let body = lines(&[
-            "Takeovers are suspended now. Ending it means:",
-            "checks and the whole takeover delay start anew, and the shadow protects again.",
+            "Takeovers are suspended now. At the end, checks and the whole takeover delay start anew, and the shadow \
+             protects again.",
         ]);
         return Dialog::new(Topic::Other, "End the maintenance", body)
             .button("End it", Deed::Send(Order::Maintenance { for_ms: 0 }, "Ending the maintenance".into()));
@@ -181,8 +183,10 @@ fn disconnect_shadow(status: &Status) -> Dialog {
     let peer = peer_name(status);
     let body = vec![
         format!("{peer} is asked to leave. It promises not to take over, and says so on disk."),
-        "From then on there is no protection, and changes stay on this instance,".into(),
-        format!("until someone presses c on {peer}. A restart does not change that."),
+        format!(
+            "From then on there is no protection, and changes stay on this instance, until someone presses c on \
+             {peer}. A restart does not change that."
+        ),
     ];
     let deed = Deed::Send(Order::HaDisconnect, format!("Disconnecting {peer}"));
     Dialog::new(Topic::Other, format!("Disconnect {peer}"), body).button("Disconnect", deed)
@@ -203,8 +207,10 @@ fn reconnect(status: &Status, is_master: bool) -> Dialog {
     let peer = peer_name(status);
     let files = facts::grouped(status.configuration.files);
     let body = vec![
-        format!("The link to {peer} is dropped and made again. All {files} files are compared with the"),
-        "bytes on disk, and what differs on the shadow is replaced.".into(),
+        format!(
+            "The link to {peer} is dropped and made again. All {files} files are compared with the bytes on disk, and \
+             what differs on the shadow is replaced."
+        ),
         "No takeover is possible until that is done: protection is NONE meanwhile.".into(),
     ];
     let whom = if is_master { "Reconnecting the shadow" } else { "Reconnecting to the master" };
@@ -215,11 +221,15 @@ fn reconnect(status: &Status, is_master: bool) -> Dialog {
 fn become_master(status: &Status) -> Dialog {
     let (own, peer) = (own_name(status), peer_name(status));
     let body = vec![
-        format!("{own} becomes master at once, whatever {peer} does, with revision"),
-        format!("{} of the configuration, and starts the service.", status.configuration.revision),
-        String::new(),
-        format!("If {peer} still runs the service, there are two of them until the two meet"),
-        format!("again; then {peer} gives way. Make sure that it is off."),
+        format!(
+            "{own} becomes master at once, whatever {peer} does, with revision {} of the configuration, and starts the \
+             service.",
+            status.configuration.revision
+        ),
+        format!(
+            "If {peer} still runs the service, there are two of them until the two meet again; then {peer} gives way. \
+             Make sure that it is off."
+        ),
     ];
     typed("Take over by force", body, own, "Take over", Order::BecomeMaster, "Becoming master")
 }
@@ -247,8 +257,9 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
     let (body, order) = if is_master {
         let body = vec![
             format!("{peer} is forgotten: it must be paired anew, with user and password."),
-            "High availability goes back to disabled, any shadow host, no grace period;".into(),
-            "the HA port stays. The service and the configuration are not touched.".into(),
+            "High availability goes back to disabled, any shadow host, no grace period; the HA port stays. The \
+             service and the configuration are not touched."
+                .into(),
         ];
         (body, Order::HaReset)
     } else {
@@ -263,31 +274,10 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
         .button("Reset", Deed::Send(order, "Resetting".into()))
 }
 
-fn edit(status: &Status, is_master: bool) -> Dialog {
-    if !is_master {
-        let shadow = &status.settings.shadow;
-        let body = lines(&["Several hosts are separated by commas; a check fails only when all fail."]);
-        return Dialog::new(Topic::Other, "Where the master is", body)
-            .entry("Host ", &shadow.master_hosts.join(","), false)
-            .entry("Port ", &shadow.master_port.to_string(), false)
-            .button("Save", Deed::SetMaster);
-    }
-    let enable = !status.ha.enabled;
-    let patch = SettingsPatch { enabled: Some(enable), ..SettingsPatch::default() };
-    let (title, body, label) = if enable {
-        let port = status.settings.link_port();
-        ("Enable high availability", format!("A shadow may then connect to port {port} and be paired."), "Enable")
-    } else {
-        ("Disable high availability", "Every shadow is then refused, and nobody takes over.".into(), "Disable")
-    };
-    Dialog::new(Topic::Other, title, vec![body])
-        .button(label, Deed::Send(Order::Edit(patch), "Saving the settings".into()))
-}
-
 fn show_secrets() -> Dialog {
     let body = lines(&[
-        "Passwords, tokens and keys of this file appear on the screen, and in whatever",
-        "records this terminal. They are masked again when you leave the file.",
+        "Passwords, tokens and keys of this file appear on the screen, and in whatever records this terminal. They \
+         are masked again when you leave the file.",
     ]);
     Dialog::new(Topic::Other, "Show masked values", body).button("Show them", Deed::ShowSecrets)
 }

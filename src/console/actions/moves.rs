@@ -8,7 +8,7 @@ use crate::console::tree::RowKind;
 
 /// Moves within what is on top.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
-    if model.overlay.is_some() || matches!(model.screen, Screen::Overview | Screen::Pair) {
+    if model.dialog.is_some() || model.overlay.is_some() || matches!(model.screen, Screen::Overview | Screen::Pair) {
         let limit = usize::from(model.drawn.scroll_max);
         let moved = step(usize::from(model.scroll), limit + 1, page(model), action);
         model.scroll = u16::try_from(moved).unwrap_or(u16::MAX);
@@ -16,6 +16,11 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
     }
     match model.screen {
         Screen::Configuration => files(model, action),
+        Screen::Alerts if action == Action::Open => {
+            model.overlay = model.alerts.selected.map(Overlay::Alert);
+            model.scroll = 0;
+            Vec::new()
+        }
         Screen::Alerts => {
             alerts(model, action);
             Vec::new()

@@ -142,7 +142,8 @@ pub fn connect(model: &Model) -> Reason {
 
 /// `e`
 pub fn edit(model: &Model) -> Reason {
-    with(model, |status| status.settings_locked.clone().map(|why| format!("Locked: {why}")))
+    // What is locked is shown and says so itself.
+    with(model, |_| None)
 }
 
 /// `D`

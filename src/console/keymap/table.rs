@@ -16,9 +16,10 @@ const PALETTE: Contexts = Contexts::PALETTE;
 const FILTER: Contexts = Contexts::FILTER;
 const DIALOG: Contexts = Contexts::DIALOG;
 const ENTRY: Contexts = Contexts::ENTRY;
+const FORM: Contexts = Contexts::FORM;
 const SMALL: Contexts = Contexts::TOO_SMALL;
 const LISTS: Contexts = SCREENS.or(READING);
-const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(SMALL);
+const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(FORM).or(SMALL);
 
 const fn k(c: char) -> Key {
     Key::ch(c)
@@ -105,15 +106,15 @@ pub static TABLE: &[Row] = rows![
     StopKeepingRole [] in SCREENS, footer NONE; Pair Ask "stop Standin, keep the role"
         "Planned stop without a hand-over: the shadow is asked for a pause.", why::stop;
 
-    Overview [k('1')] in SCREENS, footer NONE; Move Plain "overview screen"
+    Overview [k('1')] in SCREENS, footer NONE; Move Plain "overview"
         "The pair at a glance: roles, protection, alerts.", why::never;
-    Pair [k('2')] in SCREENS, footer NONE; Move Plain "high availability screen"
+    Pair [k('2')] in SCREENS, footer NONE; Move Plain "high availability"
         "High Availability on a master, Shadow Connector on a shadow.", why::never;
-    Configuration [k('3')] in SCREENS, footer NONE; Move Plain "configuration screen"
+    Configuration [k('3')] in SCREENS, footer NONE; Move Plain "configuration"
         "The mirrored files.", why::never;
-    Alerts [k('4')] in SCREENS, footer OVERVIEW; Move Plain "alerts screen"
+    Alerts [k('4')] in SCREENS, footer OVERVIEW; Move Plain "alerts"
         "What is wrong, what it means, what to do.", why::never;
-    Events [k('5')] in SCREENS, footer ALERTS; Move Plain "events screen"
+    Events [k('5')] in SCREENS, footer ALERTS; Move Plain "events"
         "What happened.", why::never;
     NextScreen [TAB] in SCREENS, footer NONE; Move Plain "next screen" "The screen to the right.", why::never;
     PreviousScreen [BACK_TAB] in SCREENS, footer NONE; Move Plain "previous screen" "The screen to the left.", why::never;
@@ -121,8 +122,9 @@ pub static TABLE: &[Row] = rows![
     Down [DOWN, k('j')] in LISTS, footer NONE; Move Plain "down" "One down.", why::never;
     Left [LEFT, k('h')] in SCREENS, footer NONE; Move Plain "left" "Fold the directory, or go to the one above.", why::never;
     Right [RIGHT, k('l')] in SCREENS, footer NONE; Move Plain "right" "Open the directory or file.", why::never;
-    PageUp [PAGE_UP, Key::ctrl('b')] in LISTS, footer NONE; Move Plain "page up" "One page up.", why::never;
+    PageUp [PAGE_UP, Key::ctrl('b')] in LISTS.or(DIALOG).or(ENTRY), footer NONE; Move Plain "page up" "One page up.", why::never;
     PageDown [PAGE_DOWN, Key::ctrl('f'), k(' ')] in LISTS, footer READING; Move Plain "page down" "One page down.", why::never;
+    PageDown [PAGE_DOWN, Key::ctrl('f')] in DIALOG.or(ENTRY), footer NONE; Move Plain "page down" "One page down.", why::never;
     Top [HOME, k('g')] in LISTS, footer NONE; Move Plain "top" "To the first.", why::never;
     Bottom [END, k('G')] in LISTS, footer NONE; Move Plain "end"
         "To the last; on Events this follows what comes.", why::never;
@@ -134,21 +136,25 @@ pub static TABLE: &[Row] = rows![
     Help [k('?')] in LISTS, footer SCREENS; Console Plain "help" "This list.", why::never;
     Leave [k('q'), Key::ctrl('c')] in LISTS.or(SMALL), footer SCREENS; Console Plain "leave"
         "Leave the console; where it started the engine, asks whether that goes on.", why::never;
-    Leave [Key::ctrl('c')] in PALETTE.or(FILTER).or(DIALOG).or(ENTRY), footer NONE; Console Plain "leave"
+    Leave [Key::ctrl('c')] in PALETTE.or(FILTER).or(DIALOG).or(ENTRY).or(FORM), footer NONE; Console Plain "leave"
         "As q, also where letters are typed.", why::never;
     Suspend [Key::ctrl('z')] in EVERYWHERE, footer NONE; Console Plain "suspend"
         "Back to the shell until `fg`; not in a console that started the engine.", why::suspend;
     Redraw [Key::ctrl('l')] in EVERYWHERE, footer NONE; Console Plain "draw anew"
         "Draw everything anew, after something else wrote to the terminal.", why::never;
 
+    Confirm [ENTER] in DIALOG.or(ENTRY).or(PALETTE), footer DIALOG.or(ENTRY).or(PALETTE); Dialog Plain "choose"
+        "Press the chosen button; in a field, go on to the next.", why::never;
+    Confirm [ENTER] in FORM, footer FORM; Dialog Plain "save"
+        "Save every changed setting of the form; space turns or picks a value.", why::never;
+    Confirm [ENTER] in FILTER, footer FILTER; Dialog Plain "keep the filter"
+        "End typing and move in what the filter shows.", why::never;
     NextPlace [TAB, DOWN, RIGHT] in DIALOG, footer DIALOG; Dialog Plain "next" "To the next field or button.", why::never;
-    NextPlace [TAB, DOWN] in ENTRY, footer ENTRY; Dialog Plain "next" "To the next field or button.", why::never;
+    NextPlace [TAB, DOWN] in ENTRY.or(FORM), footer ENTRY.or(FORM); Dialog Plain "next" "To the next field or button.", why::never;
     PreviousPlace [BACK_TAB, UP, LEFT] in DIALOG, footer NONE; Dialog Plain "previous" "One back.", why::never;
-    PreviousPlace [BACK_TAB, UP] in ENTRY.or(PALETTE), footer NONE; Dialog Plain "previous" "One back.", why::never;
+    PreviousPlace [BACK_TAB, UP] in ENTRY.or(PALETTE).or(FORM), footer NONE; Dialog Plain "previous" "One back.", why::never;
     NextPlace [TAB, DOWN] in PALETTE, footer PALETTE; Dialog Plain "next" "To the next row.", why::never;
-    Confirm [ENTER] in DIALOG.or(ENTRY).or(PALETTE).or(FILTER), footer DIALOG.or(ENTRY).or(PALETTE).or(FILTER); Dialog Plain
-        "choose" "Press the chosen button; in a field, go on to the next.", why::never;
-    Cancel [ESC] in DIALOG.or(ENTRY), footer DIALOG.or(ENTRY); Dialog Plain "cancel" "Close without doing anything.", why::never;
+    Cancel [ESC] in DIALOG.or(ENTRY).or(FORM), footer DIALOG.or(ENTRY).or(FORM); Dialog Plain "cancel" "Close without doing anything.", why::never;
     Erase [BACKSPACE] in Contexts::TYPING, footer NONE; Dialog Plain "erase" "Erase the last character.", why::never;
     EraseAll [Key::ctrl('u')] in Contexts::TYPING, footer NONE; Dialog Plain "erase all" "Empty the field.", why::never;
 ];

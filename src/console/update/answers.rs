@@ -19,6 +19,11 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
     };
     match (pending.asked, reply) {
         (Asked::Stop, _) => super::keys::stopped(),
+        (Asked::Form, Reply::Done(sentence)) => {
+            model.form = None;
+            model.say(Tone::Plain, facts::clean(&sentence));
+            Vec::new()
+        }
         (Asked::Rehearsal, Reply::Rehearsal(rehearsal)) => {
             if let Some(dialog) = waiting(model, &[Topic::Switch, Topic::Rehearsal]) {
                 dialogs::fill_rehearsal(dialog, rehearsal);
@@ -81,6 +86,11 @@ fn waiting<'a>(model: &'a mut Model, topics: &[Topic]) -> Option<&'a mut Dialog>
 
 fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> {
     model.say(Tone::Error, facts::clean(&format!("{}: {}", problem.what, problem.why)));
+    if *asked == Asked::Form
+        && let Some(form) = &mut model.form
+    {
+        form.refused(problem);
+    }
     let topics = [Topic::Switch, Topic::Rehearsal, Topic::Probe];
     if let Some(dialog) = waiting(model, &topics) {
         dialog.waiting = None;

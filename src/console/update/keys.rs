@@ -2,11 +2,13 @@
 
 use crate::console::actions::{self, dialogs};
 use crate::console::dialog::{Deed, Topic};
+use crate::console::field::FieldKey;
+use crate::console::form::{FormKey, FormOutcome};
 use crate::console::keymap::{self, Action, Contexts};
 use crate::console::message::{Code, Command, Key, Leave};
 use crate::console::model::{Asked, Model, Overlay, Screen, Tone};
 use crate::engine::order::{Order, Secret};
-use crate::engine::settings::{SettingsPatch, duration};
+use crate::engine::settings::duration;
 
 /// Longest filter and palette text, in characters.
 const TYPED_MAX_CHARS: usize = 100;
@@ -21,7 +23,15 @@ pub fn press(model: &mut Model, key: Key) -> Vec<Command> {
             model.say(Tone::Warning, reason);
             return Vec::new();
         }
-        return act(model, row.action);
+        let had_dialog = model.dialog.is_some();
+        let commands = act(model, row.action);
+        if model.dialog.is_some() && (!had_dialog || row.action == Action::Confirm) {
+            model.scroll = 0;
+        }
+        return commands;
+    }
+    if context == Contexts::FORM {
+        return form_key(model, field_key(key).map(FormKey::Edit));
     }
     match key.code {
         Code::Char(c) if !key.ctrl && context.meets(Contexts::TYPING) => typed(model, c),
@@ -35,6 +45,9 @@ pub fn paste(model: &mut Model, text: &str) -> Vec<Command> {
         model.say(Tone::Plain, "Pasted text enters fields only");
         return Vec::new();
     }
+    if model.context() == Contexts::FORM {
+        return form_key(model, Some(FormKey::Paste(text.to_owned())));
+    }
     let mut commands = Vec::new();
     for c in text.chars().filter(|c| !c.is_control()).take(crate::console::dialog::ENTRY_MAX_CHARS) {
         commands.extend(typed(model, c));
@@ -42,7 +55,52 @@ pub fn paste(model: &mut Model, text: &str) -> Vec<Command> {
     commands
 }
 
+/// A key inside a field of a form.
+fn field_key(key: Key) -> Option<FieldKey> {
+    Some(match (key.code, key.ctrl) {
+        (Code::Char(c), false) => FieldKey::Char(c),
+        (Code::Char('w'), true) => FieldKey::DeleteWord,
+        (Code::Char('k'), true) => FieldKey::DeleteToEnd,
+        (Code::Char('a'), true) | (Code::Home, _) => FieldKey::Home,
+        (Code::Char('e'), true) | (Code::End, _) => FieldKey::End,
+        (Code::Delete, _) => FieldKey::Delete,
+        (Code::Left, _) => FieldKey::Left,
+        (Code::Right, _) => FieldKey::Right,
+        _ => return None,
+    })
+}
+
+fn form_key(model: &mut Model, key: Option<FormKey>) -> Vec<Command> {
+    let (Some(form), Some(key)) = (&mut model.form, key) else { return Vec::new() };
+    match form.key(key) {
+        FormOutcome::Stay => Vec::new(),
+        FormOutcome::Close => {
+            model.form = None;
+            Vec::new()
+        }
+        FormOutcome::Save(patch) => actions::send(model, Order::Edit(patch), Asked::Form, "Saving the settings"),
+    }
+}
+
+/// The table's actions, as a form understands them.
+fn form_action(action: Action) -> Option<FormKey> {
+    Some(match action {
+        Action::Confirm => FormKey::Save,
+        Action::Cancel => FormKey::Cancel,
+        Action::NextPlace => FormKey::Down,
+        Action::PreviousPlace => FormKey::Up,
+        Action::Erase => FormKey::Edit(FieldKey::Backspace),
+        Action::EraseAll => FormKey::Edit(FieldKey::DeleteToStart),
+        _ => return None,
+    })
+}
+
 fn act(model: &mut Model, action: Action) -> Vec<Command> {
+    if model.context() == Contexts::FORM
+        && let Some(key) = form_action(action)
+    {
+        return form_key(model, Some(key));
+    }
     match action {
         Action::Confirm => confirm(model),
         Action::Cancel => {
@@ -156,7 +214,6 @@ fn perform(model: &mut Model, deed: Deed) -> Vec<Command> {
     match deed {
         Deed::Maintain => return maintain(model),
         Deed::Pair(fingerprint) => return pair(model, fingerprint),
-        Deed::SetMaster => return set_master(model),
         _ => model.dialog = None,
     }
     match deed {
@@ -177,7 +234,7 @@ fn perform(model: &mut Model, deed: Deed) -> Vec<Command> {
             model.dialog = Some(dialogs::password(&seen));
             Vec::new()
         }
-        Deed::Cancel | Deed::Maintain | Deed::Pair(_) | Deed::SetMaster => Vec::new(),
+        Deed::Cancel | Deed::Maintain | Deed::Pair(_) => Vec::new(),
     }
 }
 
@@ -213,22 +270,6 @@ fn pair(model: &mut Model, fingerprint: crate::engine::base::Fingerprint) -> Vec
     model.dialog = None;
     let order = Order::Pair { user, password, fingerprint };
     actions::send(model, order, Asked::Sentence, "Pairing with the master")
-}
-
-fn set_master(model: &mut Model) -> Vec<Command> {
-    let Ok(port) = entry(model, 1).trim().parse::<u16>() else {
-        return complain(model, 1, "A port is a number from 1 to 65535".into());
-    };
-    let text = entry(model, 0);
-    let hosts: Vec<String> =
-        text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
-    if hosts.is_empty() || port == 0 {
-        let at = usize::from(!hosts.is_empty());
-        return complain(model, at, "A host and a port are needed".into());
-    }
-    model.dialog = None;
-    let patch = SettingsPatch { master_hosts: Some(hosts), master_port: Some(port), ..SettingsPatch::default() };
-    actions::send(model, Order::Edit(patch), Asked::Sentence, "Saving the settings")
 }
 
 /// A stop that was ordered is done: leave (spec 8.1).

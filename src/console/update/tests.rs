@@ -1,1 +1,328 @@
+use super::*;
+use crate::console::dialog::Topic;
+use crate::console::message::{Code, Key, Leave};
+use crate::console::model::Asked;
+use crate::engine::base::{Condition, LinkState, Problem, Role, Term};
+use crate::engine::order::{MasterSeen, Order, Rehearsal, Reply};
+use crate::engine::status::{Notice, PeerStatus, Status};
 
+const AT: UnixMillis = UnixMillis(1_795_356_131_000);
+
+fn frame(model: &mut Model, frame: ServerFrame) -> Vec<Command> {
+    update(model, Message::Frame(Box::new(frame), AT))
+}
+
+fn status(role: Role) -> Status {
+    let is_master = role == Role::Master;
+    let mut status = Status {
+        role: Some(role),
+        active: is_master,
+        term: Term(7),
+        state: Some(if is_master { LinkState::Connected } else { LinkState::Ready }),
+        peer: Some(PeerStatus {
+            host: "node-b.example.net".into(),
+            compatible: true,
+            in_sync: true,
+            fingerprint: Some(fingerprint()),
+            ..PeerStatus::default()
+        }),
+        ..Status::default()
+    };
+    status.ha.enabled = true;
+    status
+}
+
+fn fingerprint() -> crate::engine::base::Fingerprint {
+    "51aa09c2b7e05fd1930c6e2b84f7a01d5c3e9980127bd4fe663a90c8e2d7417e".parse().unwrap()
+}
+
+fn model(status: Status) -> Model {
+    let mut model = Model::new(80, 24, false);
+    update(&mut model, Message::Connected(AT));
+    frame(&mut model, ServerFrame::Status(Box::new(status)));
+    model
+}
+
+fn press(model: &mut Model, keys: &str) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for c in keys.chars() {
+        let key = match c {
+            '\n' => Key::plain(Code::Enter),
+            '\t' => Key::plain(Code::Tab),
+            '\u{1b}' => Key::plain(Code::Esc),
+            c => Key::ch(c),
+        };
+        commands.extend(update(model, Message::Key(key, AT)));
+    }
+    commands
+}
+
+fn orders(commands: &[Command]) -> Vec<Order> {
+    commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Send(ClientFrame::Order { order, .. }) => Some(order.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn reply(model: &mut Model, outcome: Result<Reply, Problem>) -> Vec<Command> {
+    let id = *model.pending.keys().next_back().expect("an order waits");
+    frame(model, ServerFrame::Reply { id, outcome })
+}
+
+fn note(model: &Model) -> &str {
+    model.note.as_ref().map_or("", |note| note.text.as_str())
+}
+
+fn rehearsal(possible: bool) -> Reply {
+    Reply::Rehearsal(Rehearsal {
+        possible,
+        new_master: "node-b.example.net".into(),
+        term: Term(8),
+        checks: Vec::new(),
+        steps: vec!["the service stops".into()],
+    })
+}
+
+/// spec 7.7, 8.5: rehearsed first, then the name, then Cancel is chosen, then it is ordered.
+#[test]
+fn a_switch_asks_for_the_name() {
+    let mut model = model(status(Role::Master));
+    assert_eq!(orders(&press(&mut model, "S")), [Order::Switch { dry_run: true }]);
+    reply(&mut model, Ok(rehearsal(true)));
+    assert_eq!(orders(&press(&mut model, "node-x\n\t\n")), []);
+    assert!(model.dialog.is_some(), "the wrong name does nothing");
+    press(&mut model, "\u{1b}S");
+    reply(&mut model, Ok(rehearsal(true)));
+    assert_eq!(orders(&press(&mut model, "node-b\n\n")), [], "Enter twice chooses Cancel");
+    assert!(model.dialog.is_none());
+    press(&mut model, "S");
+    reply(&mut model, Ok(rehearsal(true)));
+    assert_eq!(orders(&press(&mut model, "node-b\n\t\n")), [Order::Switch { dry_run: false }]);
+}
+
+/// spec 7.7: a refused rehearsal leaves nothing to press.
+#[test]
+fn an_impossible_switch_has_no_button() {
+    let mut model = model(status(Role::Master));
+    press(&mut model, "S");
+    reply(&mut model, Ok(rehearsal(false)));
+    assert_eq!(model.dialog.as_ref().map(|dialog| dialog.buttons.len()), Some(1));
+    assert_eq!(orders(&press(&mut model, "\n")), []);
+}
+
+/// spec 8.5
+#[test]
+fn an_impossible_action_says_why() {
+    let mut model = model(status(Role::Shadow));
+    assert_eq!(press(&mut model, "S"), []);
+    assert!(note(&model).contains("Only the master"), "{}", note(&model));
+    assert_eq!(press(&mut model, "T"), []);
+    assert!(note(&model).contains("answers"), "{}", note(&model));
+}
+
+/// spec 3.1: probe, compare, then user and password, then pair; nothing is sent before.
+#[test]
+fn pairing_compares_first() {
+    let mut unpaired = status(Role::Shadow);
+    unpaired.peer = None;
+    unpaired.state = Some(LinkState::Disconnected);
+    let mut model = model(unpaired);
+    assert_eq!(orders(&press(&mut model, "c")), [Order::Probe { host: None, port: None }]);
+    let seen = MasterSeen {
+        host: "node-a".into(),
+        port: 8443,
+        address: "10.0.0.1".into(),
+        fingerprint: fingerprint(),
+        version: "0.1.0".into(),
+        role: Some(Role::Master),
+        same_network: true,
+    };
+    reply(&mut model, Ok(Reply::MasterSeen(seen)));
+    assert_eq!(model.dialog.as_ref().and_then(|dialog| dialog.fingerprint), Some(fingerprint()));
+    assert_eq!(orders(&press(&mut model, "\t\n")), []);
+    let sent = orders(&press(&mut model, "ops\tlong enough pw\n\t\n"));
+    let [Order::Pair { user, password, fingerprint: compared }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((user.as_str(), password.expose(), *compared), ("ops", "long enough pw", fingerprint()));
+}
+
+/// spec 3.2: a paired shadow needs no password.
+#[test]
+fn a_paired_shadow_just_connects() {
+    let mut paired = status(Role::Shadow);
+    paired.state = Some(LinkState::Disconnected);
+    let mut model = model(paired);
+    assert_eq!(orders(&press(&mut model, "c")), [Order::Connect]);
+}
+
+/// spec 8.3: a change of role is seen at once, and an open question of the old role is void.
+#[test]
+fn a_change_of_role_closes_questions_and_shows_itself() {
+    let mut model = model(status(Role::Shadow));
+    press(&mut model, "5D");
+    assert!(model.dialog.is_some());
+    let mut new = status(Role::Master);
+    new.term = Term(8);
+    new.notice = Some(Notice {
+        title: "THIS INSTANCE IS NOW MASTER".into(),
+        at: AT,
+        role: Role::Master,
+        term: Term(8),
+        reason: crate::engine::base::Reason::Takeover,
+        lines: Vec::new(),
+        timeline: Vec::new(),
+    });
+    frame(&mut model, ServerFrame::Status(Box::new(new)));
+    assert!(model.dialog.is_none());
+    assert_eq!(model.screen, Screen::Overview);
+    assert_eq!(orders(&press(&mut model, "u")), [Order::DismissNotice]);
+}
+
+/// spec 8.6: checks that only say "still there" change nothing that is shown.
+#[test]
+fn a_quiet_check_is_not_shown() {
+    let mut model = model(status(Role::Master));
+    let shown = model.status.clone();
+    let mut later = status(Role::Master);
+    if let Some(peer) = &mut later.peer {
+        peer.round_trip_ms = Some(3.0);
+        peer.last_check = Some(AT);
+    }
+    let frame = ServerFrame::Status(Box::new(later.clone()));
+    update(&mut model, Message::Frame(Box::new(frame), UnixMillis(AT.0 + 5_000)));
+    assert_eq!(model.status, shown);
+    assert_eq!(model.shown_at, AT);
+    assert!(!model.is_animated());
+    press(&mut model, "j");
+    assert_eq!(model.status.as_deref(), Some(&later), "a key press looks at the newest");
+}
+
+/// spec 8.8: the console stays, says so, and asks for everything again.
+#[test]
+fn an_engine_that_goes_away_comes_back() {
+    let mut model = model(status(Role::Master));
+    press(&mut model, "v");
+    update(&mut model, Message::Disconnected("gone".into(), AT));
+    assert!(model.status.is_some() && model.pending.is_empty());
+    assert!(note(&model).contains("before it answered"));
+    assert!(model.is_animated(), "the age grows");
+    assert_eq!(press(&mut model, "v"), []);
+    let commands = update(&mut model, Message::Connected(AT));
+    assert!(matches!(commands.as_slice(), [Command::Send(ClientFrame::Subscribe { .. })]));
+}
+
+/// spec 8.1: attached, `q` leaves; embedded, it asks, and stopping waits for the engine.
+#[test]
+fn leaving_asks_only_where_the_engine_is_embedded() {
+    let mut model = model(status(Role::Master));
+    assert_eq!(press(&mut model, "q"), [Command::Quit(Leave::LeaveRunning)]);
+    assert_eq!(press(&mut model, "\u{1b}\u{1b}"), [], "Esc never leaves");
+    model.embeds = true;
+    assert_eq!(press(&mut model, "q\n"), [], "Cancel is chosen");
+    assert_eq!(press(&mut model, "q\t\n"), [Command::Quit(Leave::LeaveRunning)]);
+    model.dialog = None;
+    assert_eq!(orders(&press(&mut model, "q\t\t\n")), [Order::Stop { keep_role: false }]);
+    let commands = update(&mut model, Message::Disconnected("gone".into(), AT));
+    assert_eq!(commands, [Command::Quit(Leave::Stop)]);
+}
+
+/// spec 8.1: Ctrl-Z suspends an attached console only.
+#[test]
+fn an_embedding_console_does_not_suspend() {
+    let mut model = model(status(Role::Master));
+    let suspend = Message::Key(Key::ctrl('z'), AT);
+    assert_eq!(update(&mut model, suspend.clone()), [Command::Suspend]);
+    model.embeds = true;
+    assert_eq!(update(&mut model, suspend), []);
+    assert!(note(&model).contains("does not suspend"));
+}
+
+/// spec 8.5: pasted text enters fields only.
+#[test]
+fn a_paste_outside_a_field_does_nothing() {
+    let mut model = model(status(Role::Master));
+    assert_eq!(update(&mut model, Message::Paste("S\nq".into())), []);
+    assert!(model.dialog.is_none());
+    press(&mut model, "5/");
+    update(&mut model, Message::Paste("pu\nsh".into()));
+    assert_eq!(model.events.filter, "push");
+}
+
+/// spec 7.9
+#[test]
+fn maintenance_asks_for_a_time() {
+    let mut model = model(status(Role::Master));
+    press(&mut model, "M");
+    assert_eq!(orders(&press(&mut model, "x\n\t\n")), []);
+    assert!(model.dialog.as_ref().is_some_and(|dialog| dialog.problem.is_some()));
+    update(&mut model, Message::Key(Key::ctrl('u'), AT));
+    assert_eq!(orders(&press(&mut model, "2h\n\t\n")), [Order::Maintenance { for_ms: 7_200_000 }]);
+}
+
+/// spec 7.5: `r` resumes on every screen while the boot hold lasts.
+#[test]
+fn the_boot_hold_can_be_ended() {
+    let mut held = status(Role::Master);
+    held.condition = Some(Condition::BootHold);
+    held.hold = Some(crate::engine::status::Hold { ends_at: Some(AT), of_ms: 60_000, why: "waits".into() });
+    let mut model = model(held);
+    assert!(model.is_animated(), "a count-down moves");
+    for screen in ["1", "2", "3", "4", "5"] {
+        press(&mut model, screen);
+        assert_eq!(orders(&press(&mut model, "r")), [Order::Resume], "screen {screen}");
+        reply(&mut model, Ok(Reply::Done("resumed".into())));
+    }
+}
+
+/// A refused order says what, why and what to do.
+#[test]
+fn a_refusal_is_a_dialog() {
+    let mut model = model(status(Role::Master));
+    press(&mut model, "D\t\n");
+    reply(&mut model, Err(Problem::new("not done", "it is so", "do that")));
+    assert_eq!(model.dialog.as_ref().map(|dialog| dialog.topic), Some(Topic::Problem));
+    press(&mut model, "\n");
+    assert!(model.dialog.is_none());
+}
+
+/// spec 5.6: the list of files is asked for when the revision changes, and only then.
+#[test]
+fn files_are_listed_once_a_revision() {
+    let mut model = model(status(Role::Master));
+    assert_eq!(orders(&press(&mut model, "3")), [Order::ListFiles]);
+    reply(&mut model, Ok(Reply::Files(Vec::new())));
+    assert_eq!(orders(&press(&mut model, "13")), []);
+    let mut new = status(Role::Master);
+    new.configuration.revision = 2;
+    assert_eq!(orders(&frame(&mut model, ServerFrame::Status(Box::new(new)))), [Order::ListFiles]);
+}
+
+/// What waits is bounded, and the newest order is not lost silently.
+#[test]
+fn waiting_orders_are_bounded() {
+    let mut model = model(status(Role::Master));
+    for _ in 0..crate::console::model::PENDING_MAX {
+        assert!(model.order(Order::Status, Asked::Sentence, "x").is_some());
+    }
+    assert!(model.order(Order::Status, Asked::Sentence, "x").is_none());
+    assert!(note(&model).contains("Too many"));
+}
+
+/// spec 2.5: settings are edited in the form; what is typed there is never a command.
+#[test]
+fn settings_are_saved_from_the_form() {
+    let mut model = model(status(Role::Shadow));
+    press(&mut model, "2e");
+    assert!(model.form.is_some());
+    let sent = orders(&press(&mut model, "node-q\n"));
+    let [Order::Edit(patch)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(patch.master_hosts, Some(vec!["node-q".to_owned()]));
+    reply(&mut model, Err(Problem::new("not saved", "locked", "")));
+    assert!(model.form.is_some(), "what was typed stays");
+    press(&mut model, "\n\n");
+    reply(&mut model, Ok(Reply::Done("saved".into())));
+    assert!(model.form.is_none());
+    assert_eq!(note(&model), "saved");
+}

@@ -47,7 +47,7 @@ fn settings(page: &mut Page, status: &Status) {
     if page.width >= 76 {
         let two = |page: &mut Page, label: &str, value: &str, style, other: &str| {
             page.spans(vec![
-                (format!("   {label:<24}"), theme.plain()),
+                (format!("   {label:<22}"), theme.plain()),
                 (pad(value, 19), style),
                 (format!(" {other}"), theme.plain()),
             ]);
@@ -130,7 +130,7 @@ fn shadow(page: &mut Page, model: &Model, status: &Status, peer: &PeerStatus) {
     };
     value(page, "Takeover", &format!("after {}; {checks}", duration(peer.takeover_delay_ms)));
     let same = if peer.in_sync { "same digest" } else { "NOT the same digest" };
-    value(page, "Revision", &format!("{}, {} behind, {same}", facts::grouped(peer.revision), peer.behind));
+    value(page, "Revision", &format!("{}, {} behind, {same}", peer.revision, peer.behind));
     if !peer.service.is_empty() && peer.service != status.service.kind {
         let text = format!("service: {} there, {} here", peer.service, status.service.kind);
         page.styled_field("  Own settings there     ", &text, theme.warning());

@@ -17,7 +17,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     } else {
         format!("{} port {}", shadow.master_hosts.join(", "), shadow.master_port)
     };
-    page.title(&format!("{}{master}", pad("Master", 13)), &format!("state {state} "));
+    page.title(&format!("{}{master}", pad("Master", 14)), &format!("state {state} "));
     if let Some(message) = &status.state_message {
         page.styled_field("", message, theme.warning());
     }
