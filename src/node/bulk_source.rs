@@ -1,5 +1,7 @@
 //! The other instance's contents and lists, over a connection of their own, so that no check waits for them.
 
+use std::collections::VecDeque;
+
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -72,7 +74,7 @@ pub struct BulkSource {
     other: Other,
     net: Net,
     link: LinkId,
-    down: watch::Receiver<LinkId>,
+    down: watch::Receiver<VecDeque<LinkId>>,
     runtime: Handle,
     client: Option<BulkClient>,
 }
@@ -80,7 +82,7 @@ pub struct BulkSource {
 impl BulkSource {
     /// Connects at the first question.
     #[must_use]
-    pub fn new(other: Other, net: Net, link: LinkId, down: watch::Receiver<LinkId>, runtime: Handle) -> Self {
+    pub fn new(other: Other, net: Net, link: LinkId, down: watch::Receiver<VecDeque<LinkId>>, runtime: Handle) -> Self {
         Self { other, net, link, down, runtime, client: None }
     }
 
@@ -97,7 +99,7 @@ impl BulkSource {
                     };
                     work(client.insert(connected)).await
                 } => result,
-                _ = down.wait_for(|gone| *gone >= link) => Err("the link went down meanwhile".to_owned()),
+                _ = down.wait_for(|gone| gone.contains(&link)) => Err("the link went down meanwhile".to_owned()),
             }
         });
         result.map_err(|why| {

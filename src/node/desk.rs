@@ -1,7 +1,7 @@
 //! The mirror's threads: one reads and writes the directory (scans, applies, puts drift back), one builds pushes, so that a
 //! long scan never holds up a push that is ready. The engine hears of the results as inputs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,8 @@ use crate::store::Store;
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
+/// Links remembered as gone; an apply looks when one goes.
+const DOWN_MAX: usize = 64;
 
 enum DiskJob {
     Scan { term: Term, wait_quiet: bool },
@@ -65,7 +67,7 @@ pub struct MirrorDesk {
     disk: SyncSender<DiskJob>,
     pushes: SyncSender<PushJob>,
     /// Links that went down; an apply over one of them gives up.
-    down: watch::Sender<LinkId>,
+    down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     _watcher: Arc<Mutex<Option<Watcher>>>,
 }
@@ -85,7 +87,7 @@ impl MirrorDesk {
             quiet,
             disk,
             pushes,
-            down: watch::Sender::new(LinkId(0)),
+            down: watch::Sender::default(),
             shared: shared.clone(),
             _watcher: Arc::default(),
         };
@@ -175,7 +177,10 @@ impl MirrorDesk {
 
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
-        self.down.send_replace(link);
+        self.down.send_modify(|down| {
+            down.truncate(DOWN_MAX - 1);
+            down.push_front(link);
+        });
     }
 
     /// See [`crate::engine::effect::Effect::RestoreDrift`]; how many paths were put back.
