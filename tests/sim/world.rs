@@ -410,6 +410,9 @@ impl World {
             }
             // Nobody knows more then, and the rules choose to go on: two active are possible (spec 7.5).
             Effect::Note(event) if event.text.starts_with("nobody answered within") => self.check.was_forced = true,
+            Effect::Note(event) if event.text == "READY" => {
+                self.check.seen[node].state = Some(standin::engine::base::LinkState::Ready);
+            }
             Effect::RestoreDrift | Effect::RunHook { .. } | Effect::Note(_) | Effect::AnswerPairing { .. } => {}
         }
         true
