@@ -31,7 +31,6 @@ pub struct Checker {
     pub takeovers: u64,
     pub switches: u64,
     pub relinquished: u64,
-    pub two_active_ms: u64,
 }
 
 impl Checker {

@@ -379,6 +379,7 @@ fn a_switch_changes_places() {
     assert!(world.run_till(2_000, |world| world.answers.contains_key(&order)));
     assert!(world.answers[&order].is_ok());
     assert_eq!((role(&world, 0), role(&world, 1)), ((Some(Role::Shadow), 2), (Some(Role::Master), 2)));
+    world.run_until(world.t + 500);
     let settings = &world.nodes[1].disk.settings;
     assert!(settings.high_availability.enabled, "spec 2.8");
     assert_eq!(settings.high_availability.permitted_shadow_host.as_deref(), Some("node-0"), "spec 2.8");
