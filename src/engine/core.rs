@@ -27,6 +27,12 @@ use super::work::ServiceWork;
 const WRITES_MAX: usize = 16;
 /// Most timers served in one call; more are served by the next (the deadline stays in the past).
 const TIMERS_PER_CALL_MAX: usize = 64;
+/// Shortest pause between two tries to reach the peer, ms.
+pub(super) const REDIAL_PAUSE_MIN_MS: u64 = 50;
+/// Longest, ms.
+const REDIAL_PAUSE_MAX_MS: u64 = 1_000;
+/// Tries to reconnect that fit into the takeover delay, at least (if it is not too short).
+const TRIES_PER_DELAY: u64 = 4;
 /// How often standing troubles are looked after (spec 6.3).
 pub(super) const HEALTH_INTERVAL_MS: u64 = 10_000;
 
@@ -375,7 +381,10 @@ impl Engine {
 
     /// Between two tries to reach the peer, ms.
     pub(super) fn redial_pause_ms(&self) -> u64 {
-        self.timing().check_interval_ms.clamp(50, 1_000)
+        let timing = self.timing();
+        // Several tries fit into the takeover delay: it is for trying to reconnect (spec 7.1).
+        let within_delay_ms = timing.takeover_delay_ms / TRIES_PER_DELAY;
+        timing.check_interval_ms.min(within_delay_ms).clamp(REDIAL_PAUSE_MIN_MS, REDIAL_PAUSE_MAX_MS)
     }
 
     pub(super) fn after(&self, span_ms: u64) -> Millis {

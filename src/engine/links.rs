@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::base::{Fingerprint, LinkId, Role, Run, Term, UnixMillis};
+use super::base::{Fingerprint, LinkId, Role, Run, Term};
 use super::core::Engine;
 use super::durable::Peer;
 use super::effect::Effect;
@@ -42,8 +42,6 @@ pub(super) struct Link {
     pub greeted: bool,
     /// Run of the other end, as heard over this link.
     pub run: Run,
-    /// Since when.
-    pub since: UnixMillis,
     /// Master: `MayTakeOver` was said over it.
     pub told_may: bool,
 }
@@ -84,17 +82,8 @@ impl Engine {
         } else {
             Whose::Foreign
         };
-        let link = Link {
-            outgoing,
-            whose,
-            fingerprint,
-            address,
-            purpose: None,
-            greeted: false,
-            run: Run(0),
-            since: self.now.wall,
-            told_may: false,
-        };
+        let link =
+            Link { outgoing, whose, fingerprint, address, purpose: None, greeted: false, run: Run(0), told_may: false };
         self.links.all.insert(id, link);
         let limit_ms = if outgoing { self.timing().request_timeout_ms } else { GREETING_LIMIT_MS };
         self.timers.set(Timer::Greeting(id), self.after(limit_ms));

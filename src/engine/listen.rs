@@ -4,9 +4,9 @@ use super::base::{LinkId, Role};
 use super::core::Engine;
 use super::durable::{Durable, Peer};
 use super::event::{EventKind, Severity};
-use super::links::{Link, Whose};
+use super::links::Link;
 use super::message::{
-    Body, Envelope, FarewellKind, Hello, PROTOCOL, PROTOCOL_MIN, Purpose, Question, Refusal, RefusalCode, TRAIL_MAX,
+    Body, Envelope, Hello, PROTOCOL, PROTOCOL_MIN, Purpose, Question, Refusal, RefusalCode, TRAIL_MAX,
 };
 use super::then::Then;
 
@@ -231,15 +231,5 @@ impl Engine {
             self.trail.insert(0, head);
             self.trail.truncate(TRAIL_MAX);
         }
-    }
-
-    /// The promise a farewell makes is kept by everyone but a program that only stops.
-    pub(super) fn is_lasting(kind: FarewellKind) -> bool {
-        kind != FarewellKind::Stop
-    }
-
-    /// Whether the certificate of that connection is the pinned one.
-    pub(super) fn is_pinned(link: &Link) -> bool {
-        link.whose == Whose::Peer
     }
 }

@@ -310,6 +310,10 @@ impl Engine {
     /// Which question a master has for its peer now, if any.
     pub(super) fn wanted_dial(&self) -> Option<Purpose> {
         self.peer()?;
+        if !self.work.is_role_sure() {
+            // The former master waits on the connection that stands for word of the service.
+            return None;
+        }
         match self.reign.activity {
             Activity::Holding | Activity::InDoubt => Some(Purpose::Ask),
             Activity::Offering if self.live_links().is_empty() => Some(Purpose::Ask),

@@ -77,8 +77,13 @@ impl Engine {
     pub(super) fn asked(&mut self, id: LinkId, role: Role, term: Term, question: Question, nonce: u64) {
         if self.is_shadow() && role == Role::Master && term >= self.durable.term {
             // The word must hold for as long as the asker may act on the answer.
-            let word_ms = if question == Question::Boot { 2 * self.timing().request_timeout_ms } else { 0 };
-            self.count_anew(word_ms);
+            let timing = self.timing();
+            let word_ms = 2 * timing.request_timeout_ms + timing.connect_timeout_ms;
+            self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+            if self.watch.lost.is_some() && self.links.dialling.is_none() {
+                // It is there: attach before the new delay is over.
+                self.timers.set(Timer::Redial, self.after(super::core::REDIAL_PAUSE_MIN_MS));
+            }
             self.checks.begun = None;
         }
         let answer = Answer {
@@ -256,6 +261,9 @@ impl Engine {
         self.reign.hold_ends = None;
         self.reign.frozen = false;
         self.handover = None;
+        if let Some(id) = self.reign.ask_link {
+            self.close(id, "nothing is left to ask");
+        }
         self.settle_all(super::start::SHADOW_CODES);
         self.settle_all(&["H-011", "H-020"]);
         if self.watch.state.is_some() {

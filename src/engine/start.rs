@@ -26,6 +26,8 @@ impl Engine {
         self.timers.set(Timer::Checks, self.now.mono);
         // The run was raised on disk a moment ago.
         self.settle("R-001", "record");
+        // A pause does not survive a restart; the other side announces its own again.
+        self.settle("H-017", "");
         match self.role() {
             None => {}
             Some(Role::Shadow) => {

@@ -5,11 +5,14 @@
 
 mod chaos;
 mod check;
+mod effects;
 mod mirror;
 mod net;
 mod node;
 mod random;
 mod script;
+mod trace;
+mod traffic;
 mod world;
 
 use std::sync::Mutex;

@@ -1,0 +1,183 @@
+//! Effects executed as the real node does: in order, a durable write answered before anything else.
+
+use std::collections::VecDeque;
+
+use standin::engine::base::{LinkId, RevisionId, Role};
+use standin::engine::durable::Durable;
+use standin::engine::effect::Effect;
+use standin::engine::input::{Input, ServiceChange};
+use standin::engine::message::{Body, Push};
+use standin::engine::order::Order;
+use standin::engine::status::CheckResult;
+
+use crate::node::service_status;
+use crate::trace::brief_effect;
+use crate::world::{What, World};
+
+impl World {
+    /// One effect; false: the process has died over it.
+    pub fn execute(&mut self, node: usize, effect: Effect, inputs: &mut VecDeque<Input>) -> bool {
+        let incarnation = self.nodes[node].incarnation;
+        if let Some(left) = &mut self.nodes[node].crash_in {
+            if *left == 0 {
+                // Torn or not, the record is the old or the new one.
+                if let Effect::Persist { durable, .. } = &effect
+                    && self.random.chance(50)
+                {
+                    self.store(node, (**durable).clone());
+                }
+                let is_silent = self.random.chance(50);
+                self.crash(node, is_silent);
+                return false;
+            }
+            *left -= 1;
+        }
+        self.digest = self.digest.wrapping_mul(31).wrapping_add(self.t ^ node as u64);
+        if self.trace && !matches!(effect, Effect::SaveAlert(_)) {
+            println!("{:>9} node-{node} -> {}", self.t, brief_effect(&effect));
+        }
+        self.carry_out(node, incarnation, effect, inputs)
+    }
+
+    fn carry_out(&mut self, node: usize, incarnation: u64, effect: Effect, inputs: &mut VecDeque<Input>) -> bool {
+        match effect {
+            Effect::Persist { ticket, durable } => {
+                if self.nodes[node].persist_fails {
+                    inputs.push_back(Input::PersistFailed { ticket, why: "no space".into() });
+                } else {
+                    self.store(node, *durable);
+                    inputs.push_back(Input::Persisted { ticket });
+                }
+            }
+            Effect::CancelDial { attempt } => self.nodes[node].cancelled.push(attempt),
+            Effect::Send { link, envelope } => self.send(node, link, envelope),
+            Effect::Close { link, why } => self.close(node, link, &why),
+            Effect::Reply { id, outcome } => {
+                if self.pending.remove(&id).is_none() {
+                    self.fail(format!("order {id} was answered twice, or never asked"));
+                }
+                self.answers.insert(id, *outcome);
+            }
+            Effect::SaveAlert(alert) => {
+                self.nodes[node].disk.alerts.insert(alert.id, *alert);
+            }
+            Effect::DropAlert { id } => {
+                self.nodes[node].disk.alerts.remove(&id);
+            }
+            Effect::Exit => {
+                self.nodes[node].exits += 1;
+                if let Some((_, (_, _, _, order))) =
+                    self.pending.iter().find(|(_, (at, run, ..))| *at == node && *run == incarnation)
+                {
+                    let order = order.clone();
+                    if matches!(order, Order::Stop { .. }) {
+                        self.fail(format!("exit without an answer to {order:?}"));
+                    }
+                }
+                self.crash(node, false);
+                return false;
+            }
+            // Nobody knows more then, and the rules choose to go on: two active are possible (spec 7.5).
+            Effect::Note(event) if event.text.starts_with("nobody answered within") => self.check.was_forced = true,
+            Effect::Note(event) if event.text == "READY" => {
+                self.check.seen[node].state = Some(standin::engine::base::LinkState::Ready);
+            }
+            other => self.carry_out_later(node, incarnation, other),
+        }
+        true
+    }
+
+    pub fn store(&mut self, node: usize, durable: Durable) {
+        let outcome = self.check.stored(self.t, node, &self.nodes, &durable);
+        self.nodes[node].disk.durable = durable;
+        if let Err(why) = outcome {
+            self.fail(why);
+        }
+    }
+
+    pub fn push(&mut self, node: usize, link: LinkId, trail: &[RevisionId], complete: bool) {
+        if !self.is_calm && self.random.chance(5) {
+            return self.feed(node, Input::PushFailed { link, why: "no luck".into() });
+        }
+        let mirror = &self.nodes[node].disk.mirror;
+        let Some(revision) = mirror.head() else { return };
+        let common = trail.iter().copied().find(|id| mirror.has(*id));
+        let base = common.filter(|_| !complete && common == trail.first().copied());
+        self.pushes.push(mirror.history.clone());
+        let payload = ((self.pushes.len() - 1) as u64).to_be_bytes().to_vec();
+        let durable = &self.nodes[node].disk.durable;
+        let Some(peer) = &durable.peer else { return };
+        let envelope = standin::engine::message::Envelope {
+            pair: peer.pair,
+            from: durable.instance,
+            run: durable.run,
+            role: durable.role.unwrap_or(Role::Shadow),
+            term: durable.term,
+            body: Body::Push(Box::new(Push { revision, base, common, payload })),
+        };
+        self.send(node, link, Box::new(envelope));
+    }
+
+    pub fn apply(&mut self, node: usize, link: LinkId, push: &Push) {
+        if !self.is_calm && self.random.chance(5) {
+            return self.feed(node, Input::ApplyFailed { link, revision: push.revision, why: "no luck".into() });
+        }
+        let index = u64::from_be_bytes(push.payload[..8].try_into().unwrap()) as usize;
+        let theirs = self.pushes[index].clone();
+        let (committed, branch) = self.nodes[node].disk.mirror.apply(&theirs);
+        self.feed(node, Input::Applied { link, revision: push.revision, committed, branch });
+    }
+
+    pub fn service(&mut self, node: usize, start: bool) {
+        let change = if !start {
+            self.nodes[node].service = false;
+            self.check.service(self.t, node, false);
+            ServiceChange::Stopped(service_status("stopped"))
+        } else if self.nodes[node].start_fails {
+            self.nodes[node].service = false;
+            self.check.service(self.t, node, false);
+            ServiceChange::StartFailed(service_status("failed"))
+        } else {
+            ServiceChange::Started(service_status("running"))
+        };
+        self.feed(node, Input::Service(change));
+    }
+
+    /// Effects whose outcome takes time.
+    fn carry_out_later(&mut self, node: usize, incarnation: u64, effect: Effect) {
+        match effect {
+            Effect::Dial { attempt, connect_timeout_ms, .. } => {
+                self.later((1, 12), What::Dial { node, incarnation, attempt, timeout_ms: connect_timeout_ms });
+            }
+            Effect::Scan { term, .. } => {
+                if let Err(why) = self.check.scan(node, &self.nodes, term) {
+                    self.fail(why);
+                }
+                self.later((1, 60), What::Scan { node, incarnation, term });
+            }
+            Effect::Push { link, trail, complete } => {
+                self.later((1, 40), What::Push { node, incarnation, link, trail, complete });
+            }
+            Effect::Apply { link, push, .. } => {
+                self.later((1, 80), What::Apply { node, incarnation, link, push });
+            }
+            Effect::StartService { .. } => {
+                self.nodes[node].service = true;
+                self.check.service(self.t, node, true);
+                self.later((0, 100), What::Service { node, incarnation, start: true });
+            }
+            Effect::StopService { .. } => self.later((0, 400), What::Service { node, incarnation, start: false }),
+            Effect::RunTakeoverChecks => {
+                let ok = !self.nodes[node].checks_fail;
+                let input = Input::TakeoverChecked(vec![CheckResult {
+                    target: "tcp gateway:1".into(),
+                    ok,
+                    message: String::new(),
+                }]);
+                self.later((1, 300), What::Input { node, incarnation, input: Box::new(input) });
+            }
+            Effect::WriteSettings(patch) => self.later((1, 30), What::Settings { node, incarnation, patch }),
+            _ => {}
+        }
+    }
+}

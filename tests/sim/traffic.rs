@@ -1,0 +1,185 @@
+//! What travels: connections made, messages kept in order, ends noticed.
+
+use std::collections::VecDeque;
+
+use standin::engine::base::LinkId;
+use standin::engine::input::Input;
+use standin::engine::message::Body;
+
+use crate::net::{Conn, End, Item};
+use crate::node::fingerprint;
+use crate::world::{What, World};
+
+impl World {
+    pub fn send(&mut self, node: usize, link: LinkId, envelope: Box<standin::engine::message::Envelope>) {
+        if envelope.term > self.nodes[node].disk.durable.term || Some(envelope.role) != self.nodes[node].role() {
+            return self.fail(format!("node-{node} says role and term that are not on its disk: {envelope:?}"));
+        }
+        let incarnation = self.nodes[node].incarnation;
+        let Some((conn, end)) = self.net.find(node, incarnation, link) else { return };
+        if let Body::Applied(applied) = &envelope.body
+            && !self.nodes[node].disk.mirror.has(applied.revision)
+        {
+            return self.fail("acknowledged a revision that is not on disk");
+        }
+        if let Some((held, matches)) = self.hold
+            && held == node
+            && matches(&envelope.body)
+        {
+            self.held.push((conn, 1 - end, Item::Message(envelope)));
+            return;
+        }
+        self.put(conn, 1 - end, Item::Message(envelope));
+    }
+
+    /// On its way to that end, behind whatever is on its way already.
+    pub fn put(&mut self, conn: u64, end: usize, item: Item) {
+        let delay = self.random.range(self.net.delay_ms.0, self.net.delay_ms.1);
+        let t = self.t;
+        let Some(target) = self.net.conns.get_mut(&conn) else { return };
+        if target.is_dead {
+            return;
+        }
+        let inbox = &mut target.ends[end].inbox;
+        let at = (t + delay).max(inbox.back().map_or(0, |(at, _)| *at));
+        inbox.push_back((at, item));
+        self.at(at, What::Deliver { conn, end });
+    }
+
+    pub fn deliver(&mut self, id: u64, end: usize) {
+        let t = self.t;
+        let Some(conn) = self.net.conns.get_mut(&id) else { return };
+        let from = conn.ends[1 - end].node;
+        if conn.is_dead || conn.ends[end].inbox.front().is_none_or(|(at, _)| *at > t) {
+            return;
+        }
+        if self.net.cut[from] {
+            // Either it waits for the way to open, as a retransmission does, or the connection dies.
+            if !self.is_calm && self.random.chance(10) {
+                conn.is_dead = true;
+                self.later((0, 3_000), What::Die { conn: id });
+            } else {
+                self.later((20, 60), What::Deliver { conn: id, end });
+            }
+            return;
+        }
+        let (_, item) = conn.ends[end].inbox.pop_front().unwrap();
+        let (node, incarnation, link) = (conn.ends[end].node, conn.ends[end].incarnation, conn.ends[end].link);
+        let has_more = !conn.ends[end].inbox.is_empty();
+        if has_more {
+            self.at(t, What::Deliver { conn: id, end });
+        }
+        if !self.is_now(node, incarnation) || !self.net.conns[&id].ends[end].is_open {
+            return;
+        }
+        match item {
+            Item::Message(envelope) => {
+                if let Body::Applied(applied) = &envelope.body {
+                    self.check.acknowledged(applied.revision);
+                }
+                self.feed(node, Input::Received { link, envelope, host_problem: None });
+            }
+            Item::End(why) => {
+                self.net.conns.get_mut(&id).unwrap().ends[end].is_open = false;
+                self.net.sweep();
+                self.feed(node, Input::LinkDown { link, why });
+            }
+        }
+    }
+
+    /// Both ends notice that the connection is gone.
+    pub fn die(&mut self, id: u64) {
+        let Some(conn) = self.net.conns.get_mut(&id) else { return };
+        conn.is_dead = true;
+        let mut gone = Vec::new();
+        for end in &mut conn.ends {
+            if std::mem::take(&mut end.is_open) {
+                gone.push((end.node, end.incarnation, end.link));
+            }
+        }
+        self.net.sweep();
+        for (node, incarnation, link) in gone {
+            let input = Input::LinkDown { link, why: "connection timed out".into() };
+            self.later((0, 500), What::Input { node, incarnation, input: Box::new(input) });
+        }
+    }
+
+    pub fn kill_conns(&mut self) {
+        let all: Vec<u64> = self.net.conns.keys().copied().collect();
+        for id in all {
+            self.die(id);
+        }
+    }
+
+    pub fn close(&mut self, node: usize, link: LinkId, why: &str) {
+        let incarnation = self.nodes[node].incarnation;
+        if let Some((id, end)) = self.net.find(node, incarnation, link) {
+            self.put(id, 1 - end, Item::End("closed by the other end".into()));
+            if let Some(conn) = self.net.conns.get_mut(&id) {
+                conn.ends[end].is_open = false;
+            }
+            let input = Input::LinkDown { link, why: why.to_owned() };
+            self.later((0, 5), What::Input { node, incarnation, input: Box::new(input) });
+        }
+    }
+
+    pub fn dial(&mut self, node: usize, attempt: u64, timeout_ms: u64) {
+        if self.nodes[node].cancelled.contains(&attempt) {
+            return;
+        }
+        let (other, incarnation) = (1 - node, self.nodes[node].incarnation);
+        let fail = |after: u64, why: &str| {
+            let input = Input::DialFailed { attempt, steps: Vec::new(), why: why.into(), foreign: None };
+            (after, What::Input { node, incarnation, input: Box::new(input) })
+        };
+        if self.net.cut[0] || self.net.cut[1] {
+            let (after, what) = fail(timeout_ms, "no answer");
+            return self.at(self.t + after, what);
+        }
+        if !self.nodes[other].is_up() {
+            let (after, what) = fail(1, "connection refused");
+            return self.at(self.t + after, what);
+        }
+        if !self.is_calm && self.random.chance(5) {
+            // A connection made twice, of which one is never used.
+            self.connect(node, other, false);
+        }
+        let link = self.connect(node, other, true);
+        self.feed(
+            node,
+            Input::LinkUp { link, outgoing: true, fingerprint: fingerprint(other), address: format!("10.0.0.{other}") },
+        );
+        if self.is_now(node, incarnation) {
+            self.feed(node, Input::Dialled { attempt, link, steps: Vec::new() });
+        }
+    }
+
+    pub fn connect(&mut self, node: usize, other: usize, is_used: bool) -> LinkId {
+        let (near, far) = (self.nodes[node].new_link(), self.nodes[other].new_link());
+        let end = |node: usize, incarnation: u64, link: LinkId, is_open: bool| End {
+            node,
+            incarnation,
+            link,
+            is_open,
+            inbox: VecDeque::new(),
+        };
+        let id = self.net.next;
+        self.net.next += 1;
+        let incarnations = [self.nodes[node].incarnation, self.nodes[other].incarnation];
+        let conn = Conn {
+            ends: [end(node, incarnations[0], near, is_used), end(other, incarnations[1], far, true)],
+            is_dead: false,
+        };
+        self.net.conns.insert(id, conn);
+        self.feed(
+            other,
+            Input::LinkUp {
+                link: far,
+                outgoing: false,
+                fingerprint: fingerprint(node),
+                address: format!("10.0.0.{node}"),
+            },
+        );
+        near
+    }
+}
