@@ -246,7 +246,7 @@ impl Console<'_> {
     /// To the operator's clipboard, by the terminal (OSC 52).
     fn copy(&self, text: &str) -> io::Result<()> {
         use crossterm::Command as _;
-        let end = text.floor_char_boundary(COPY_MAX_BYTES.min(text.len()));
+        let end = (0..=COPY_MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         let mut sequence = String::new();
         crossterm::clipboard::CopyToClipboard::to_clipboard_from(&text[..end])
             .write_ansi(&mut sequence)
