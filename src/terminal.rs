@@ -131,7 +131,10 @@ fn watch_panics(message: &Arc<Mutex<String>>) -> Hook {
     let before = panic::take_hook();
     let message = Arc::clone(message);
     panic::set_hook(Box::new(move |info| {
-        let text = info.payload_as_str().unwrap_or("no message");
+        let payload = info.payload();
+        let text =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("no message");
         let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
         let mut kept = message.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.is_empty() {

@@ -267,7 +267,7 @@ impl Console<'_> {
 /// None: it is written to memory.
 pub fn copy_bytes(text: &str) -> io::Result<Vec<u8>> {
     use crossterm::Command as _;
-    let end = text.floor_char_boundary(COPY_MAX_BYTES.min(text.len()));
+    let end = (0..=COPY_MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     let mut sequence = String::new();
     crossterm::clipboard::CopyToClipboard::to_clipboard_from(&text[..end])
         .write_ansi(&mut sequence)

@@ -1,30 +1,57 @@
-//! A backend that keeps where the cursor belongs instead of writing it with every frame: ratatui hides or moves it each time,
+//! A backend that writes cells in few bytes, in the sixteen colours' own codes (a terminal with sixteen knows no others), and keeps where the cursor belongs instead of writing it with every frame: ratatui hides or moves it each time,
 //! and an idle screen must write nothing (spec 8.6).
 
 use std::cell::Cell as Kept;
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 
-use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
+use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr;
 
 use super::screen::Sink;
 
 /// Where the cursor belongs, shared with the screen; none: hidden.
 pub type Cursor = Rc<Kept<Option<Position>>>;
 
+/// A gap of so many unchanged cells is written again: moving the cursor over it would cost more bytes.
+const GAP_MAX_CELLS: u16 = 6;
+
 /// Writes cells, remembers the cursor.
 pub struct Recorder {
-    inner: CrosstermBackend<Sink>,
+    sink: Sink,
     cursor: Cursor,
     size: Size,
+    /// What was written where, row by row.
+    written: Vec<Cell>,
 }
 
 impl Recorder {
     /// Writes to `sink`.
     pub fn new(sink: Sink, cursor: Cursor, size: Size) -> Self {
-        Self { inner: CrosstermBackend::new(sink), cursor, size }
+        let written = vec![Cell::EMPTY; usize::from(size.width) * usize::from(size.height)];
+        Self { sink, cursor, size, written }
+    }
+
+    fn at(&self, x: u16, y: u16) -> Option<&Cell> {
+        self.written.get(usize::from(y) * usize::from(self.size.width) + usize::from(x))
+    }
+
+    /// The unchanged cells between two changed ones, if they look like the first and are few.
+    fn gap(&self, from: (u16, u16), to: (u16, u16)) -> Vec<(u16, u16, Cell)> {
+        let before = self.at(from.0, from.1);
+        if from.1 != to.1 || to.0 <= from.0 || to.0 - from.0 - 1 > GAP_MAX_CELLS {
+            return Vec::new();
+        }
+        let cells: Vec<_> =
+            (from.0 + 1..to.0).filter_map(|x| self.at(x, to.1).map(|cell| (x, to.1, cell.clone()))).collect();
+        let alike = |cell: &Cell| {
+            before.is_some_and(|before| before.symbol().width() == 1 && before.style() == cell.style())
+                && cell.symbol().width() == 1
+        };
+        if cells.iter().all(|(_, _, cell)| alike(cell)) { cells } else { Vec::new() }
     }
 }
 
@@ -35,8 +62,19 @@ impl Backend for Recorder {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        let mut content = content.peekable();
-        if content.peek().is_none() { Ok(()) } else { self.inner.draw(content) }
+        let mut all: Vec<(u16, u16, Cell)> = Vec::new();
+        for (x, y, cell) in content {
+            if let Some((last_x, last_y, _)) = all.last() {
+                let gap = self.gap((*last_x, *last_y), (x, y));
+                all.extend(gap);
+            }
+            let index = usize::from(y) * usize::from(self.size.width) + usize::from(x);
+            if let Some(kept) = self.written.get_mut(index) {
+                kept.clone_from(cell);
+            }
+            all.push((x, y, cell.clone()));
+        }
+        self.sink.write_all(encoded(&all).as_bytes())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -58,11 +96,12 @@ impl Backend for Recorder {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        self.clear_region(ClearType::All)
     }
 
-    fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
-        self.inner.clear_region(clear_type)
+    fn clear_region(&mut self, _: ClearType) -> io::Result<()> {
+        self.written.fill(Cell::EMPTY);
+        self.sink.write_all(b"\x1b[0m\x1b[2J")
     }
 
     fn size(&self) -> io::Result<Size> {
@@ -75,5 +114,105 @@ impl Backend for Recorder {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Cells as bytes: the cursor moves only over gaps, styles are told only where they change, and end as they began.
+fn encoded(cells: &[(u16, u16, Cell)]) -> String {
+    let mut out = String::new();
+    let mut next: Option<(u16, u16)> = None;
+    let mut style = String::from(PLAIN);
+    for (x, y, cell) in cells {
+        match next {
+            Some(at) if at == (*x, *y) => {}
+            Some((at, row)) if row == *y && at < *x => out.push_str(&format!("\x1b[{}C", x - at)),
+            _ => out.push_str(&format!("\x1b[{};{}H", y + 1, x + 1)),
+        }
+        let wanted = sgr(cell);
+        if wanted != style {
+            out.push_str(&wanted);
+            style = wanted;
+        }
+        out.push_str(cell.symbol());
+        let width = u16::try_from(cell.symbol().width()).unwrap_or(1).max(1);
+        next = Some((x + width, *y));
+    }
+    if style != PLAIN {
+        out.push_str(PLAIN);
+    }
+    out
+}
+
+/// No colour, no attribute.
+const PLAIN: &str = "\x1b[m";
+
+fn sgr(cell: &Cell) -> String {
+    let mut codes = String::new();
+    for (modifier, code) in [
+        (Modifier::BOLD, 1),
+        (Modifier::DIM, 2),
+        (Modifier::ITALIC, 3),
+        (Modifier::UNDERLINED, 4),
+        (Modifier::REVERSED, 7),
+    ] {
+        if cell.modifier.contains(modifier) {
+            codes.push_str(&format!(";{code}"));
+        }
+    }
+    for (color, base) in [(cell.fg, 30), (cell.bg, 40)] {
+        if let Some(code) = color_code(color) {
+            codes.push_str(&format!(";{}", base + code));
+        }
+    }
+    if codes.is_empty() { PLAIN.into() } else { format!("\x1b[0{codes}m") }
+}
+
+/// Of the sixteen, as an offset to 30 or 40; the views use no other.
+fn color_code(color: Color) -> Option<u16> {
+    Some(match color {
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray => 7,
+        Color::DarkGray => 60,
+        Color::LightRed => 61,
+        Color::LightGreen => 62,
+        Color::LightYellow => 63,
+        Color::LightBlue => 64,
+        Color::LightMagenta => 65,
+        Color::LightCyan => 66,
+        Color::White => 67,
+        Color::Reset | Color::Rgb(..) | Color::Indexed(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::style::Style;
+
+    fn cell(symbol: &'static str, style: Style) -> Cell {
+        let mut cell = Cell::new(symbol);
+        cell.set_style(style);
+        cell
+    }
+
+    #[test]
+    fn runs_need_no_moves_and_styles_end() {
+        let bold = Style::new().add_modifier(Modifier::BOLD).fg(Color::Yellow);
+        let cells = [
+            (0, 0, cell("a", Style::new())),
+            (1, 0, cell("b", bold)),
+            (2, 0, cell("c", bold)),
+            (9, 0, cell("d", Style::new())),
+            (0, 2, cell("界", Style::new())),
+            (2, 2, cell("e", bold)),
+        ];
+        let text = encoded(&cells);
+        assert_eq!(text, "\x1b[1;1Ha\x1b[0;1;33mbc\x1b[6C\x1b[md\x1b[3;1H界\x1b[0;1;33me\x1b[m");
     }
 }

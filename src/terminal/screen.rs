@@ -116,6 +116,38 @@ mod tests {
     use crate::console::{Message, Screen as Shown, update};
     use crate::engine::base::UnixMillis;
 
+    fn emulator() -> vt100::Parser {
+        vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0)
+    }
+
+    type Look = (String, bool, bool, bool, vt100::Color);
+
+    fn cells(seen: &vt100::Parser) -> Vec<Look> {
+        let shown = |row, column| {
+            let cell = seen.screen().cell(row, column).unwrap();
+            let text = if cell.has_contents() { cell.contents().to_owned() } else { " ".into() };
+            (text, cell.bold(), cell.dim(), cell.inverse(), cell.fgcolor())
+        };
+        (0..24).flat_map(|row| (0..80).map(move |column| (row, column))).map(|(r, c)| shown(r, c)).collect()
+    }
+
+    /// What the terminal shows after the changes is what a whole frame would show.
+    #[test]
+    fn changes_add_up_to_the_whole_frame() {
+        let mut model = Model::new(80, 24, false);
+        let mut screen = Screen::new(80, 24, Theme::default()).unwrap();
+        let mut seen = emulator();
+        for c in "1?\u{1b}:2435q".chars() {
+            let code =
+                if c == '\u{1b}' { crate::console::message::Code::Esc } else { crate::console::message::Code::Char(c) };
+            update(&mut model, Message::Key(crate::console::Key::plain(code), UnixMillis(1)));
+            seen.process(&screen.draw(&model).unwrap().0);
+            let mut whole = emulator();
+            whole.process(&Screen::new(80, 24, Theme::default()).unwrap().draw(&model).unwrap().0);
+            assert_eq!(cells(&seen), cells(&whole), "after {c}");
+        }
+    }
+
     /// spec 8.6: an equal model writes nothing; a small change writes little.
     #[test]
     fn an_idle_screen_writes_nothing() {

@@ -1,5 +1,8 @@
 //! Every screen as a snapshot: sizes × looks (spec 8.4). `INSTA_UPDATE=always` accepts; then look at them as an operator.
 
+// The helpers of the tests are tests as well.
+#![allow(clippy::unwrap_used)]
+
 mod fixtures;
 mod walk;
 

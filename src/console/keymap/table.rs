@@ -63,7 +63,7 @@ pub static TABLE: &[Row] = rows![
         "Put away the notice of the last change of role, for every console.", why::understood;
     Now [k('r')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "push now"
         "Now: resume during the boot hold, push again on a master, try the master again on a shadow.", why::now;
-    Open [ENTER] in FILES.or(ALERTS).or(EVENTS), footer FILES.or(EVENTS); Look Plain "open"
+    Open [ENTER] in FILES.or(ALERTS).or(EVENTS), footer FILES.or(ALERTS).or(EVENTS); Look Plain "open"
         "Open the selected directory, file, alert or event.", why::open;
     Connect [k('c')] in SCREENS, footer PAIR; Pair Plain "connect"
         "Shadow: connect to the master; the first time compares its fingerprint and asks for user and password.", why::connect;
