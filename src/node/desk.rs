@@ -286,7 +286,8 @@ impl MirrorDesk {
 
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
         let shared = self.shared.clone();
-        let mut progress = move |transfer| shared.input_blocking(Input::Progress(Some(transfer)));
+        // Called between two pieces of an asynchronous transfer: must not wait. One that is lost is followed by another.
+        let mut progress = move |transfer| drop(shared.inputs.try_send(Input::Progress(Some(transfer))));
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
         self.shared.input_blocking(Input::Progress(None));
         match result {
