@@ -113,7 +113,7 @@ fn what_keeps_an_instance_from_starting() {
     assert!(said.contains("already"), "{said}");
 
     a.start();
-    let mut other = Instance::new(folder.path(), "other", &network.left, "10.77.0.1");
+    let other = Instance::new(folder.path(), "other", &network.left, "10.77.0.1");
     other.setup("master", &[]);
     let said = other.refused(&["serve"]);
     assert!(said.contains("8443"), "the port in use is named: {said}");
