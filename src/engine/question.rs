@@ -240,6 +240,9 @@ impl Engine {
 
     /// Active at the term it has.
     pub(super) fn resume(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
         self.become_active();
         self.start_service(StartFor::NewMaster, Reason::Start);
     }

@@ -55,6 +55,10 @@ impl ServiceWork {
 
 impl Engine {
     pub(super) fn start_service(&mut self, purpose: StartFor, reason: Reason) {
+        if self.leaving.is_some() {
+            // A planned stop has the last word; it stops what may run.
+            return;
+        }
         self.timers.clear(Timer::ServiceRetry);
         self.work.stopping = None;
         self.work.starting = Some((purpose, reason));
