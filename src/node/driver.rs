@@ -56,6 +56,8 @@ pub struct Driver {
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
     pub pinned: Option<Fingerprint>,
+    /// Of the program log.
+    pub log_level: super::log::Level,
 }
 
 impl Driver {
@@ -222,6 +224,7 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.facts.set_settings(settings);
         let (net, shared) = (self.net.clone(), self.shared.clone());
