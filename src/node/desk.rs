@@ -249,7 +249,10 @@ impl MirrorDesk {
     }
 
     fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
-        while wait_quiet {
+        loop {
+            if !wait_quiet {
+                break;
+            }
             let due = lock(&self.quiet).due(clock::monotonic().0);
             match due {
                 Some(in_ms) if in_ms > 0 => thread::sleep(Duration::from_millis(in_ms)),
