@@ -2,6 +2,7 @@
 //! blocking.
 
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 
 pub use crate::node::signals;
 pub use crate::node::{Running, ServeOptions};
@@ -17,7 +18,7 @@ use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
 use crate::engine::status::Status;
 use crate::node::{self, home};
-use crate::terminal;
+use crate::terminal::{self, Interrupt};
 use crate::view::{ColorLevel, Theme};
 
 /// What an engine is started with. `has_terminal`: a console may be in this process.
@@ -180,7 +181,21 @@ pub fn together(problems: Vec<Problem>) -> Failure {
 /// # Errors
 /// Why the terminal or the instance cannot be used.
 pub fn attached_console(context: &Context) -> Result<i32, Problem> {
-    terminal::run(console_options(context, false)).map(|_| 0)
+    terminal::run(terminal::Options { interrupts: Some(interrupts()?), ..console_options(context, false) }).map(|_| 0)
+}
+
+/// Signals to this process, as an attached console takes them: each ends it with the terminal as it was found (spec 8.7).
+fn interrupts() -> Result<Receiver<Interrupt>, Problem> {
+    let (sender, receiver) = terminal::interrupts();
+    signals::listen(move |caught| {
+        let interrupt = match caught {
+            signals::Caught::Terminate | signals::Caught::Interrupt => Interrupt::Stop,
+            signals::Caught::HangUp => Interrupt::Hangup,
+        };
+        // A full queue already holds one that ends the console.
+        let _ = sender.try_send(interrupt);
+    })?;
+    Ok(receiver)
 }
 
 /// Starts the engine in this process and a console on it, until both have ended. When the console is left and the engine goes
