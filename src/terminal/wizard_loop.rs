@@ -2,13 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::keys::{Parser, Typed};
-use super::main_loop::{ESCAPE_PAUSE, HAPPENED_MAX, Happened, Reader, copy_bytes, start_reader};
+use super::main_loop::{ESCAPE_PAUSE, HAPPENED_MAX, Happened, Reader, copy_bytes, end_reader, start_reader};
 use super::screen::Screen;
 use super::tty::Tty;
 use crate::console::field::FieldKey;
@@ -46,13 +45,14 @@ pub enum End {
 pub fn run(wizard: Wizard, theme: Theme, find_out: FindOut, save: Save<'_>, tty: &Tty) -> io::Result<End> {
     let (out, happened) = sync_channel(HAPPENED_MAX);
     let reader = Arc::new(Reader::default());
-    start_reader(tty, &reader, out)?;
+    let keys = start_reader(tty, &reader, out)?;
     let (requests, answers) = start_lookups(find_out)?;
     let (columns, rows) = tty.size()?;
     let screen = Screen::new(columns, rows, theme)?;
     let mut running = Running { wizard, theme, screen, parser: Parser::default(), typed_at: None, tty, requests, save };
     let end = running.run(&happened, &answers);
-    reader.is_over.store(true, Ordering::SeqCst);
+    drop(happened);
+    end_reader(&reader, &keys);
     end
 }
 

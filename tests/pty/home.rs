@@ -82,7 +82,10 @@ impl Home {
         command.arg("--home").arg(&self.path).arg("serve").env_remove("STANDIN_HOME");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.served = Some(command.spawn().unwrap());
-        assert!(comes_true(LIMIT, || self.engine().is_some()), "the engine does not answer");
+        let has_role = || {
+            self.status().is_some_and(|status| status["instance"]["started"].is_string() && !status["role"].is_null())
+        };
+        assert!(comes_true(LIMIT, || self.engine().is_some() && has_role()), "the engine does not answer");
     }
 
     /// Opens the console.
@@ -140,11 +143,17 @@ impl Home {
         assert!(came, "something still runs: {:?}", processes(&self.path));
     }
 
-    /// `kill -9` of the engine.
+    /// `kill -9` of the engine; waits until nobody answers.
     pub fn kill_engine(&mut self) {
         let process = self.engine().expect("an engine runs");
         signal(process, Signal::KILL);
-        self.wait_for_end();
+        let came = comes_true(LIMIT, || {
+            if let Some(child) = &mut self.served {
+                let _ = child.try_wait();
+            }
+            self.engine().is_none()
+        });
+        assert!(came, "the engine still answers");
     }
 }
 

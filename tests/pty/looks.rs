@@ -27,12 +27,12 @@ fn walk(terminal: &Terminal) {
         ("4", "[4 Alerts"),
         ("5", "[5 Events]"),
         ("1", "[1 Overview]"),
-        ("?", "Screens and moves"),
+        ("?", "CAPITALS ask first"),
     ] {
         terminal.press(key, &[shown]);
     }
     terminal.type_text("\x1b");
-    terminal.wait_until("the help is closed", |screen| !screen.contains("Screens and moves"));
+    terminal.wait_until("the help is closed", |screen| !screen.contains("CAPITALS ask first"));
     terminal.press(":", &["Enter choose"]);
     terminal.press("\x1b", &["[1 Overview]", "q leave"]);
     terminal.press("2", &["[2 High Availability]"]);
@@ -97,7 +97,7 @@ fn an_idle_screen_writes_nothing_and_a_key_little() {
         ("4", "[4 Alerts"),
         ("5", "[5 Events]"),
         ("1", "[1 Overview]"),
-        ("?", "Screens and moves"),
+        ("?", "CAPITALS ask first"),
     ] {
         terminal.press(key, &[shown]);
         let after = terminal.wait_for_quiet(SETTLED);
@@ -117,7 +117,9 @@ fn the_screen_follows_the_size_of_the_window() {
         terminal.resize(columns, rows);
         terminal.wait_until(&format!("{columns}x{rows}"), |screen| {
             let lines: Vec<&str> = screen.lines().collect();
-            lines.len() == usize::from(rows) && lines[usize::from(rows) - 1].contains("q leave") && screen.contains("MASTER")
+            lines.len() == usize::from(rows)
+                && lines[usize::from(rows) - 1].contains("q leave")
+                && screen.contains("MASTER")
         });
     }
     terminal.resize(40, 8);

@@ -82,7 +82,7 @@ fn settings_are_edited_in_a_form() {
     terminal.press(" ", &["(o) on"]);
     terminal.press("\t\t\t\x15", &["> Grace period"]);
     terminal.press("2m", &["2m"]);
-    terminal.press("\r", &["enabled", "2m"]);
+    terminal.press("\r", &["enabled", "grace period  2 min"]);
     let status = home.status().unwrap();
     assert_eq!((&status["ha"]["enabled"], &status["ha"]["grace_period_ms"]), (&true.into(), &120_000.into()));
     let file = std::fs::read_to_string(home.path.join("settings.yaml")).unwrap();
@@ -106,7 +106,7 @@ fn an_alert_is_acted_on() {
     terminal.press("3", &["[3 Configuration]", "mapping.yaml"]);
     std::fs::write(&file, "a: [1\n").unwrap();
     terminal.wait_for(&["1 alert"]);
-    let alert = terminal.press("4", &["[4 Alerts 1]", "What", "Why", "Do", "mapping.yaml"]);
+    let alert = terminal.press("4", &["[4 Alerts 1]", "About   mapping.yaml", "Why", "Means", "Do"]);
     assert!(alert.contains("WARNING") || alert.contains("ERROR"), "{alert}");
     // Deleted while the cause holds, it would come back; mended, it ends by itself.
     std::fs::write(&file, "a: [1]\n").unwrap();
