@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::keys::{Parser, Typed};
-use super::main_loop::{ESCAPE_PAUSE, HAPPENED_MAX, Happened, Reader, copy_bytes, end_reader, start_reader};
+use super::main_loop::{ESCAPE_PAUSE, HAPPENED_MAX, Happened, Reader, copy_bytes, start_reader};
 use super::screen::Screen;
 use super::tty::Tty;
 use crate::console::field::FieldKey;
@@ -45,15 +45,12 @@ pub enum End {
 pub fn run(wizard: Wizard, theme: Theme, find_out: FindOut, save: Save<'_>, tty: &Tty) -> io::Result<End> {
     let (out, happened) = sync_channel(HAPPENED_MAX);
     let reader = Arc::new(Reader::default());
-    let keys = start_reader(tty, &reader, out)?;
+    let _keys = start_reader(tty, &reader, out)?;
     let (requests, answers) = start_lookups(find_out)?;
     let (columns, rows) = tty.size()?;
     let screen = Screen::new(columns, rows, theme)?;
     let mut running = Running { wizard, theme, screen, parser: Parser::default(), typed_at: None, tty, requests, save };
-    let end = running.run(&happened, &answers);
-    drop(happened);
-    end_reader(&reader, &keys);
-    end
+    running.run(&happened, &answers)
 }
 
 fn start_lookups(find_out: FindOut) -> io::Result<(SyncSender<Request>, Receiver<Answer>)> {
