@@ -2,6 +2,9 @@
 //! blocking.
 
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 pub use crate::node::signals;
 pub use crate::node::{Running, ServeOptions};
@@ -9,7 +12,7 @@ pub use crate::node::{Running, ServeOptions};
 use super::arguments::ColorWhen;
 use super::console::ParentLink;
 use super::home::Context;
-use super::output::{Exit, Failure, Outcome};
+use super::output::{Exit, Failure, Outcome, note};
 use super::setup::{self, HomeWriter};
 use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
@@ -17,7 +20,10 @@ use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
 use crate::engine::status::Status;
 use crate::node::{self, home};
-use crate::terminal::{self, ColorLevel, Theme};
+use crate::terminal::{self, ColorLevel, Interrupt, Theme};
+
+/// How long the console of a stopped engine may take to give the terminal back.
+const CONSOLE_END_LIMIT: Duration = Duration::from_secs(3);
 
 /// What an engine is started with. `has_terminal`: a console may be in this process.
 #[must_use]
@@ -179,23 +185,58 @@ pub fn together(problems: Vec<Problem>) -> Failure {
 /// # Errors
 /// Why the terminal or the instance cannot be used.
 pub fn attached_console(context: &Context) -> Result<i32, Problem> {
-    terminal::run(console_options(context, false)).map(|_| 0)
+    terminal::run(terminal::Options { interrupts: Some(interrupts()?), ..console_options(context, false) }).map(|_| 0)
+}
+
+/// Signals to this process, as an attached console takes them: each ends it with the terminal as it was found (spec 8.7).
+fn interrupts() -> Result<Receiver<Interrupt>, Problem> {
+    let (sender, receiver) = terminal::interrupts();
+    signals::listen(move |caught| {
+        let interrupt = match caught {
+            signals::Caught::Terminate | signals::Caught::Interrupt => Interrupt::Stop,
+            signals::Caught::HangUp => Interrupt::Hangup,
+        };
+        // A full queue already holds one that ends the console.
+        let _ = sender.try_send(interrupt);
+    })?;
+    Ok(receiver)
 }
 
 /// Starts the engine in this process and a console on it, until both have ended. When the console is left and the engine goes
-/// on, or the terminal is lost, the parent is let go and the engine goes on alone.
+/// on, or the terminal is lost, the parent is let go and the engine goes on alone. An engine that is stopped from elsewhere
+/// takes its console with it.
 ///
 /// # Errors
 /// Why the engine could not start.
 pub fn embedded_console(context: &Context, parent: ParentLink) -> Result<i32, Problem> {
     let engine = start_engine(context)?;
-    let outcome = terminal::run(console_options(context, true));
+    let (sender, receiver) = terminal::interrupts();
+    let (ended, has_ended) = mpsc::channel();
+    let wait = move || {
+        engine.wait();
+        let _ = ended.send(());
+        let _ = sender.try_send(Interrupt::Stop);
+        // A terminal that takes no bytes must not keep the process of a stopped engine.
+        thread::sleep(CONSOLE_END_LIMIT);
+        std::process::exit(0);
+    };
+    thread::Builder::new()
+        .name("engine-end".into())
+        .spawn(wait)
+        .map_err(|error| Problem::new("The console cannot be opened", format!("no thread: {error}"), "Free memory."))?;
+    let options = terminal::Options { interrupts: Some(receiver), ..console_options(context, true) };
+    let outcome = terminal::run(options);
+    if has_ended.try_recv().is_ok() {
+        note("Standin was stopped, and its console with it.");
+        return Ok(0);
+    }
     match outcome {
         Ok(terminal::Outcome::Stop) => drop(parent),
         // The terminal may be gone, and with it the parent: nobody is left to be told of a failure.
         _ => drop(parent.detach()),
     }
-    engine.wait();
+    // An error says that it has ended as well.
+    let _ = has_ended.recv();
     Ok(0)
 }
 

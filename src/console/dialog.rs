@@ -183,6 +183,16 @@ impl Dialog {
             }
     }
 
+    /// Enter in a field: on to the next one; from the last to the button that does it, unless a typed word shows that the
+    /// dialog is dangerous, or something is missing: then Cancel is next.
+    pub fn enter_field(&mut self) {
+        self.step(true);
+        let doing = self.buttons.last().filter(|_| self.word.is_none()).cloned();
+        if self.focus == self.entries.len() && doing.is_some_and(|button| self.is_on(&button)) {
+            self.focus = self.entries.len() + self.buttons.len() - 1;
+        }
+    }
+
     /// Chooses the next or the one before, around the end.
     pub fn step(&mut self, forward: bool) {
         let places = self.entries.len() + self.buttons.len();
@@ -212,5 +222,20 @@ mod tests {
         dialog.step(true);
         dialog.step(true);
         assert_eq!(dialog.focus, 0);
+        dialog.enter_field();
+        assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(Deed::Cancel), "dangerous: Cancel is chosen");
+    }
+
+    /// Enter leads through the fields to the button, and not past an empty one.
+    #[test]
+    fn enter_leads_through_the_fields() {
+        let mut dialog = Dialog::new(Topic::Other, "Maintenance", vec![]).entry("for", "", false);
+        dialog = dialog.button("Suspend", Deed::Maintain);
+        dialog.enter_field();
+        assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(Deed::Cancel));
+        dialog.step(false);
+        dialog.entries[0].push('1');
+        dialog.enter_field();
+        assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(Deed::Maintain));
     }
 }

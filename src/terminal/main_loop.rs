@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::engine_link::EngineLink;
@@ -57,15 +57,14 @@ pub enum Happened {
 pub struct Reader {
     pause: AtomicBool,
     is_paused: AtomicBool,
-    /// Ends it.
-    pub is_over: AtomicBool,
+    is_over: AtomicBool,
 }
 
 /// Runs until left.
 pub fn run(options: Options, tty: &Tty, guard: &Guard<'_>) -> Outcome {
     let (out, happened) = sync_channel(HAPPENED_MAX);
     let reader = Arc::new(Reader::default());
-    let Ok(()) = start_reader(tty, &reader, out.clone()) else { return Outcome::TerminalLost };
+    let Ok(_keys) = start_reader(tty, &reader, out.clone()) else { return Outcome::TerminalLost };
     let Ok(link) = EngineLink::start(options.connect, out) else { return Outcome::Failed };
     let Ok((columns, rows)) = tty.size() else { return Outcome::TerminalLost };
     let Ok(screen) = Screen::new(columns, rows, options.theme) else { return Outcome::TerminalLost };
@@ -82,7 +81,6 @@ pub fn run(options: Options, tty: &Tty, guard: &Guard<'_>) -> Outcome {
         theme: options.theme,
     };
     let outcome = console.run(&happened, options.interrupts.as_ref());
-    reader.is_over.store(true, Ordering::SeqCst);
     link.stop();
     outcome.unwrap_or(Outcome::TerminalLost)
 }
@@ -279,15 +277,32 @@ pub fn copy_bytes(text: &str) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Those of the system.
-pub fn start_reader(tty: &Tty, reader: &Arc<Reader>, out: SyncSender<Happened>) -> io::Result<()> {
+pub fn start_reader(tty: &Tty, reader: &Arc<Reader>, out: SyncSender<Happened>) -> io::Result<KeyReader> {
     let tty = tty.reader()?;
-    let reader = Arc::clone(reader);
-    thread::Builder::new().name("console-keys".into()).spawn(move || {
+    let (switches, reader) = (Arc::clone(reader), Arc::clone(reader));
+    let thread = thread::Builder::new().name("console-keys".into()).spawn(move || {
         let _ = read_keys(&tty, &reader, &out);
         // If nobody listens any more, nobody needs to know.
         let _ = out.send(Happened::Lost);
     })?;
-    Ok(())
+    Ok(KeyReader { switches, thread })
+}
+
+/// The thread that reads keys; ended when dropped, also by a panic.
+pub struct KeyReader {
+    switches: Arc<Reader>,
+    thread: JoinHandle<()>,
+}
+
+impl Drop for KeyReader {
+    /// Waits: it would take the first keys meant for whoever reads the terminal next.
+    fn drop(&mut self) {
+        self.switches.is_over.store(true, Ordering::SeqCst);
+        let since = Instant::now();
+        while !self.thread.is_finished() && since.elapsed() < PAUSE_LIMIT {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 /// Ends when the console is over; an error means that the terminal is gone.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,14 +45,12 @@ pub enum End {
 pub fn run(wizard: Wizard, theme: Theme, find_out: FindOut, save: Save<'_>, tty: &Tty) -> io::Result<End> {
     let (out, happened) = sync_channel(HAPPENED_MAX);
     let reader = Arc::new(Reader::default());
-    start_reader(tty, &reader, out)?;
+    let _keys = start_reader(tty, &reader, out)?;
     let (requests, answers) = start_lookups(find_out)?;
     let (columns, rows) = tty.size()?;
     let screen = Screen::new(columns, rows, theme)?;
     let mut running = Running { wizard, theme, screen, parser: Parser::default(), typed_at: None, tty, requests, save };
-    let end = running.run(&happened, &answers);
-    reader.is_over.store(true, Ordering::SeqCst);
-    end
+    running.run(&happened, &answers)
 }
 
 fn start_lookups(find_out: FindOut) -> io::Result<(SyncSender<Request>, Receiver<Answer>)> {

@@ -196,7 +196,7 @@ fn confirm(model: &mut Model) -> Vec<Command> {
 fn confirm_dialog(model: &mut Model) -> Vec<Command> {
     let Some(dialog) = &mut model.dialog else { return Vec::new() };
     let Some(button) = dialog.chosen().cloned() else {
-        dialog.step(true);
+        dialog.enter_field();
         return Vec::new();
     };
     if !dialog.is_on(&button) {
