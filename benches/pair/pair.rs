@@ -31,8 +31,10 @@ impl Pair {
         b.set_up("shadow", &arguments)?;
         a.spawn()?;
         b.spawn()?;
-        let master = a.wait("it tells its fingerprint", |status| status.instance.fingerprint.is_some())?;
-        b.wait("it answers", |_| true)?;
+        // The control socket answers before the engine knows who it is.
+        let is_up = |status: &Status| status.role.is_some() && status.instance.fingerprint.is_some();
+        let master = a.wait("it tells role and fingerprint", is_up)?;
+        b.wait("it tells role and fingerprint", is_up)?;
         let fingerprint = master.instance.fingerprint.ok_or("the master has no fingerprint")?.to_string();
         let password = b.password_file()?;
         b.ok(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint])?;

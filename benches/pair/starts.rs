@@ -14,28 +14,35 @@ const LOOK: Duration = Duration::from_micros(200);
 const FULL: [&str; 3] = ["MASTER", "CONNECTED", "q leave"];
 
 pub fn measure(rounds: &Rounds) -> Result<Vec<Row>, Fail> {
-    let mut rows = vec![serve(rounds.starts)?];
+    let mut rows = Vec::from(serve(rounds.starts)?);
     rows.extend(console(rounds.starts)?);
     Ok(rows)
 }
 
-fn serve(count: usize) -> Result<Row, Fail> {
+fn serve(count: usize) -> Result<[Row; 2], Fail> {
     let folder = machine::folder()?;
     let mut instance = Instance::new(folder.path(), "alone")?;
     copy_sample(&instance.directory)?;
     instance.set_up("master", &[])?;
-    let mut values = Vec::new();
+    let (mut answered, mut known) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let begin_ns = instance.spawn()?;
         let answered_ns = clock::until_by("the control socket answers", clock::LIMIT, LOOK, || {
             Ok(instance.greet()?.map(|_| clock::now_ns()))
         })?;
-        values.push(clock::ms_between(begin_ns, answered_ns));
+        answered.push(clock::ms_between(begin_ns, answered_ns));
+        let known_ns = clock::until_by("it tells its role", clock::LIMIT, LOOK, || {
+            Ok(instance.status()?.filter(|status| status.role.is_some()).map(|_| clock::now_ns()))
+        })?;
+        known.push(clock::ms_between(begin_ns, known_ns));
         instance.wait("it is active", |status| status.active)?;
         instance.stop()?;
     }
-    let note = "a master without a shadow, its service included in the stop before";
-    Ok(Row::of("`standin serve` → its control socket answers", "ms", &Samples::new(values), note))
+    let note = "a master without a shadow";
+    Ok([
+        Row::of("`standin serve` → its control socket answers", "ms", &Samples::new(answered), note),
+        Row::of("`standin serve` → it tells its role", "ms", &Samples::new(known), note),
+    ])
 }
 
 fn console(count: usize) -> Result<[Row; 2], Fail> {
