@@ -108,7 +108,7 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
     let driver = {
         let _inside = runtime.enter();
         let parts = Parts::open(options, store, settings, &in_force)?;
-        parts.run(options, &socket, &in_force)?
+        parts.run(options, &socket, &in_force, log.level())?
     };
     Ok(Running { runtime, driver, socket, _log: log })
 }
@@ -177,7 +177,13 @@ impl Parts {
     }
 
     /// Opens the control socket and lets the engine go.
-    fn run(self, options: &ServeOptions, socket: &Path, in_force: &Settings) -> Result<JoinHandle<()>, Problem> {
+    fn run(
+        self,
+        options: &ServeOptions,
+        socket: &Path,
+        in_force: &Settings,
+        log_level: log::Level,
+    ) -> Result<JoinHandle<()>, Problem> {
         let listener = control::bind(socket, in_force.control.group.as_deref())?;
         let Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory } = self;
         let orders = Arc::new(Orders {
@@ -208,6 +214,7 @@ impl Parts {
             published: tokio::time::Instant::now(),
             is_stale: true,
             pinned: None,
+            log_level,
         };
         tokio::spawn(control::serve(listener, shared, orders));
         Ok(tokio::spawn(driver.run(inputs, edits.found)))

@@ -17,8 +17,7 @@ use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
 use crate::engine::status::Status;
 use crate::node::{self, home};
-use crate::terminal;
-use crate::view::{ColorLevel, Theme};
+use crate::terminal::{self, ColorLevel, Theme};
 
 /// What an engine is started with. `has_terminal`: a console may be in this process.
 #[must_use]

@@ -4,7 +4,7 @@ use super::base::{LinkId, LinkState, Millis, RevisionId, Role, Term, UnixMillis}
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
-use super::message::{Body, Check, CheckAnswer, FarewellKind, Hello, Purpose, Question};
+use super::message::{Body, Check, CheckAnswer, FarewellKind, Hello, Purpose, Question, Refusal, RefusalCode};
 use super::push::{PushWork, ScanWork};
 use super::status::DialBack;
 use super::then::Then;
@@ -157,6 +157,22 @@ impl Engine {
         self.reign.peer_ready = false;
         let why = format!("no check of {} for three check intervals", self.peer_name());
         self.hold_alert("H-010", "", &why);
+    }
+
+    /// The link of a shadow that is heard. One that is BROKEN may still have its connection (a pulled cable ends none), and
+    /// is not connected all the same (spec 2.7).
+    pub(super) fn heard_link(&self) -> Option<LinkId> {
+        self.reign.shadow.filter(|_| !self.reign.is_silent)
+    }
+
+    /// What the shadow was let in by has changed while it was silent: it hears so, and has to come again.
+    pub(super) fn refuse_silent_shadow(&mut self) {
+        let Some(id) = self.reign.shadow.filter(|_| self.reign.is_silent) else { return };
+        if !self.in_force().high_availability.enabled {
+            let why = "high availability is off on the master".to_owned();
+            self.send(id, Body::Refused(Refusal { code: RefusalCode::Disabled, why }));
+        }
+        self.close(id, "the settings of the pair have changed");
     }
 
     /// The shadow's periodic request.
@@ -317,7 +333,7 @@ impl Engine {
         match self.reign.activity {
             Activity::Holding | Activity::InDoubt => Some(Purpose::Ask),
             Activity::Offering if self.live_links().is_empty() => Some(Purpose::Ask),
-            Activity::Active if self.reign.shadow.is_none() && self.reign.is_silent => Some(Purpose::Ask),
+            Activity::Active if self.reign.is_silent => Some(Purpose::Ask),
             Activity::Active | Activity::Halted if self.reign.met_loser.is_some() && self.reign.shadow.is_none() => {
                 Some(Purpose::Ask)
             }

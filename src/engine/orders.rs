@@ -176,7 +176,7 @@ impl Engine {
         if !self.is_master() {
             return self.refuse(id, what, "this instance is not the master", "");
         }
-        if self.reign.shadow.is_some() {
+        if self.heard_link().is_some() {
             return self.refuse(id, what, "a shadow is connected", "Use `ha switch`: the service goes on there");
         }
         if self.is_giving_way() || self.handover.is_some() || !self.is_settled_on_disk() {

@@ -93,11 +93,9 @@ impl Engine {
         self.pause.until_wall = Some(wall);
         self.pause.kind = kind;
         self.timers.set(Timer::PauseEnd, self.after(for_ms));
-        if kind == PauseKind::Maintenance {
-            self.timers.set(Timer::PauseWarn, self.after(for_ms.saturating_sub(WARN_BEFORE_MS)));
-            if for_ms <= WARN_BEFORE_MS {
-                self.timers.clear(Timer::PauseWarn);
-            }
+        self.timers.clear(Timer::PauseWarn);
+        if kind == PauseKind::Maintenance && for_ms > WARN_BEFORE_MS {
+            self.timers.set(Timer::PauseWarn, self.after(for_ms - WARN_BEFORE_MS));
         }
         self.settle("H-017", "");
         self.note(EventKind::Role, Severity::Warning, format!("no takeovers until {}", wall.rfc3339(0)));

@@ -55,6 +55,11 @@ pub(super) enum ScanThen {
     GiveWay,
 }
 
+/// `1 path`, `2 paths`.
+pub(super) fn paths(count: u64) -> String {
+    if count == 1 { "1 path".into() } else { format!("{count} paths") }
+}
+
 impl Engine {
     pub(super) fn directory_changed(&mut self) {
         if self.is_master() {
@@ -104,8 +109,10 @@ impl Engine {
                 self.lengthen_trail();
             }
             let text = format!(
-                "revision {} committed, {} paths changed by {}",
-                committed.revision.number, committed.paths_total, committed.author
+                "revision {} committed, {} changed by {}",
+                committed.revision.number,
+                paths(committed.paths_total),
+                committed.author
             );
             self.note(EventKind::Configuration, Severity::Information, text);
             self.head = Some(committed);

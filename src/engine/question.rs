@@ -240,6 +240,10 @@ impl Engine {
 
     /// Active at the term it has.
     pub(super) fn resume(&mut self) {
+        let is_leaving = |leaving: &super::stop::Leaving| leaving.stage != super::stop::LeaveStage::Pausing;
+        if self.leaving.as_ref().is_some_and(is_leaving) {
+            return;
+        }
         self.become_active();
         self.start_service(StartFor::NewMaster, Reason::Start);
     }
@@ -256,6 +260,9 @@ impl Engine {
     pub(super) fn become_active_keeping(&mut self, keep: Option<LinkId>) {
         for timer in [Timer::BootHold, Timer::OfferRepeat, Timer::OfferDoubt, Timer::Takeover, Timer::AskLimit] {
             self.timers.clear(timer);
+        }
+        if self.pause.kind == super::message::PauseKind::Restart {
+            self.end_pause("this instance is master now");
         }
         self.reign.activity = Activity::Active;
         self.reign.hold_ends = None;

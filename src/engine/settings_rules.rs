@@ -58,8 +58,12 @@ impl Engine {
     /// The file has changed.
     pub(super) fn settings_changed(&mut self, settings: Settings) {
         let had_checks = self.settings.takeover_checks.clone();
+        let had_pair = self.in_force().high_availability.clone();
         self.settings = settings;
         self.refresh_in_force();
+        if self.is_master() && had_pair != self.in_force().high_availability {
+            self.refuse_silent_shadow();
+        }
         if had_checks != self.settings.takeover_checks {
             self.plan_checks();
         }
@@ -73,7 +77,7 @@ impl Engine {
     #[must_use]
     pub(super) fn settings_locked(&self) -> Option<String> {
         match self.role()? {
-            Role::Master => self.reign.shadow.map(|_| format!("the shadow {} is connected", self.peer_name())),
+            Role::Master => self.heard_link().map(|_| format!("the shadow {} is connected", self.peer_name())),
             Role::Shadow => {
                 let is_linked = self.watch.attached;
                 is_linked.then(|| format!("this shadow is connected to {}", self.peer_name()))

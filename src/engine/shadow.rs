@@ -267,7 +267,7 @@ impl Engine {
         self.note(
             EventKind::Configuration,
             Severity::Information,
-            format!("revision {} applied, {files} paths changed", revision.number),
+            format!("revision {} applied, {} changed", revision.number, super::push::paths(files)),
         );
         self.hook_configuration();
         self.watch.applying = None;

@@ -245,6 +245,14 @@ pub struct PeerStatus {
     pub service: String,
 }
 
+impl PeerStatus {
+    /// Sets the round trip of the last check, ms; the only floating-point number of the engine, and only for people.
+    #[allow(clippy::cast_precision_loss)] // milliseconds between two checks
+    pub fn set_round_trip(&mut self, span_ms: Option<u64>) {
+        self.round_trip_ms = span_ms.map(|ms| ms as f64);
+    }
+}
+
 /// The pair's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HaStatus {

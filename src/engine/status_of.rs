@@ -96,7 +96,6 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)] // milliseconds between two checks
     fn peer_status(&self) -> Option<PeerStatus> {
         let peer = self.peer()?;
         let is_master = self.is_master();
@@ -109,7 +108,7 @@ impl Engine {
         } else {
             self.watch.attached && theirs.is_some() && theirs == self.head_id()
         };
-        Some(PeerStatus {
+        let mut status = PeerStatus {
             id: Some(peer.instance),
             host: peer.host.clone(),
             address: peer.address.clone(),
@@ -119,7 +118,7 @@ impl Engine {
             certificate_expires: None,
             connected_since: if is_master { self.reign.connected_since } else { self.watch.connected_since },
             last_check: if is_master { self.reign.shown_check } else { self.watch.shown_check },
-            round_trip_ms: self.watch.round_trip_ms.map(|ms| ms as f64),
+            round_trip_ms: None,
             revision: their_number,
             root: theirs.map(|head| head.root),
             behind: if is_master {
@@ -142,7 +141,9 @@ impl Engine {
                 hello.map_or((0, 0), |hello| hello.takeover_checks)
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
-        })
+        };
+        status.set_round_trip(self.watch.round_trip_ms);
+        Some(status)
     }
 
     fn hold_status(&self, now: Now) -> Option<Hold> {

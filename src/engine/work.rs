@@ -55,6 +55,11 @@ impl ServiceWork {
 
 impl Engine {
     pub(super) fn start_service(&mut self, purpose: StartFor, reason: Reason) {
+        let is_leaving = |leaving: &super::stop::Leaving| leaving.stage != super::stop::LeaveStage::Pausing;
+        if self.leaving.as_ref().is_some_and(is_leaving) {
+            // A planned stop has the last word; it stops what may run.
+            return;
+        }
         self.timers.clear(Timer::ServiceRetry);
         self.work.stopping = None;
         self.work.starting = Some((purpose, reason));

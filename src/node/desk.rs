@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -69,6 +70,7 @@ pub struct MirrorDesk {
     /// Links that went down; an apply over one of them gives up.
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
+    held: Arc<AtomicU64>,
     _watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
@@ -89,6 +91,7 @@ impl MirrorDesk {
             pushes,
             down: watch::Sender::default(),
             shared: shared.clone(),
+            held: Arc::default(),
             _watcher: Arc::default(),
         };
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
@@ -134,6 +137,12 @@ impl MirrorDesk {
     #[must_use]
     pub fn head(&self) -> Option<Committed> {
         self.mirror.head()
+    }
+
+    /// How many files the last scan held back (spec 5.4).
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Older revisions, newest first.
@@ -249,7 +258,10 @@ impl MirrorDesk {
     }
 
     fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
-        while wait_quiet {
+        loop {
+            if !wait_quiet {
+                break;
+            }
             let due = lock(&self.quiet).due(clock::monotonic().0);
             match due {
                 Some(in_ms) if in_ms > 0 => thread::sleep(Duration::from_millis(in_ms)),
@@ -274,6 +286,7 @@ impl MirrorDesk {
     /// One alert a file that is held back; over when it is not any more.
     fn tell_held(&self, held: &[Held], told: &mut BTreeSet<String>) {
         let now: BTreeSet<String> = held.iter().map(|held| held.path.clone()).collect();
+        self.held.store(held.len() as u64, Ordering::Relaxed);
         for gone in told.difference(&now) {
             self.shared.input_blocking(Input::TroubleOver { code: "F-002", subject: gone.clone() });
         }

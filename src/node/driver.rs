@@ -23,6 +23,7 @@ use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::input::Input;
 use crate::engine::settings::Settings;
+use crate::engine::status::Protection;
 use crate::store::Store;
 
 /// The status is published at most this often.
@@ -56,6 +57,8 @@ pub struct Driver {
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
     pub pinned: Option<Fingerprint>,
+    /// Of the program log.
+    pub log_level: super::log::Level,
 }
 
 impl Driver {
@@ -222,6 +225,7 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.facts.set_settings(settings);
         let (net, shared) = (self.net.clone(), self.shared.clone());
@@ -240,6 +244,12 @@ impl Driver {
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status);
+        status.configuration.held = self.mirror.held();
+        if status.configuration.held > 0 && status.protection == Protection::Full {
+            status.protection = Protection::Reduced;
+            let held = status.configuration.held;
+            status.protection_message = format!("{}; {held} files are held back", status.protection_message);
+        }
         self.facts.reseal_if_settled(&self.store, &status);
         self.shared.status.send_if_modified(|old| {
             let is_new = **old != status;

@@ -20,7 +20,22 @@ pub const LOG_FILE: &str = "standin.log";
 /// Keeps the log alive; dropped last, it writes out what is queued.
 pub struct Logging {
     _writer: WorkerGuard,
-    level: reload::Handle<LevelFilter, tracing_subscriber::Registry>,
+    level: Level,
+}
+
+/// Changes the level while the program runs. Clone it freely.
+#[derive(Clone)]
+pub struct Level {
+    handle: reload::Handle<LevelFilter, tracing_subscriber::Registry>,
+    verbose: u8,
+}
+
+impl Level {
+    /// Puts the level of the settings in force; `-v` still raises it.
+    pub fn set(&self, level: &str) {
+        // Fails only when the log is gone.
+        let _ = self.handle.reload(level_of(level, self.verbose));
+    }
 }
 
 impl Logging {
@@ -39,7 +54,8 @@ impl Logging {
         fs::create_dir_all(folder).map_err(cannot)?;
         let file = RotatingFile::open(folder.join(LOG_FILE), settings.file_size, settings.files).map_err(cannot)?;
         let (writer, guard) = tracing_appender::non_blocking(file);
-        let (filter, level) = reload::Layer::new(level_of(&settings.level, verbose));
+        let (filter, handle) = reload::Layer::new(level_of(&settings.level, verbose));
+        let level = Level { handle, verbose };
         let registry = tracing_subscriber::registry().with(filter);
         let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
         let result = if settings.format == "json" {
@@ -52,9 +68,10 @@ impl Logging {
         Ok(Self { _writer: guard, level })
     }
 
-    /// Changes the level at once.
-    pub fn set_level(&self, level: &str) {
-        let _ = self.level.reload(level_of(level, 0));
+    /// To change the level.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level.clone()
     }
 }
 

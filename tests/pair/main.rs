@@ -1,4 +1,5 @@
 //! Real processes on two hosts (network namespaces): the pair as an operator has it. Needs root and `iproute2`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod failover;
 mod harness;
@@ -12,20 +13,20 @@ use std::fs;
 use harness::{Instance, LIMIT, Network, PASSWORD, USER, copy_sample};
 
 /// A master and a shadow, set up, paired, in sync, each with a service that tells when it runs.
-pub struct Pair {
-    pub a: Instance,
-    pub b: Instance,
-    pub network: Network,
+struct Pair {
+    a: Instance,
+    b: Instance,
+    network: Network,
     // Dropped last: everything above lives in it.
     _folder: tempfile::TempDir,
 }
 
 /// What the tests usually want: fast checks, so that they are short.
-pub struct Wish {
-    pub check_interval: &'static str,
-    pub takeover_delay: &'static str,
-    pub boot_hold: &'static str,
-    pub service: bool,
+struct Wish {
+    check_interval: &'static str,
+    takeover_delay: &'static str,
+    boot_hold: &'static str,
+    service: bool,
 }
 
 impl Default for Wish {
@@ -36,7 +37,7 @@ impl Default for Wish {
 
 impl Pair {
     /// Two homes that are set up and not started.
-    pub fn prepared(wish: &Wish) -> Self {
+    fn prepared(wish: &Wish) -> Self {
         let folder = tempfile::Builder::new().prefix("standin-pair").tempdir().unwrap();
         let network = Network::new();
         let a = Instance::new(folder.path(), "a", &network.left, "10.77.0.1");
@@ -56,7 +57,7 @@ impl Pair {
     }
 
     /// Started, paired with password and fingerprint, and the shadow READY.
-    pub fn ready(wish: &Wish) -> Self {
+    fn ready(wish: &Wish) -> Self {
         let mut pair = Self::prepared(wish);
         pair.a.start();
         pair.b.start();
@@ -65,7 +66,7 @@ impl Pair {
     }
 
     /// Pairs `b` with `a` and waits until both say that all is well.
-    pub fn connect(&self) {
+    fn connect(&self) {
         let fingerprint = self.a.fingerprint();
         let password = self.b.password_file(PASSWORD);
         self.b.ok(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
@@ -73,7 +74,7 @@ impl Pair {
     }
 
     /// `master` is active and CONNECTED, `shadow` READY, both at the same digest.
-    pub fn wait_settled(&self, master: &Instance, shadow: &Instance) {
+    fn wait_settled(&self, master: &Instance, shadow: &Instance) {
         let limit = LIMIT * 2;
         let status = master.wait_for("active, CONNECTED, in sync", limit, |status| {
             status["role"] == "master"
@@ -88,14 +89,14 @@ impl Pair {
     }
 
     /// Exactly one of the two runs its service, and it is this one.
-    pub fn assert_runs_only_on(&self, active: &Instance, other: &Instance) {
+    fn assert_runs_only_on(&self, active: &Instance, other: &Instance) {
         harness::eventually("the service runs on the active instance", || active.living_services().len() == 1);
         assert!(other.living_services().is_empty(), "{} still runs its service", other.name);
     }
 }
 
 /// Writes as an editor does: aside, then renamed.
-pub fn edit(instance: &Instance, path: &str, bytes: &[u8]) {
+fn edit(instance: &Instance, path: &str, bytes: &[u8]) {
     let target = instance.directory.join(path);
     fs::create_dir_all(target.parent().unwrap()).unwrap();
     let aside = target.with_extension("swp");

@@ -10,7 +10,8 @@ use crate::{Pair, Wish, edit};
 #[test]
 fn an_edit_on_the_master_is_seen_on_the_shadow() {
     let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
-    edit(&pair.a, "alerting.yaml", b"not: what it was\n\xff\xfe any bytes\n");
+    edit(&pair.a, "alerting.yaml", b"not: what it was\n");
+    edit(&pair.a, "trust/backend-truststore.bin", b"\xff\xfe\0 any bytes\r\n");
     fs::create_dir_all(pair.a.directory.join("new/deep")).unwrap();
     fs::write(pair.a.directory.join("new/deep/file.yaml"), "a: 1\n").unwrap();
     fs::remove_file(pair.a.directory.join("ciphers.yaml")).unwrap();
@@ -47,16 +48,33 @@ fn reconnect_compares_everything_again() {
     }
 }
 
+/// A file that not even root can replace, until dropped.
+struct Immutable(std::path::PathBuf);
+
+impl Immutable {
+    fn new(path: std::path::PathBuf) -> Self {
+        chattr("+i", &path);
+        Self(path)
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        chattr("-i", &self.0);
+    }
+}
+
+fn chattr(change: &str, path: &std::path::Path) {
+    let status = std::process::Command::new("chattr").arg(change).arg(path).status().unwrap();
+    assert!(status.success(), "chattr {change} {}", path.display());
+}
+
 /// spec 5.5, 6.2: a push that fails raises one error alert however often it is tried; after recovery one warning is left.
 #[test]
 fn a_failed_push_is_one_alert_and_then_a_warning() {
     let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
-    // A directory where the file has to go, that cannot be replaced: it is a mount point of its own.
-    let blocked = pair.b.directory.join("blocked.yaml");
-    fs::create_dir(&blocked).unwrap();
-    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&blocked).status().unwrap();
-    assert!(mount.success());
-    edit(&pair.a, "blocked.yaml", b"a: 1\n");
+    let immutable = Immutable::new(pair.b.directory.join("audit.yaml"));
+    edit(&pair.a, "audit.yaml", b"a: 1\n");
     let failed = |severity: &str| {
         pair.a.alerts().iter().filter(|alert| alert["code"] == "P-010" && alert["severity"] == severity).count()
     };
@@ -67,11 +85,12 @@ fn a_failed_push_is_one_alert_and_then_a_warning() {
     assert_eq!(failed("error"), 1);
     assert_eq!(pair.a.status()["peer"]["in_sync"], false);
     assert_ne!(pair.a.status()["protection"], "full");
-    let unmount = std::process::Command::new("umount").arg(&blocked).status().unwrap();
-    assert!(unmount.success());
+    drop(immutable);
     pair.a.ok(&["config", "push"]);
-    eventually("pushed", || fs::read(&blocked).is_ok_and(|bytes| bytes == b"a: 1\n"));
-    eventually("the error is gone, a warning tells of it", || failed("error") == 0 && failed("warning") == 1);
+    let pushed = pair.b.directory.join("audit.yaml");
+    eventually("pushed", || fs::read(&pushed).is_ok_and(|bytes| bytes == b"a: 1\n"));
+    let told = || pair.a.alerts().iter().filter(|alert| alert["code"] == "P-011").count();
+    eventually("the error is gone, one warning tells of it", || failed("error") == 0 && told() == 1);
     pair.wait_settled(&pair.a, &pair.b);
 }
 

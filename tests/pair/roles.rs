@@ -109,3 +109,24 @@ fn maintenance_suspends_takeovers() {
     pair.a.start();
     pair.wait_settled(&pair.b, &pair.a);
 }
+
+/// spec 4.6: users, log level, service and hooks belong to each instance; a change of roles does not carry them over.
+#[test]
+fn what_is_an_instances_own_stays_its_own() {
+    let mut pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    pair.a.set("log", "level", "debug");
+    pair.a.set("hooks", "become_master", "[\"/bin/true\"]");
+    let password = pair.a.password_file("another long password 9");
+    pair.a.ok(&["users", "set-password", crate::harness::USER, "--password-file", &password]);
+    pair.a.wait("the file is in force", |status| status["settings"]["log"]["level"] == "debug");
+    let users = |instance: &crate::harness::Instance| std::fs::read(instance.home.join("users.yaml")).unwrap();
+    let (of_a, of_b) = (users(&pair.a), users(&pair.b));
+    pair.a.ok(&["ha", "switch"]);
+    pair.wait_settled(&pair.b, &pair.a);
+    let settings = pair.b.status()["settings"].clone();
+    assert_eq!(settings["log"]["level"], "info");
+    assert_eq!(settings["hooks"]["become_master"], serde_json::json!([]));
+    assert_ne!(settings["service"]["command"], pair.a.status()["settings"]["service"]["command"]);
+    assert_eq!((users(&pair.a), users(&pair.b)), (of_a, of_b));
+    pair.a.kill();
+}

@@ -468,6 +468,36 @@ fn after_a_split_nothing_is_lost() {
     }
 }
 
+/// spec 7.6: what is edited while the service of the loser is being stopped is kept too.
+#[test]
+fn edits_made_while_giving_way_are_kept() {
+    let mut world = pair();
+    cut(&mut world, true);
+    assert!(world.run_till(5_000, |world| is_active(world, 1)));
+    cut(&mut world, false);
+    let is_stopping = |world: &World| world.status(0).unwrap().condition == Some(Condition::Stopping);
+    assert!(world.run_till(10_000, is_stopping));
+    world.edit(0);
+    let edited = world.nodes[0].disk.mirror.files.clone();
+    healthy(&mut world);
+    assert!(world.nodes[0].disk.mirror.branches.values().flatten().any(|rev| rev.files == edited));
+}
+
+/// spec 7.9: a stop asked for on the boot hold ends the program, whatever the answer.
+#[test]
+fn a_stop_on_the_boot_hold_ends_the_program() {
+    for wait_ms in 0..60 {
+        let mut world = pair();
+        world.crash(0, false);
+        world.run_until(world.t + 100);
+        world.start(0);
+        world.run_until(world.t + wait_ms);
+        world.order(0, Order::Stop { keep_role: false });
+        assert!(world.run_till(10_000, |world| !world.nodes[0].is_up()), "after {wait_ms} ms");
+        well(&world);
+    }
+}
+
 /// spec 2.5, 4.1: settings of the pair are locked while connected.
 #[test]
 fn settings_are_locked_while_connected() {
