@@ -70,7 +70,6 @@ impl fmt::Display for Row {
         let places = match self.unit {
             "bytes" => 0,
             "MB" => 1,
-            "s" => 2,
             _ => 2,
         };
         let cell = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.places$}"));

@@ -49,9 +49,13 @@ fn keys(terminal: &mut Terminal, tours: usize) -> Result<Row, Fail> {
         }
     }
     let largest = found.iter().max_by_key(|(bytes, _)| *bytes).map_or("", |(_, name)| name);
-    let note = format!("keys 1 to 5, and arrows on each screen; most: {largest}");
-    let values = found.iter().map(|(bytes, _)| whole(*bytes)).collect();
-    Ok(Row::of("bytes to the terminal by one key press", "bytes", &Samples::new(values), note))
+    let drawn: Vec<f64> = found.iter().filter(|(bytes, _)| *bytes > 0).map(|(bytes, _)| whole(*bytes)).collect();
+    let note = format!(
+        "keys 1 to 5, and arrows on each screen: {} of {} presses changed the screen; most: {largest}",
+        drawn.len(),
+        found.len()
+    );
+    Ok(Row::of("bytes to the terminal by one key press", "bytes", &Samples::new(drawn), note))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
