@@ -100,8 +100,9 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
     let files = format!("{}   {}", facts::grouped(configuration.files), facts::bytes(configuration.bytes));
     page.field("  files", &files);
     if let Some(change) = &configuration.last_change {
-        let files = facts::counted(change.files, "file");
-        page.field("  last change", &format!("{} by {}, {files}", facts::moment(change.at, model.now), change.author));
+        let files =
+            if change.files > 0 { format!(", {}", facts::counted(change.files, "file")) } else { String::new() };
+        page.field("  last change", &format!("{} by {}{files}", facts::moment(change.at, model.now), change.author));
     }
     if configuration.held > 0 {
         page.styled_field("  held back", &facts::counted(configuration.held, "file"), theme.warning());
@@ -132,8 +133,7 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     };
     page.field("  state", status.state.map_or("unknown", LinkState::word));
     if let Some(since) = peer.connected_since {
-        let age = facts::age(facts::between(since, model.shown_at));
-        page.field("  connected", &format!("for {age}"));
+        page.field("  connected", &format!("since {}", facts::moment(since, model.shown_at)));
     } else if let Some(at) = peer.last_check {
         page.field("  last answer", &facts::moment(at, model.now));
     }

@@ -4,13 +4,13 @@ use super::chrome::link_words;
 use super::page::{Page, pad};
 use crate::console::facts;
 use crate::console::model::Model;
-use crate::engine::base::{Condition, LinkState, Role};
+use crate::engine::base::{Condition, LinkState, Role, UnixMillis};
 use crate::engine::status::Status;
 
 /// Below this width the pair is two lines of text.
-const PICTURE_COLUMNS: usize = 76;
+const PICTURE_COLUMNS: usize = 78;
 /// Inside of a box.
-const BOX_CELLS: usize = 23;
+const BOX_CELLS: usize = 26;
 /// Between the boxes.
 const GAP_CELLS: usize = 17;
 
@@ -66,11 +66,12 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
         Some(Role::Shadow) => "SHADOW",
         None => "NO ROLE",
     };
-    let since = status.since.map(|since| facts::age(facts::between(since, model.shown_at))).unwrap_or_default();
+    // A time, not an age: nothing ticks on an idle screen, and an age would stand still.
+    let since = status.since.map(|since| format!(" since {}", day_or_time(since, model.shown_at))).unwrap_or_default();
     let line = match (status.condition, status.role, status.state) {
         (Some(Condition::Maintenance), ..) | (None, Some(Role::Master), _) => {
             if status.active {
-                format!("active   {since}")
+                format!("active{since}")
             } else {
                 "NOT ACTIVE".into()
             }
@@ -83,6 +84,12 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
         _ => String::new(),
     };
     [word.into(), line]
+}
+
+/// The time if it was today, else the day alone.
+fn day_or_time(at: UnixMillis, now: UnixMillis) -> String {
+    let moment = facts::moment(at, now);
+    moment.split_once(' ').map_or(moment.clone(), |(day, _)| day.to_owned())
 }
 
 fn peer_words(status: &Status) -> [String; 2] {
