@@ -8,7 +8,7 @@ use super::theme::Theme;
 use super::{attention, banner, glyphs, picture};
 use crate::console::facts;
 use crate::console::message::Drawn;
-use crate::console::model::Model;
+use crate::console::model::{EngineLink, Model};
 use crate::engine::base::{LinkState, Role};
 use crate::engine::status::{Protection, Status};
 
@@ -22,7 +22,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     let mut page = Page::new(area.width, theme);
     if let Some(notice) = &status.notice {
         banner::add(&mut page, notice);
-        protection(&mut page, status);
+        protection(&mut page, model, status);
         page.blank();
         attention::add(&mut page, model, status);
         alerts(&mut page, model);
@@ -34,7 +34,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     attention::add(&mut page, model, status);
     picture::add(&mut page, model, status);
     page.blank();
-    protection(&mut page, status);
+    protection(&mut page, model, status);
     page.blank();
     next_step(&mut page, status);
     let (left, right) = (configuration(model, status, theme, area.width), link(model, status, theme, area.width));
@@ -49,8 +49,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     page.draw(frame, area, model.scroll)
 }
 
-fn protection(page: &mut Page, status: &Status) {
+fn protection(page: &mut Page, model: &Model, status: &Status) {
     let theme = page.theme;
+    // Never flatters (spec 8.9): of an engine that does not answer only the past is known.
+    if matches!(model.link, EngineLink::Away { .. }) {
+        let text = format!("UNKNOWN  was {}", status.protection.word());
+        page.spans(vec![(" Protection   ".into(), theme.strong()), (text, theme.error())]);
+        return;
+    }
     let style = match status.protection {
         Protection::Full => theme.strong(),
         Protection::Reduced | Protection::Paused => theme.warning(),
