@@ -10,7 +10,7 @@ use super::message::{Command, Leave};
 use super::model::{Asked, Model, Overlay, Screen, Tone};
 use super::tree::{self, RowKind};
 use crate::engine::base::Role;
-use crate::engine::order::{Order, SHOWN_FILE_MAX_BYTES};
+use crate::engine::order::{FileKind, Order, SHOWN_FILE_MAX_BYTES};
 
 /// Does it. The caller has asked the table's reason before.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
@@ -255,7 +255,7 @@ pub fn refresh_tree(model: &mut Model) {
     let files = &mut model.files;
     if files.filter.is_empty() {
         files.rows = tree::rows(&files.list, &files.open);
-        files.matching = files.list.len();
+        files.matching = files.list.iter().filter(|entry| entry.kind != FileKind::Directory).count();
     } else {
         (files.rows, files.matching) = tree::filtered(&files.list, &files.filter);
     }

@@ -183,13 +183,13 @@ impl Dialog {
             }
     }
 
-    /// Enter in a field: on to the next one; from the last to the button that does it, unless a typed word shows that the
-    /// dialog is dangerous, or something is missing: then Cancel is next.
+    /// Enter in a field: on to the next one; from the last, when all are filled, to the button that pairs, which takes no
+    /// protection away. Elsewhere Cancel is next.
     pub fn enter_field(&mut self) {
         self.step(true);
-        let doing = self.buttons.last().filter(|_| self.word.is_none()).cloned();
-        if self.focus == self.entries.len() && doing.is_some_and(|button| self.is_on(&button)) {
-            self.focus = self.entries.len() + self.buttons.len() - 1;
+        let pairs = self.buttons.iter().position(|button| matches!(button.deed, Deed::Pair(_)) && self.is_on(button));
+        if let Some(index) = pairs.filter(|_| self.focus == self.entries.len()) {
+            self.focus += index;
         }
     }
 
@@ -203,6 +203,7 @@ impl Dialog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::base::Digest;
 
     /// spec 8.5: the typed word turns the button on, and Cancel is chosen first.
     #[test]
@@ -229,13 +230,14 @@ mod tests {
     /// Enter leads through the fields to the button, and not past an empty one.
     #[test]
     fn enter_leads_through_the_fields() {
-        let mut dialog = Dialog::new(Topic::Other, "Maintenance", vec![]).entry("for", "", false);
-        dialog = dialog.button("Suspend", Deed::Maintain);
+        let pair = Deed::Pair(Fingerprint(Digest::ZERO));
+        let mut dialog =
+            Dialog::new(Topic::Other, "Pair", vec![]).entry("password", "", true).button("Pair", pair.clone());
         dialog.enter_field();
         assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(Deed::Cancel));
         dialog.step(false);
         dialog.entries[0].push('1');
         dialog.enter_field();
-        assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(Deed::Maintain));
+        assert_eq!(dialog.chosen().map(|b| b.deed.clone()), Some(pair));
     }
 }

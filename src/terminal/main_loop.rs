@@ -280,8 +280,10 @@ pub fn copy_bytes(text: &str) -> io::Result<Vec<u8>> {
 pub fn start_reader(tty: &Tty, reader: &Arc<Reader>, out: SyncSender<Happened>) -> io::Result<KeyReader> {
     let tty = tty.reader()?;
     let (switches, reader) = (Arc::clone(reader), Arc::clone(reader));
+    // Before the loop asks for it: a change in between is told twice rather than never.
+    let size = tty.size()?;
     let thread = thread::Builder::new().name("console-keys".into()).spawn(move || {
-        let _ = read_keys(&tty, &reader, &out);
+        let _ = read_keys(&tty, size, &reader, &out);
         // If nobody listens any more, nobody needs to know.
         let _ = out.send(Happened::Lost);
     })?;
@@ -306,8 +308,7 @@ impl Drop for KeyReader {
 }
 
 /// Ends when the console is over; an error means that the terminal is gone.
-fn read_keys(tty: &Tty, reader: &Reader, out: &SyncSender<Happened>) -> io::Result<()> {
-    let mut size = tty.size()?;
+fn read_keys(tty: &Tty, mut size: (u16, u16), reader: &Reader, out: &SyncSender<Happened>) -> io::Result<()> {
     let mut too_fast = 0;
     let mut buffer = [0; 4096];
     while !reader.is_over.load(Ordering::SeqCst) {

@@ -63,20 +63,22 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) -> D
 
 fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let mut page = Page::new(area.width, theme);
-    page.line("    severity  code   for        what", theme.quiet());
+    page.line("    severity  code   since          what", theme.quiet());
     let rows = usize::from(area.height).saturating_sub(1).max(1);
     let position = model.alerts.position().unwrap_or(0);
     let first = super::first_visible(position, rows, model.alerts.list.len());
     for alert in model.alerts.list.iter().skip(first).take(rows) {
         let is_selected = model.alerts.selected == Some(alert.id);
         let times = if alert.count > 1 { format!("x{}", alert.count) } else { String::new() };
-        let age = facts::age(facts::between(alert.since, model.shown_at));
+        // A time, not an age: nothing ticks on an idle screen, and an age would stand still.
+        let since = facts::moment(alert.since, model.shown_at);
+        let since = since.split_once(' ').map_or(since.as_str(), |(day, _)| day);
         let style = if is_selected { theme.selected() } else { theme.plain() };
-        let room = page.width.saturating_sub(33);
+        let room = page.width.saturating_sub(37);
         page.spans(vec![
             (if is_selected { " >  " } else { "    " }.into(), theme.strong()),
             (pad(alert.severity.word(), 7), theme.severity(alert.severity)),
-            (format!("   {} {} {} ", pad(&alert.code, 6), pad(&age, 7), pad(&times, 3)), style),
+            (format!("   {} {} {} ", pad(&alert.code, 6), pad(since, 10), pad(&times, 4)), style),
             (shorten(&alert.what, room), style),
         ]);
     }

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::page::Page;
 use crate::console::facts::{self, peer_name};
-use crate::console::model::Model;
+use crate::console::model::{EngineLink, Model};
 use crate::engine::base::{Condition, LinkState, Role};
 use crate::engine::status::{Hold, Status};
 
@@ -14,6 +14,15 @@ const BAR_CELLS: usize = 16;
 /// Adds what needs attention, if anything does.
 pub fn add(page: &mut Page, model: &Model, status: &Status) {
     let before = page.lines.len();
+    if let EngineLink::Away { since, .. } = &model.link {
+        heading(page, "STANDIN DOES NOT ANSWER HERE", &format!("since {}", facts::moment(*since, model.now)));
+        let from = facts::moment(model.shown_at, model.now);
+        let text = format!(
+            "It was stopped or has failed, and its service with it. All below is what was known at {from}. To start it: \
+             leave with q, then standin, or your system's service manager."
+        );
+        page.text(3, &text, page.theme.plain());
+    }
     if status.stopping {
         heading(page, "STANDIN IS STOPPING", "");
         page.text(

@@ -22,16 +22,14 @@ pub fn add(page: &mut Page, notice: &Notice) {
     let room = inside.saturating_sub(at.width() + 6);
     row(page, &format!("  {}  {at}  ", pad(&notice.title, room)), true);
     row(page, "", false);
-    for line in &notice.lines {
+    let fallback = [format!("Term {}, reason: {}.", notice.term, notice.reason.word())];
+    let lines = if notice.lines.is_empty() { fallback.as_slice() } else { notice.lines.as_slice() };
+    for line in lines {
         for part in wrap(line, inside.saturating_sub(4)) {
             row(page, &format!("  {part}"), false);
         }
     }
-    row(
-        page,
-        &format!("  Term {}, reason: {}. Press u when you have understood.", notice.term, notice.reason.word()),
-        false,
-    );
+    row(page, "  Press u when you have understood.", false);
     row(page, "", false);
     page.line(&edge, style);
     page.blank();

@@ -8,7 +8,7 @@ use super::theme::Theme;
 use super::{attention, banner, glyphs, picture};
 use crate::console::facts;
 use crate::console::message::Drawn;
-use crate::console::model::Model;
+use crate::console::model::{EngineLink, Model};
 use crate::engine::base::{LinkState, Role};
 use crate::engine::status::{Protection, Status};
 
@@ -22,7 +22,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     let mut page = Page::new(area.width, theme);
     if let Some(notice) = &status.notice {
         banner::add(&mut page, notice);
-        protection(&mut page, status);
+        protection(&mut page, model, status);
         page.blank();
         attention::add(&mut page, model, status);
         alerts(&mut page, model);
@@ -34,7 +34,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     attention::add(&mut page, model, status);
     picture::add(&mut page, model, status);
     page.blank();
-    protection(&mut page, status);
+    protection(&mut page, model, status);
     page.blank();
     next_step(&mut page, status);
     let (left, right) = (configuration(model, status, theme, area.width), link(model, status, theme, area.width));
@@ -49,8 +49,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     page.draw(frame, area, model.scroll)
 }
 
-fn protection(page: &mut Page, status: &Status) {
+fn protection(page: &mut Page, model: &Model, status: &Status) {
     let theme = page.theme;
+    // Never flatters (spec 8.9): of an engine that does not answer only the past is known.
+    if matches!(model.link, EngineLink::Away { .. }) {
+        let text = format!("UNKNOWN  was {}", status.protection.word());
+        page.spans(vec![(" Protection   ".into(), theme.strong()), (text, theme.error())]);
+        return;
+    }
     let style = match status.protection {
         Protection::Full => theme.strong(),
         Protection::Reduced | Protection::Paused => theme.warning(),
@@ -100,8 +106,9 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
     let files = format!("{}   {}", facts::grouped(configuration.files), facts::bytes(configuration.bytes));
     page.field("  files", &files);
     if let Some(change) = &configuration.last_change {
-        let files = facts::counted(change.files, "file");
-        page.field("  last change", &format!("{} by {}, {files}", facts::moment(change.at, model.now), change.author));
+        let files =
+            if change.files > 0 { format!(", {}", facts::counted(change.files, "file")) } else { String::new() };
+        page.field("  last change", &format!("{} by {}{files}", facts::moment(change.at, model.now), change.author));
     }
     if configuration.held > 0 {
         page.styled_field("  held back", &facts::counted(configuration.held, "file"), theme.warning());
@@ -132,8 +139,7 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     };
     page.field("  state", status.state.map_or("unknown", LinkState::word));
     if let Some(since) = peer.connected_since {
-        let age = facts::age(facts::between(since, model.shown_at));
-        page.field("  connected", &format!("for {age}"));
+        page.field("  connected", &format!("since {}", facts::moment(since, model.shown_at)));
     } else if let Some(at) = peer.last_check {
         page.field("  last answer", &facts::moment(at, model.now));
     }

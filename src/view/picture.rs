@@ -3,14 +3,14 @@
 use super::chrome::link_words;
 use super::page::{Page, pad};
 use crate::console::facts;
-use crate::console::model::Model;
-use crate::engine::base::{Condition, LinkState, Role};
+use crate::console::model::{EngineLink, Model};
+use crate::engine::base::{Condition, LinkState, Role, UnixMillis};
 use crate::engine::status::Status;
 
 /// Below this width the pair is two lines of text.
-const PICTURE_COLUMNS: usize = 76;
+const PICTURE_COLUMNS: usize = 78;
 /// Inside of a box.
-const BOX_CELLS: usize = 23;
+const BOX_CELLS: usize = 26;
 /// Between the boxes.
 const GAP_CELLS: usize = 17;
 
@@ -38,7 +38,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     for row in 0..2 {
         let inside = |words: &[String; 2]| pad(&format!("  {}", words[row]), BOX_CELLS);
         let word_style = if row == 0 { strong } else { plain };
-        let link_style = if row == 0 { link_style(page, status) } else { plain };
+        let link_style = if row == 0 { link_style(page, model, status) } else { plain };
         page.spans(vec![
             ("    │".into(), plain),
             (inside(&own), word_style),
@@ -52,8 +52,9 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     page.spans(vec![(format!("    └{edge}┘{}└{edge}┘", gap(&link[3])), plain)]);
 }
 
-fn link_style(page: &Page, status: &Status) -> ratatui::style::Style {
+fn link_style(page: &Page, model: &Model, status: &Status) -> ratatui::style::Style {
     match status.state {
+        _ if matches!(model.link, EngineLink::Away { .. }) => page.theme.plain(),
         Some(LinkState::Connected | LinkState::Ready) => page.theme.link(),
         Some(LinkState::Broken | LinkState::Lost) => page.theme.error(),
         _ => page.theme.plain(),
@@ -66,11 +67,12 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
         Some(Role::Shadow) => "SHADOW",
         None => "NO ROLE",
     };
-    let since = status.since.map(|since| facts::age(facts::between(since, model.shown_at))).unwrap_or_default();
+    // A time, not an age: nothing ticks on an idle screen, and an age would stand still.
+    let since = status.since.map(|since| format!(" since {}", day_or_time(since, model.shown_at))).unwrap_or_default();
     let line = match (status.condition, status.role, status.state) {
         (Some(Condition::Maintenance), ..) | (None, Some(Role::Master), _) => {
             if status.active {
-                format!("active   {since}")
+                format!("active{since}")
             } else {
                 "NOT ACTIVE".into()
             }
@@ -83,6 +85,12 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
         _ => String::new(),
     };
     [word.into(), line]
+}
+
+/// The time if it was today, else the day alone.
+fn day_or_time(at: UnixMillis, now: UnixMillis) -> String {
+    let moment = facts::moment(at, now);
+    moment.split_once(' ').map_or(moment.clone(), |(day, _)| day.to_owned())
 }
 
 fn peer_words(status: &Status) -> [String; 2] {
@@ -113,6 +121,9 @@ fn link_lines(model: &Model, status: &Status) -> [String; 4] {
     let interval = status.peer.as_ref().map_or(status.settings.shadow.check_interval, |peer| peer.check_interval_ms);
     let every = format!("every {}", facts::duration(interval));
     let arrow = |text: &str| text.to_owned();
+    if matches!(model.link, EngineLink::Away { .. }) {
+        return [String::new(), "last known".into(), status.state.map_or("", LinkState::word).into(), String::new()];
+    }
     match status.state {
         Some(LinkState::Connected) => ["checks ok".into(), arrow("==============▶"), round_trip, every],
         Some(LinkState::Ready) => ["checks ok".into(), arrow("◀=============="), round_trip, every],

@@ -138,7 +138,7 @@ fn an_engine_that_goes_away_is_waited_for() {
     let terminal = home.console(80, 24);
     terminal.wait_for(&["[1 Overview]", "MASTER"]);
     home.kill_engine();
-    terminal.wait_for(&["engine AWAY, reconnecting", "s old"]);
+    terminal.wait_for(&["engine AWAY, reconnecting", "s old", "Protection   UNKNOWN", "DOES NOT ANSWER"]);
     home.serve();
     terminal.wait_until("its status again", |screen| screen.contains("MASTER") && !screen.contains("AWAY"));
     terminal.press("2", &["[2 High Availability]"]);

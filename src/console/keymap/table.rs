@@ -70,7 +70,7 @@ pub static TABLE: &[Row] = rows![
     Edit [k('e')] in SCREENS, footer PAIR; Pair Plain "edit"
         "Edit the settings of the pair: high availability on a master, master and timing on a shadow.", why::edit;
     SwitchRoles [k('S')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Type "switch roles"
-        "Master: hand the role over to the shadow, after every check; asks for the name of the new master.", why::switch;
+        "Master: hand the role over to the shadow, after every check.", why::switch;
     Maintenance [k('M')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Ask "maintenance"
         "Suspend takeovers for a time, or end that before its time.", why::maintenance;
     DeleteAlert [DELETE] in ALERTS, footer ALERTS; Alerts Plain "delete"
@@ -133,7 +133,7 @@ pub static TABLE: &[Row] = rows![
 
     Palette [k(':')] in SCREENS, footer OVERVIEW.or(EVENTS); Console Plain "command"
         "Every action by name, also those without a key.", why::never;
-    Help [k('?')] in LISTS, footer SCREENS; Console Plain "help" "This list.", why::never;
+    Help [k('?')] in LISTS, footer SCREENS; Console Plain "help" "Every key, and what it does.", why::never;
     Leave [k('q'), Key::ctrl('c')] in LISTS.or(SMALL), footer SCREENS; Console Plain "leave"
         "Leave the console; where it started the engine, asks whether that goes on.", why::never;
     Leave [Key::ctrl('c')] in PALETTE.or(FILTER).or(DIALOG).or(ENTRY).or(FORM), footer NONE; Console Plain "leave"

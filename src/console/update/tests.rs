@@ -143,7 +143,7 @@ fn pairing_compares_first() {
     reply(&mut model, Ok(Reply::MasterSeen(seen)));
     assert_eq!(model.dialog.as_ref().and_then(|dialog| dialog.fingerprint), Some(fingerprint()));
     assert_eq!(orders(&press(&mut model, "\t\n")), []);
-    let sent = orders(&press(&mut model, "ops\tlong enough pw\n\t\n"));
+    let sent = orders(&press(&mut model, "ops\tlong enough pw\n\n"));
     let [Order::Pair { user, password, fingerprint: compared }] = sent.as_slice() else { panic!("{sent:?}") };
     assert_eq!((user.as_str(), password.expose(), *compared), ("ops", "long enough pw", fingerprint()));
 }

@@ -112,12 +112,11 @@ fn shadow(page: &mut Page, model: &Model, status: &Status, peer: &PeerStatus) {
     value(page, "Host", &format!("{}   {address}{dial}", peer.host));
     let compatible = if peer.compatible { "compatible" } else { "NOT COMPATIBLE" };
     value(page, "Version", &format!("{}, {compatible}", peer.version));
-    let ends = peer.certificate_expires.map_or_else(String::new, |at| format!("ends {}", facts::day(at)));
-    value(page, "Certificate", &ends);
+    let ends = peer.certificate_expires.map_or_else(String::new, |at| format!(", ends {}", facts::day(at)));
+    value(page, "Certificate", &format!("pinned{ends}"));
     super::fingerprint(page, peer.fingerprint);
     if let Some(since) = peer.connected_since {
-        let age = facts::age(facts::between(since, model.shown_at));
-        value(page, "Connected since", &format!("{}, {age}", facts::moment(since, model.now)));
+        value(page, "Connected since", &facts::moment(since, model.now));
     } else if let Some(at) = peer.last_check {
         value(page, "Last check", &facts::moment(at, model.now));
     }
