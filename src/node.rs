@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::access::Access;
@@ -216,8 +216,13 @@ impl Parts {
             pinned: None,
             log_level,
         };
-        tokio::spawn(control::serve(listener, shared, orders));
-        Ok(tokio::spawn(driver.run(inputs, edits.found)))
+        let (answering, may_answer) = oneshot::channel();
+        tokio::spawn(async move {
+            if may_answer.await.is_ok() {
+                control::serve(listener, shared, orders).await;
+            }
+        });
+        Ok(tokio::spawn(driver.run(inputs, edits.found, answering)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::bulk_source::Other;
@@ -63,15 +63,22 @@ pub struct Driver {
 
 impl Driver {
     /// Runs until the engine says `Exit` or nobody can reach it any more.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut edits: mpsc::Receiver<Box<Settings>>) {
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut edits: mpsc::Receiver<Box<Settings>>, answering: oneshot::Sender<()>) {
         self.follow_peer(None);
         self.pending.push_back(Input::Start);
-        loop {
-            if self.work_off(&mut inputs) {
-                break;
-            }
+        let mut has_ended = self.work_off(&mut inputs);
+        self.publish();
+        // Whoever asks from now on gets an answer that means something.
+        let _ = answering.send(());
+        while !has_ended {
             if self.is_stale && self.published.elapsed() >= PUBLISH_PAUSE {
                 self.publish();
+            }
+            if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
+                // Not by a timer: that would be a millisecond late.
+                self.pending.push_back(Input::Tick);
+                has_ended = self.work_off(&mut inputs);
+                continue;
             }
             let wake = self.next_wake();
             tokio::select! {
@@ -81,12 +88,9 @@ impl Driver {
                     None => break,
                 },
                 Some(new) = edits.recv() => self.take_edit(new),
-                () = sleep_until(wake) => {
-                    if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
-                        self.pending.push_back(Input::Tick);
-                    }
-                }
+                () = sleep_until(wake) => {}
             }
+            has_ended = self.work_off(&mut inputs);
         }
         self.publish();
         self.shared.recorder.flush();

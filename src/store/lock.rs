@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -11,6 +12,10 @@ use crate::engine::base::Problem;
 
 /// The file inside the home.
 const LOCK_FILE: &str = "standin.lock";
+/// How long a lock that is taken is tried again.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// From try to try.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Longest text read from it.
 const LOCK_TEXT_MAX_BYTES: u64 = 32;
 
@@ -38,7 +43,7 @@ impl HomeLock {
             .mode(0o600)
             .open(home.join(LOCK_FILE))
             .map_err(failed)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if !is_locked_soon(&file) {
             let mut process = String::new();
             // Best effort: the message is as useful without the number.
             let _ = (&file).take(LOCK_TEXT_MAX_BYTES).read_to_string(&mut process);
@@ -66,4 +71,18 @@ pub(super) fn make_private(path: &Path) -> Result<(), Problem> {
             "check owner and permissions of the home",
         )
     })
+}
+
+/// A process that was killed a moment ago, or a child between fork and exec, may hold the lock for some milliseconds more.
+fn is_locked_soon(file: &File) -> bool {
+    let since = Instant::now();
+    loop {
+        if flock(file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return true;
+        }
+        if since.elapsed() >= LOCK_PATIENCE {
+            return false;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
 }

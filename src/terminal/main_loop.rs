@@ -109,7 +109,13 @@ impl Console<'_> {
         let mut drawn_at: Option<Instant> = None;
         let mut ticked_at = Instant::now();
         let mut is_dirty = true;
+        let mut had_status = false;
         loop {
+            if !had_status && self.model.status.is_some() {
+                // The first picture that tells something is not held back by the empty one before it.
+                had_status = true;
+                drawn_at = None;
+            }
             if is_dirty && drawn_at.is_none_or(|at| at.elapsed() >= FRAME_GAP) {
                 self.draw()?;
                 drawn_at = Some(Instant::now());
