@@ -72,6 +72,7 @@ impl Engine {
     pub(super) fn health(&mut self) {
         self.timers.set(Timer::Health, self.after(HEALTH_INTERVAL_MS));
         self.remind();
+        self.forget_copy();
         if self.book.holds("R-001", "record") && self.is_settled_on_disk() {
             // Only a write tells whether the disk takes writes again.
             let draft = self.draft();
