@@ -7,6 +7,7 @@ mod contents;
 mod lock;
 mod notes;
 mod record;
+mod reserve;
 mod revisions;
 mod schema;
 mod tree;
@@ -43,6 +44,8 @@ struct Inner {
     record: Mutex<Connection>,
     notes: Mutex<Connection>,
     mirror: Mutex<Connection>,
+    /// Space for the record; given up when the disk is full.
+    reserve: reserve::Reserve,
     /// Held as long as the store is open for writing.
     _lock: Option<lock::HomeLock>,
 }
@@ -66,7 +69,9 @@ impl Store {
         tune(&record, "wal_autocheckpoint", RECORD_CHECKPOINT_PAGES)?;
         // Alerts and events need no fsync of their own: the next durable write carries them.
         tune(&notes, "synchronous", 1)?;
-        Ok(Self::of(home, record, notes, mirror, Some(lock)))
+        let store = Self::of(home, record, notes, mirror, Some(lock));
+        store.inner.reserve.keep();
+        Ok(store)
     }
 
     /// Opens it for reading, whether or not another process runs it; for commands when nothing runs.
@@ -93,6 +98,7 @@ impl Store {
             record: Mutex::new(a),
             notes: Mutex::new(b),
             mirror: Mutex::new(c),
+            reserve: reserve::Reserve::of(home),
             _lock: lock,
         };
         Self { inner: Arc::new(inner) }

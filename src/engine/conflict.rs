@@ -188,6 +188,11 @@ impl Engine {
         if self.reign.met_loser == Some(term) || !self.is_active() {
             return;
         }
+        // One that handed its role over stopped its service before, and calls itself master until it hears that the role
+        // was taken; it resumes only at a new term (spec 7.7).
+        if self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Switch) {
+            return;
+        }
         self.reign.met_loser = Some(term);
         let why =
             format!("{} was master with term {term}; it gives way to term {}", self.peer_name(), self.durable.term);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::base::{Fingerprint, LinkId, Role, Run, Term};
+use super::base::{Fingerprint, LinkId, Millis, Role, Run, Term};
 use super::core::Engine;
 use super::durable::Peer;
 use super::effect::Effect;
@@ -13,6 +13,10 @@ use super::timers::Timer;
 
 /// Most connections at once; past it the oldest that has not yet said who it is goes.
 pub(super) const LINKS_MAX: usize = 16;
+/// Silent for longer, an earlier run of the peer no longer keeps a newer one out, ms.
+const ALIVE_LIMIT_MS: u64 = 5_000;
+/// A copied home that has not knocked for so long is gone, ms.
+const COPY_GONE_MS: u64 = 30_000;
 /// How long an incoming connection may stay without its first word, ms.
 const GREETING_LIMIT_MS: u64 = 5_000;
 
@@ -42,6 +46,8 @@ pub(super) struct Link {
     pub greeted: bool,
     /// Run of the other end, as heard over this link.
     pub run: Run,
+    /// When something was last heard over it.
+    pub heard_at: Option<Millis>,
     /// Master: `MayTakeOver` was said over it.
     pub told_may: bool,
 }
@@ -62,6 +68,8 @@ pub(super) struct Links {
     /// The newest of each direction that said who it is; whatever comes over an older one is dropped.
     pub newest_in: Option<LinkId>,
     pub newest_out: Option<LinkId>,
+    /// When a second copy of the peer last knocked.
+    pub copy_at: Option<Millis>,
 }
 
 impl Engine {
@@ -83,7 +91,7 @@ impl Engine {
             Whose::Foreign
         };
         let link =
-            Link { outgoing, whose, fingerprint, address, purpose: None, greeted: false, run: Run(0), told_may: false };
+            Link { outgoing, whose, fingerprint, address, purpose: None, greeted: false, run: Run(0), heard_at: None, told_may: false };
         self.links.all.insert(id, link);
         let limit_ms = if outgoing { self.timing().request_timeout_ms } else { GREETING_LIMIT_MS };
         self.timers.set(Timer::Greeting(id), self.after(limit_ms));
@@ -284,6 +292,9 @@ impl Engine {
             self.close(id, "superseded by a newer connection or run");
             return;
         }
+        if is_hello && link.whose == Whose::Peer && self.is_second_copy(&envelope) {
+            return self.met_copy(id, &link);
+        }
         self.heard(id, &link, &known, &envelope);
         if !link.greeted && !is_hello && !matches!(envelope.body, Body::Welcome(_) | Body::Refused(_)) {
             return;
@@ -293,6 +304,34 @@ impl Engine {
             return;
         }
         self.said(id, &link, envelope, host_problem);
+    }
+
+    /// A newer run says hello while an earlier one still speaks: a home started twice, or connections of a machine that died
+    /// a moment ago (spec 7.6). The newer has to wait until the earlier is silent.
+    fn is_second_copy(&self, envelope: &Envelope) -> bool {
+        let timing = self.timing();
+        let alive_ms = (timing.check_interval_ms + timing.request_timeout_ms).min(ALIVE_LIMIT_MS);
+        let is_alive = |link: &Link| link.heard_at.is_some_and(|at| self.now.mono.since(at) <= alive_ms);
+        let is_earlier = |link: &&Link| link.whose == Whose::Peer && link.greeted && link.run < envelope.run;
+        envelope.run > self.heard_run && self.links.all.values().filter(is_earlier).any(is_alive)
+    }
+
+    /// The copy has not knocked for a while: it was given a new identity, or is gone.
+    pub(super) fn forget_copy(&mut self) {
+        if self.links.copy_at.is_some_and(|at| self.now.mono.since(at) > COPY_GONE_MS) {
+            self.links.copy_at = None;
+            self.settle("H-008", "peer");
+        }
+    }
+
+    fn met_copy(&mut self, id: LinkId, link: &Link) {
+        let why = "another run of the same instance is connected and answers: one of the two is a copied home";
+        if !self.book.holds("H-008", "peer") {
+            self.note(EventKind::Security, Severity::Warning, format!("{} refused: {why}", link.address));
+        }
+        self.links.copy_at = Some(self.now.mono);
+        self.hold_alert("H-008", "peer", &format!("{} has the same identity as {}", link.address, self.peer_name()));
+        self.refuse_link(id, RefusalCode::Busy, why);
     }
 
     /// Run and term of whoever is heard; older connections of an earlier run end.
@@ -313,6 +352,7 @@ impl Engine {
         self.heard_term = self.heard_term.max(envelope.term);
         if let Some(link) = self.links.all.get_mut(&id) {
             link.run = envelope.run;
+            link.heard_at = Some(self.now.mono);
         }
         if link.whose == Whose::Peer {
             self.reign.peer_role = Some(envelope.role);

@@ -54,7 +54,7 @@ impl Engine {
         match self.watch.state {
             Some(LinkState::Ready) => {}
             Some(LinkState::Lost) => {
-                return Err(match self.why_no_takeover() {
+                return Err(match self.why_still_shadow() {
                     Some(why) => format!("the master does not answer, and this shadow stays shadow: {why}"),
                     None => "the master does not answer; this shadow takes over when the delay is over".into(),
                 });
@@ -87,7 +87,11 @@ impl Engine {
         if in_sync {
             (Protection::Full, format!("{text}; splits if only the link is cut"))
         } else {
-            let what = if behind == 0 { "a change is on its way".into() } else { format!("{behind} revisions behind") };
+            let what = match behind {
+                0 => "a change is on its way".into(),
+                1 => "1 revision behind".into(),
+                _ => format!("{behind} revisions behind"),
+            };
             (Protection::Reduced, format!("{text}, but {what}; splits if only the link is cut"))
         }
     }

@@ -59,7 +59,11 @@ impl Engine {
     pub(super) fn settings_changed(&mut self, settings: Settings) {
         let had_checks = self.settings.takeover_checks.clone();
         let had_pair = self.in_force().high_availability.clone();
+        let is_other_service = self.settings.service != settings.service;
         self.settings = settings;
+        if is_other_service {
+            self.service_settings_changed();
+        }
         self.refresh_in_force();
         if self.is_master() && had_pair != self.in_force().high_availability {
             self.refuse_silent_shadow();

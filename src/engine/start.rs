@@ -10,7 +10,7 @@ use super::timers::Timer;
 
 /// Alerts that only a master can have.
 pub(super) const MASTER_CODES: &[&str] =
-    &["H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001"];
+    &["H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002"];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] =
     &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021"];
@@ -72,6 +72,7 @@ impl Engine {
     pub(super) fn health(&mut self) {
         self.timers.set(Timer::Health, self.after(HEALTH_INTERVAL_MS));
         self.remind();
+        self.forget_copy();
         if self.book.holds("R-001", "record") && self.is_settled_on_disk() {
             // Only a write tells whether the disk takes writes again.
             let draft = self.draft();
@@ -87,6 +88,9 @@ impl Engine {
             self.settle("H-014", "");
         } else if is_wanted && !explained.iter().any(|code| self.book.holds(code, "")) {
             self.hold_alert("H-014", "", &why);
+        }
+        if self.service.state == "running" {
+            self.settle("V-002", "");
         }
         if self.is_active() {
             self.reign.scan.dirty |= self.book.holds("F-001", "");

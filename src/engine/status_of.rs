@@ -4,9 +4,12 @@ use super::base::{LinkState, Now, Role, UnixMillis};
 use super::core::Engine;
 use super::message::Hello;
 use super::status::{
-    ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus, Status,
-    TakeoverStatus,
+    ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus, ServiceStatus,
+    Status, TakeoverStatus,
 };
+
+/// Longest command line shown of a service that never ran here, in characters.
+const SERVICE_NAME_CHARS_MAX: usize = 80;
 
 impl Engine {
     /// Everything the engine knows. Home, process, directory, own host names and expiry dates are the node's to fill in.
@@ -47,7 +50,7 @@ impl Engine {
                 permitted_shadow_host: in_force.high_availability.permitted_shadow_host.clone(),
                 grace_period_ms: self.pair_grace_ms(),
             },
-            service: self.service.clone(),
+            service: self.service_status(),
             arbiter: None,
             maintenance_until: self
                 .pause
@@ -66,6 +69,17 @@ impl Engine {
             own_hosts: Vec::new(),
             stopping: self.leaving.is_some(),
         }
+    }
+
+    /// One that is configured and was never wanted here is stopped, not missing.
+    fn service_status(&self) -> ServiceStatus {
+        let mut status = self.service.clone();
+        if status.kind == "none" && self.facts.service_kind != "none" {
+            status.kind.clone_from(&self.facts.service_kind);
+            "stopped".clone_into(&mut status.state);
+            status.name = self.settings.service.command.join(" ").chars().take(SERVICE_NAME_CHARS_MAX).collect();
+        }
+        status
     }
 
     fn state_message(&self) -> Option<String> {
@@ -157,7 +171,7 @@ impl Engine {
 
     fn takeover_status(&self, now: Now) -> TakeoverStatus {
         let is_shadow = self.is_shadow();
-        let why_not = if is_shadow { self.why_no_takeover() } else { None };
+        let why_not = if is_shadow { self.why_still_shadow() } else { None };
         let is_due = is_shadow && self.watch.lost.is_some() && why_not.is_none();
         TakeoverStatus {
             due_at: is_due.then(|| wall_at(now, self.takeover_due())),

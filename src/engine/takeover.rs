@@ -158,6 +158,14 @@ impl Engine {
         }
     }
 
+    /// The same for the operator, who also has to know that the disk is full or the checks failed when last asked (spec 4.3, 7.2).
+    pub(super) fn why_still_shadow(&self) -> Option<String> {
+        let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
+        let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
+        let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
+        self.why_no_takeover().or_else(disk).or_else(checks)
+    }
+
     fn is_fresh(&self, rival: Rival) -> bool {
         self.now.mono.since(rival.at) <= self.meeting_counts_ms()
     }

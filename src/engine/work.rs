@@ -5,7 +5,7 @@ use super::core::Engine;
 use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
 use super::input::ServiceChange;
-use super::status::TimelineEntry;
+use super::status::{ServiceStatus, TimelineEntry};
 use super::timers::Timer;
 
 /// A start or stop that failed is tried again after so long, ms.
@@ -78,9 +78,20 @@ impl Engine {
         }
     }
 
+    /// In force at the next start of the service: one that lies failed is started with them now, instead of again and again
+    /// as it was.
+    pub(super) fn service_settings_changed(&mut self) {
+        let has_command = !self.settings.service.command.is_empty();
+        self.facts.service_kind = if has_command { "command" } else { "none" }.into();
+        let is_failed = self.service.state == "failed" && self.work.starting.is_none() && self.work.stopping.is_none();
+        if is_failed && self.is_active() {
+            self.start_service(StartFor::Again, Reason::Start);
+        }
+    }
+
     pub(super) fn service_changed(&mut self, change: ServiceChange) {
         match change {
-            ServiceChange::Changed(status) => self.service = status,
+            ServiceChange::Changed(status) => self.service_moved(status),
             ServiceChange::Started(status) => {
                 self.service = status;
                 if self.work.stopping.is_none()
@@ -101,7 +112,9 @@ impl Engine {
             ServiceChange::Stopped(status) => {
                 self.service = status;
                 self.work.stuck = false;
-                self.settle("V-003", "");
+                for code in ["V-001", "V-002", "V-003"] {
+                    self.settle(code, "");
+                }
                 if let Some((purpose, ..)) = self.work.stopping.take() {
                     self.service_stopped(purpose);
                 }
@@ -114,6 +127,20 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// It ended by itself, or runs again (spec 6.5, service state). A crash loop stays one open alert: what runs again is over
+    /// only at the next health check.
+    fn service_moved(&mut self, status: ServiceStatus) {
+        let is_wanted = self.work.stopping.is_none() && self.work.starting.is_none() && self.is_active();
+        if is_wanted && status.state == "failed" {
+            let why = status.message.clone().unwrap_or_else(|| "it ended".into());
+            if !self.book.holds("V-002", "") {
+                self.note(EventKind::Service, Severity::Warning, why.clone());
+            }
+            self.hold_alert("V-002", "", &why);
+        }
+        self.service = status;
     }
 
     fn service_started(&mut self, purpose: StartFor, reason: Reason) {

@@ -33,7 +33,7 @@ pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileCont
         Problem::new(
             format!("cannot show {path}"),
             why,
-            "`standin config list` and `standin config log` name what is there",
+            "`standin config list` names what is there",
         )
     };
     let key = RelPath::from_text(path).map_err(|why| failed(why.into()))?;

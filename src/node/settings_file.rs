@@ -124,11 +124,12 @@ impl SettingsDesk {
 
 fn read(path: &Path) -> Result<String, Problem> {
     let cannot = |error: io::Error| {
-        Problem::new(
-            "The settings cannot be read",
-            format!("{}: {error}", path.display()),
-            "Give the file back to the user that runs Standin; `standin doctor` looks at the whole home.",
-        )
+        let todo = if error.kind() == io::ErrorKind::NotFound {
+            "If this home was never set up: standin setup, or standin for the wizard. Another home: --home DIR."
+        } else {
+            "Give the file back to the user that runs Standin; `standin doctor` looks at the whole home."
+        };
+        Problem::new("The settings cannot be read", format!("{}: {error}", path.display()), todo)
     };
     let about = fs::metadata(path).map_err(cannot)?;
     if about.len() > SETTINGS_FILE_MAX_BYTES as u64 {

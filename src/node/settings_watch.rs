@@ -74,6 +74,8 @@ fn look_at_each(settings: &SettingsDesk, shared: &Shared, wishes: &Receiver<()>,
                 }
             }
             Look::Wrong(why) => {
+                // An alert is one line; each fault of the file is on one of its own.
+                let why = why.lines().map(str::trim).collect::<Vec<_>>().join("; ");
                 shared.input_blocking(Input::Trouble { code: "F-010", subject: String::new(), why });
             }
             Look::Changed(new) => {

@@ -1,6 +1,6 @@
 //! The durable record of the engine, and the home's seal.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{ErrorCode, OptionalExtension, params};
 
 use super::{Store, trouble};
 use crate::engine::base::{Problem, Run};
@@ -30,7 +30,8 @@ impl Store {
         })
     }
 
-    /// Replaces the record. When this returns, it is on the disk (spec 7.3).
+    /// Replaces the record. When this returns, it is on the disk (spec 7.3). A full disk takes it as long as the space kept
+    /// for it lasts.
     ///
     /// # Errors
     /// When it is not; the old one still stands.
@@ -38,11 +39,22 @@ impl Store {
         let action = "write the record of this instance";
         let json = serde_json::to_string(durable)
             .map_err(|error| Problem::new(format!("cannot {action}"), error.to_string(), ""))?;
-        self.record()
-            .prepare_cached("INSERT INTO record (id, json) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET json = ?1")
-            .and_then(|mut statement| statement.execute([json]))
-            .map(drop)
-            .map_err(|error| trouble(action, &error))
+        let write = || {
+            self.record()
+                .prepare_cached("INSERT INTO record (id, json) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET json = ?1")
+                .and_then(|mut statement| statement.execute([&json]))
+                .map(drop)
+        };
+        match write() {
+            Err(error) if is_full(&error) && self.inner.reserve.give_up() => {
+                write().map_err(|error| trouble(action, &error))
+            }
+            Ok(()) => {
+                self.inner.reserve.keep();
+                Ok(())
+            }
+            Err(error) => Err(trouble(action, &error)),
+        }
     }
 
     /// Begins a run: the record with a run one higher, which is on the disk.
@@ -86,4 +98,8 @@ impl Store {
             .map(drop)
             .map_err(|error| trouble("write the seal of this home", &error))
     }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }

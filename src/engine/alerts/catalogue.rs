@@ -60,7 +60,7 @@ pub const CATALOGUE: &[Entry] = &[
         "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
     entry("F-010", Warning, Configuration, "The settings file is not valid",
         "Nothing changed: the settings read before stay in force", "Correct the file where the message points to", &[]),
-    entry("F-011", Warning, Configuration, "A setting cannot be changed now: {}",
+    entry("F-011", Warning, Configuration, "A setting cannot be changed now",
         "The value in the file is not in force while the two are connected", "Disconnect the shadow first, or put the old value back", &[OpenPair]),
     entry("F-012", Warning, Configuration, "Settings could not be written",
         "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
