@@ -63,7 +63,12 @@ pub struct Driver {
 
 impl Driver {
     /// Runs until the engine says `Exit` or nobody can reach it any more.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut edits: mpsc::Receiver<Box<Settings>>, answering: oneshot::Sender<()>) {
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut edits: mpsc::Receiver<Box<Settings>>,
+        answering: oneshot::Sender<()>,
+    ) {
         self.follow_peer(None);
         self.pending.push_back(Input::Start);
         let mut has_ended = self.work_off(&mut inputs);
