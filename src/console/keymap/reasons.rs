@@ -217,7 +217,12 @@ pub fn verify(model: &Model) -> Reason {
 
 /// `o`
 pub fn branches(model: &Model) -> Reason {
-    with(model, |status| status.branches.is_empty().then(|| "No branch is kept: nothing diverged".into()))
+    with(model, |status| {
+        status
+            .branches
+            .is_empty()
+            .then(|| "No branch is kept here; after a divergence alert F-020 names who keeps one".into())
+    })
 }
 
 /// `X`

@@ -15,13 +15,13 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         (None, _) => alone(page, status),
         (Some(peer), Some(LinkState::Alone)) => {
             page.title("Shadow", "state ALONE ");
-            page.field("Last known", &peer.host);
+            value(page, "Last known", &peer.host);
             if let Some(message) = &status.state_message {
-                page.text(1, message, page.theme.plain());
+                page.text(3, message, page.theme.plain());
             }
-            page.text(1, "It said that it leaves, or was disconnected: it will not take over.", page.theme.plain());
+            page.text(3, "It said that it leaves, or was disconnected: it will not take over.", page.theme.plain());
             page.text(
-                1,
+                3,
                 &format!("Next: press c in the console of {}; R here forgets it.", peer.host),
                 page.theme.strong(),
             );
