@@ -198,7 +198,11 @@ fn switch(context: &Context, is_dry_run: bool, out: &mut Output) -> Outcome {
     out.flush()?;
     if !rehearsal.possible {
         let failed: Vec<_> = rehearsal.checks.iter().filter(|check| !check.ok).map(|check| &*check.target).collect();
-        let why = if failed.is_empty() { "it is not possible now".to_owned() } else { format!("this does not hold: {}", failed.join("; ")) };
+        let why = if failed.is_empty() {
+            "it is not possible now".to_owned()
+        } else {
+            format!("this does not hold: {}", failed.join("; "))
+        };
         let todo = "Mend what is marked FAIL, then try again. Nothing was changed.";
         return Err(Problem::new("The roles cannot be switched now", why, todo).into());
     }

@@ -90,8 +90,17 @@ impl Engine {
         } else {
             Whose::Foreign
         };
-        let link =
-            Link { outgoing, whose, fingerprint, address, purpose: None, greeted: false, run: Run(0), heard_at: None, told_may: false };
+        let link = Link {
+            outgoing,
+            whose,
+            fingerprint,
+            address,
+            purpose: None,
+            greeted: false,
+            run: Run(0),
+            heard_at: None,
+            told_may: false,
+        };
         self.links.all.insert(id, link);
         let limit_ms = if outgoing { self.timing().request_timeout_ms } else { GREETING_LIMIT_MS };
         self.timers.set(Timer::Greeting(id), self.after(limit_ms));

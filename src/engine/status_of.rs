@@ -4,8 +4,8 @@ use super::base::{LinkState, Now, Role, UnixMillis};
 use super::core::Engine;
 use super::message::Hello;
 use super::status::{
-    ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus, ServiceStatus,
-    Status, TakeoverStatus,
+    ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus,
+    ServiceStatus, Status, TakeoverStatus,
 };
 
 /// Longest command line shown of a service that never ran here, in characters.

@@ -29,13 +29,8 @@ pub fn list(store: &Store) -> Result<Vec<FileEntry>, Problem> {
 /// # Errors
 /// When it is not there.
 pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
-    let failed = |why: String| {
-        Problem::new(
-            format!("cannot show {path}"),
-            why,
-            "`standin config list` names what is there",
-        )
-    };
+    let failed =
+        |why: String| Problem::new(format!("cannot show {path}"), why, "`standin config list` names what is there");
     let key = RelPath::from_text(path).map_err(|why| failed(why.into()))?;
     let newest = store.tree_row(&key)?;
     let (entry, number) = match revision {
