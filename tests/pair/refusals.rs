@@ -72,6 +72,34 @@ fn a_copied_home() {
     pair.wait_settled(&pair.a, &pair.b);
 }
 
+/// spec 7.5, 7.6: a copy that runs beside its original changes nothing for the pair, whichever side it is a copy of, and both
+/// sides say so.
+#[test]
+fn a_copied_home_beside_its_original() {
+    let pair = Pair::ready(&Wish::default());
+    for (original, other) in [(&pair.a, &pair.b), (&pair.b, &pair.a)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut copy = Instance::new(folder.path(), "copy", &original.namespace, &original.address);
+        let copied = std::process::Command::new("cp").arg("-a").args([&original.home, &copy.home]).status().unwrap();
+        assert!(copied.success());
+        std::fs::remove_file(copy.home.join("control.sock")).unwrap();
+        copy.set("administration", "port", "9443");
+        copy.start();
+        let met = || other.alerts().iter().any(|alert| alert["code"] == "H-008" && alert["severity"] == "error");
+        crate::harness::eventually("the other side meets the copy", met);
+        // Longer than detection and takeover delay together.
+        let until = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < until {
+            assert_eq!(copy.status()["active"], false);
+            let (master, shadow) = (pair.a.status(), pair.b.status());
+            assert_eq!((&master["active"], &master["state"]), (&true.into(), &"CONNECTED".into()));
+            assert_eq!((&shadow["role"], &shadow["state"]), (&"shadow".into(), &"READY".into()));
+        }
+        assert_eq!(pair.a.living_services().len(), 1);
+        copy.kill();
+    }
+}
+
 /// spec 3.2, 7.1: a peer that speaks nonsense, or says nothing, is closed and changes nothing.
 #[test]
 fn nonsense_and_silence() {
