@@ -39,7 +39,7 @@ mod settings_file;
 mod settings_watch;
 mod shared;
 pub mod signals;
-mod system;
+pub mod system;
 mod verify;
 mod works;
 
@@ -152,7 +152,7 @@ impl Parts {
         let access = Arc::new(Access::new(home.join("users.yaml")));
         let net = start_net(in_force, &identity, &access, &shared, &mirror, durable.role)?;
         let mark = format!("{} {}", home.display(), durable.instance);
-        let program = std::env::current_exe().map_err(|error| {
+        let program = system::own_program().map_err(|error| {
             Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
         })?;
         let works = Works::start(program, mark, in_force, directory.clone(), &mirror, &shared)?;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use crate::node::signals;
+pub use crate::node::system::own_program;
 pub use crate::node::{Running, ServeOptions};
 
 use super::arguments::ColorWhen;

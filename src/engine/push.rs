@@ -256,9 +256,10 @@ impl Engine {
 fn branch_text(keeper: &str, branch: &Branch) -> String {
     let files: Vec<&str> = branch.files.iter().take(super::message::BRANCH_FILES_MAX).map(String::as_str).collect();
     format!(
-        "{keeper} keeps {} revisions that changed {} paths: {}",
+        "{keeper} keeps {} revision{} that changed {}: {}",
         branch.revisions,
-        branch.files_total,
+        if branch.revisions == 1 { "" } else { "s" },
+        paths(branch.files_total),
         files.join(", ")
     )
 }

@@ -182,7 +182,7 @@ impl Default for Service {
             directory: None,
             stop_signal: "TERM".into(),
             stop_grace: 5_000,
-            start_time: 0,
+            start_time: 100,
             restart_pause: 1_000,
         }
     }

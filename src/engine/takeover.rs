@@ -347,7 +347,25 @@ impl Engine {
     }
 
     pub(super) fn master_notice(&self, term: Term, reason: Reason, timeline: Vec<TimelineEntry>) -> Notice {
-        let mut lines = vec![format!("Term {term}; reason: {}.", reason.word())];
+        let mut lines = Vec::new();
+        let peer = self.peer_name();
+        match self.watch.lost.as_ref().filter(|_| reason == Reason::Takeover) {
+            Some(lost) => {
+                let since = lost.last_check.map_or(lost.since.mono, |last| last.mono);
+                let silent_ms = self.now.mono.since(since);
+                let (seconds, tenths) = (silent_ms / 1_000, silent_ms % 1_000 / 100);
+                lines.push(format!(
+                    "{peer} was silent for {seconds}.{tenths} s. This instance took over with term {term}."
+                ));
+            }
+            None => lines.push(format!("Term {term}; reason: {}.", reason.word())),
+        }
+        if let Some(head) = self.head_id() {
+            lines.push(format!("Configuration revision {}.", head.number));
+        }
+        if reason == Reason::Takeover {
+            lines.push(format!("What {peer} changed after that, if anything, is not here yet."));
+        }
         if let Some(missing) = self.missing_revisions().filter(|_| reason != Reason::Switch) {
             lines.push(format!("Newest changes are missing: {missing}."));
         }

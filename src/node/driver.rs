@@ -21,8 +21,10 @@ use crate::engine::Engine;
 use crate::engine::base::{Fingerprint, Millis};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
+use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::settings::Settings;
+use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Protection;
 use crate::store::Store;
 
@@ -223,6 +225,12 @@ impl Driver {
             let why = format!("{}: {}", problem.what, problem.why);
             self.pending.push_back(Input::Trouble { code: "F-011", subject, why });
         } else {
+            let old = self.settings.in_force();
+            for (key, _) in table::differences(&old, &new) {
+                let is_later = table::row(key).is_some_and(|row| row.effect == TakesEffect::Restart);
+                let when = if is_later { "takes effect at the next start" } else { "is in force" };
+                self.shared.note(EventKind::Program, Severity::Information, format!("settings: {key} {when}"));
+            }
             self.pending.push_back(Input::Settings(new));
             self.pending.push_back(Input::TroubleOver { code: "F-011", subject });
         }

@@ -19,6 +19,7 @@ pub struct Facts {
     identity: Arc<Identity>,
     own_hosts: Vec<String>,
     settings: Settings,
+    peer: Option<Fingerprint>,
     peer_expires: Option<UnixMillis>,
     needs_seal: bool,
 }
@@ -34,7 +35,17 @@ impl Facts {
         settings: Settings,
         needs_seal: bool,
     ) -> Self {
-        Self { home, directory, started: clock::wall(), identity, own_hosts, settings, peer_expires: None, needs_seal }
+        Self {
+            home,
+            directory,
+            started: clock::wall(),
+            identity,
+            own_hosts,
+            settings,
+            peer: None,
+            peer_expires: None,
+            needs_seal,
+        }
     }
 
     /// New settings are in force.
@@ -44,10 +55,19 @@ impl Facts {
 
     /// The pinned peer changed: its certificate is looked up for the date people want to see.
     pub fn set_peer(&mut self, fingerprint: Option<Fingerprint>) {
-        self.peer_expires = fingerprint.and_then(|fingerprint| {
-            let certificate = self.identity.load_peer(fingerprint).ok()??;
-            certificate_expiry(&certificate).ok()
-        });
+        self.peer = fingerprint;
+        self.peer_expires = None;
+        self.look_up_peer();
+    }
+
+    /// The file of a peer that was just paired is written a moment after the record.
+    fn look_up_peer(&mut self) {
+        if self.peer_expires.is_none() {
+            self.peer_expires = self.peer.and_then(|fingerprint| {
+                let certificate = self.identity.load_peer(fingerprint).ok()??;
+                certificate_expiry(&certificate).ok()
+            });
+        }
     }
 
     /// What a shadow that is not paired yet is told (spec 3.1).
@@ -62,7 +82,8 @@ impl Facts {
     }
 
     /// Completes the engine's status.
-    pub fn complete(&self, status: &mut Status) {
+    pub fn complete(&mut self, status: &mut Status) {
+        self.look_up_peer();
         let instance = &mut status.instance;
         instance.home = self.home.display().to_string();
         instance.host.clone_from(&self.settings.host);

@@ -51,7 +51,7 @@ impl Logging {
                 "Make the folder writable for the user that runs Standin.",
             )
         };
-        fs::create_dir_all(folder).map_err(cannot)?;
+        crate::files::make_private_directory(folder).map_err(cannot)?;
         let file = RotatingFile::open(folder.join(LOG_FILE), settings.file_size, settings.files).map_err(cannot)?;
         let (writer, guard) = tracing_appender::non_blocking(file);
         let (filter, handle) = reload::Layer::new(level_of(&settings.level, verbose));

@@ -24,6 +24,15 @@ fn field_of<T>(file: &str, find: impl Fn(&[&str]) -> Option<T>) -> Option<T> {
     text.lines().find_map(|line| find(&line.split(':').collect::<Vec<_>>()))
 }
 
+/// This program's file; where an upgrade has replaced it meanwhile, the running one, as the kernel still has it.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn own_program() -> std::io::Result<std::path::PathBuf> {
+    let path = std::env::current_exe()?;
+    Ok(if path.exists() { path } else { "/proc/self/exe".into() })
+}
+
 /// What a home is sealed with: it changes when the home is copied or restored, to another machine or beside itself
 /// (spec 7.5). The inode of the link's key stands for the home, the machine id for the machine.
 #[must_use]

@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::super::home::Context;
 use super::super::output::{Exit, Failure, Outcome, note};
+use super::super::rooms;
 use super::super::rooms::signals::{self, Caught};
 use super::CHILD_COMMAND;
 use super::parent_link::ChildListener;
@@ -29,7 +30,7 @@ enum News {
 /// When it cannot be started, or a signal ended it.
 pub fn run(context: &Context) -> Outcome {
     let listener = ChildListener::new().map_err(|error| failed(&error))?;
-    let mut command = Command::new(std::env::current_exe().map_err(|error| failed(&error))?);
+    let mut command = Command::new(rooms::own_program().map_err(|error| failed(&error))?);
     command.arg("--home").arg(&context.home).arg("--settings").arg(&context.settings);
     if context.globals.ascii {
         command.arg("--ascii");
