@@ -110,3 +110,16 @@ fn assert_branch_has(instance: &crate::harness::Instance, path: &str) {
     let shown = instance.ok(&["config", "branches", "show", name]);
     assert!(shown.contains(path), "{shown}");
 }
+
+/// spec 7.7, 7.13: a service that ends at once on the other side is not started: the role is given back, and the old master
+/// resumes at a new term.
+#[test]
+fn a_role_that_cannot_be_filled_is_given_back() {
+    let pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    pair.b.set("service", "command", "[\"/bin/sh\", \"-c\", \"exit 7\"]");
+    pair.b.wait("the command is in force", |status| status["settings"]["service"]["command"][2] == "exit 7");
+    pair.a.refused(&["ha", "switch"]);
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(pair.a.status()["term"], 3);
+    pair.assert_runs_only_on(&pair.a, &pair.b);
+}

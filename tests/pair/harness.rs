@@ -342,9 +342,10 @@ pub fn eventually(what: &str, fits: impl Fn() -> bool) {
 /// Path, kind and mode, and bytes of everything below `directory`, sorted.
 pub fn tree(directory: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     fn walk(root: &Path, at: &Path, list: &mut Vec<(PathBuf, u32, Vec<u8>)>) {
-        for entry in fs::read_dir(at).unwrap() {
+        for entry in fs::read_dir(at).into_iter().flatten() {
             let path = entry.unwrap().path();
-            let about = fs::symlink_metadata(&path).unwrap();
+            // The directory may be changing under the walk: what has just gone is not there.
+            let Ok(about) = fs::symlink_metadata(&path) else { continue };
             let relative = path.strip_prefix(root).unwrap().to_owned();
             if about.is_dir() {
                 list.push((relative, about.permissions().mode(), Vec::new()));

@@ -12,7 +12,7 @@ fn two_empty_homes_become_a_pair() {
     let (a, b) = (pair.a.status(), pair.b.status());
     assert_eq!(a["peer"]["fingerprint"], b["instance"]["fingerprint"]);
     assert_eq!(b["peer"]["fingerprint"], a["instance"]["fingerprint"]);
-    assert_eq!(a["protection"], "full", "{}", a["protection_message"]);
+    pair.a.wait("protection is full", |status| status["protection"] == "full");
     assert!(a["configuration"]["files"].as_u64().unwrap() >= 60);
     pair.assert_runs_only_on(&pair.a, &pair.b);
     let verify = pair.a.standin(&["config", "verify"]);

@@ -113,7 +113,10 @@ fn peace_comes_before_the_signal_and_ends_early_when_the_service_does() {
 #[test]
 fn what_ends_is_restarted_with_growing_pauses() {
     let rig = Rig::new();
-    rig.started("exit 3", |service| service.restart_pause = 60);
+    rig.started("exit 3", |service| {
+        service.start_time = 0;
+        service.restart_pause = 60;
+    });
     let mut pauses = Vec::new();
     let mut begin = Instant::now();
     while pauses.len() < 3 {
