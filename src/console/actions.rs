@@ -109,7 +109,7 @@ fn now(model: &mut Model) -> Vec<Command> {
 }
 
 /// A paired shadow reconnects with its certificate; an unpaired one first sees whom it would trust (spec 3.1).
-fn connect(model: &mut Model) -> Vec<Command> {
+pub fn connect(model: &mut Model) -> Vec<Command> {
     let Some(status) = &model.status else { return Vec::new() };
     if status.peer.as_ref().is_some_and(|peer| peer.fingerprint.is_some()) {
         return send(model, Order::Connect, Asked::Sentence, "Connecting to the master");

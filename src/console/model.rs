@@ -315,6 +315,8 @@ pub struct Model {
     pub rows: u16,
     /// This process embeds the engine or started it (spec 8.1).
     pub embeds: bool,
+    /// A shadow without a pair was asked once whom to connect to.
+    pub has_offered_connect: bool,
     /// Latest wall time heard of; ages are counted to it.
     pub now: UnixMillis,
     /// How the engine is reached.

@@ -10,7 +10,7 @@ use super::actions;
 use super::message::{Command, Message};
 use super::model::{EVENTS_MAX, EngineLink, Model, Overlay, Screen, Tone};
 use crate::engine::alerts::Alert;
-use crate::engine::base::UnixMillis;
+use crate::engine::base::{LinkState, Role, UnixMillis};
 use crate::engine::event::Event;
 use crate::engine::order::{ClientFrame, ServerFrame};
 use crate::engine::status::Status;
@@ -160,7 +160,24 @@ fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Co
     if before.is_some_and(|before| before != after) {
         role_changed(model);
     }
+    if connects_now(model) {
+        model.has_offered_connect = true;
+        model.screen = Screen::Pair;
+        return actions::connect(model);
+    }
     if model.screen == Screen::Configuration { actions::list_files(model) } else { Vec::new() }
+}
+
+/// On a shadow that was just set up, *connect* follows the save (spec 1.1).
+fn connects_now(model: &Model) -> bool {
+    let is_free = model.dialog.is_none() && model.form.is_none() && model.overlay.is_none();
+    model.embeds
+        && !model.has_offered_connect
+        && is_free
+        && model.status.as_ref().is_some_and(|status| {
+            let is_unpaired = status.peer.is_none() && status.state == Some(LinkState::Disconnected);
+            status.role == Some(Role::Shadow) && is_unpaired && !status.settings.shadow.master_hosts.is_empty()
+        })
 }
 
 /// Questions about the old state of affairs are void; the screens follow at once (spec 8.3).
