@@ -3,10 +3,12 @@
 
 pub mod alerts;
 pub mod base;
+pub mod damping;
 pub mod durable;
 pub mod effect;
 pub mod event;
 pub mod input;
+pub mod kit;
 pub mod message;
 pub mod order;
 pub mod password;
@@ -15,8 +17,10 @@ pub mod setup;
 pub mod status;
 pub mod vote;
 
+mod arbiter;
 mod conflict;
 mod core;
+mod isolation;
 mod links;
 mod listen;
 mod master;
@@ -30,6 +34,7 @@ mod question;
 mod rivals;
 mod settings_rules;
 mod shadow;
+mod stall;
 mod start;
 mod status_of;
 mod stop;
