@@ -4,13 +4,18 @@ use standin::engine::base::{Condition, LinkState, Role};
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
-use crate::random::Random;
-use crate::world::{What, World};
+use crate::sim::random::Random;
+use crate::sim::world::{What, World};
 
 /// Peace must bring one master and one READY shadow within, ms.
 const HEAL_LIMIT_MS: u64 = 180_000;
 /// Every order is answered within, ms.
 const ANSWER_LIMIT_MS: u64 = 60_000;
+
+/// Lives with an arbiter: off until the engine has rules for it.
+pub const ARBITER_LIVES: bool = false;
+/// Of 100 lives so many have an arbiter.
+const ARBITER_PERCENT: u64 = 60;
 
 /// Kinds of trouble; a seed weighs some and leaves others out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +49,18 @@ enum Fault {
     DryRun,
     Dismiss,
     Copied,
+    Suspend,
+    WallJump,
+    ArbiterAway,
+    ArbiterBack,
+    ArbiterCut,
+    ArbiterSlow,
+    ArbiterLossy,
+    ArbiterErrors,
+    ArbiterRestart,
+    ArbiterWipe,
+    ArbiterSave,
+    ArbiterRestore,
 }
 
 const CALM_FAULTS: &[Fault] = &[
@@ -90,6 +107,18 @@ const ALL_FAULTS: &[Fault] = &[
     Fault::DryRun,
     Fault::Dismiss,
     Fault::Copied,
+    Fault::Suspend,
+    Fault::WallJump,
+    Fault::ArbiterAway,
+    Fault::ArbiterBack,
+    Fault::ArbiterCut,
+    Fault::ArbiterSlow,
+    Fault::ArbiterLossy,
+    Fault::ArbiterErrors,
+    Fault::ArbiterRestart,
+    Fault::ArbiterWipe,
+    Fault::ArbiterSave,
+    Fault::ArbiterRestore,
 ];
 
 fn settings(random: &mut Random) -> Settings {
@@ -103,6 +132,14 @@ fn settings(random: &mut Random) -> Settings {
     if random.chance(25) {
         settings.takeover_checks.tcp = vec!["gateway:1".into()];
         settings.takeover_checks.interval = 5_000;
+    }
+    if ARBITER_LIVES && random.chance(ARBITER_PERCENT) {
+        let arbiter = &mut settings.arbiter;
+        arbiter.endpoints = vec!["http://arbiter:2379".into()];
+        arbiter.hold = random.pick(&[500, 1_000, 2_000, 4_000]);
+        arbiter.stop_budget = random.pick(&[100, 1_000, 3_000]);
+        arbiter.clock_error = random.pick(&[0, 5, 20, 100]);
+        arbiter.request_timeout = random.pick(&[100, 300, 1_000]);
     }
     settings
 }
@@ -126,10 +163,15 @@ fn lived(seed: u64, trace: bool) -> World {
     let is_sync = random.chance(30);
     world.check.is_sync = is_sync;
     world.is_calm = true;
+    world.check.has_arbiter = settings.arbiter.is_set();
+    // Beyond what the settings allow nothing is promised.
+    let worst = i64::from(settings.arbiter.clock_error) * 1_000;
+    let rates = [0, 0, worst / 10, -worst / 10, worst, -worst];
     for node in &mut world.nodes {
         node.offset_ms = random.range(0, 1_000_000);
-        node.rate_ppm = if is_sync { 0 } else { random.pick(&[0i64, 0, 500, -500, 5_000, -5_000]) };
+        node.rate_ppm = if is_sync { 0 } else { random.pick(&rates) };
     }
+    world.arbiter.rate_ppm = if is_sync { 0 } else { random.pick(&rates) };
     world.start(0);
     let gap = random.range(0, 3_000);
     world.run_until(world.t + gap);
@@ -197,6 +239,33 @@ pub fn strike(world: &mut World, index: usize) {
             };
             world.order(node, order);
         }
+        Fault::Suspend => {
+            let span_ms = world.random.pick(&[150u64, 900, 3_000, 20_000]);
+            let span_ms = world.random.range(1, span_ms);
+            world.suspend(node, span_ms);
+        }
+        Fault::WallJump => {
+            let hours = world.random.range(0, 48) as i64 - 24;
+            world.jump_wall(node, hours * 3_600_000);
+        }
+        Fault::ArbiterAway => world.arbiter.is_up = false,
+        Fault::ArbiterBack | Fault::ArbiterRestart => {
+            let t = world.t;
+            world.arbiter.restart(t);
+        }
+        Fault::ArbiterCut => world.arbiter.cut[node] = !world.arbiter.cut[node],
+        Fault::ArbiterSlow => world.arbiter.delay_ms = world.random.pick(&[(1, 8), (20, 400), (200, 2_000)]),
+        Fault::ArbiterLossy => {
+            world.arbiter.loss_percent = world.random.pick(&[0, 10, 60]);
+            world.arbiter.zombie_percent = world.random.pick(&[0, 10, 60]);
+        }
+        Fault::ArbiterErrors => world.arbiter.says_errors = !world.arbiter.says_errors,
+        Fault::ArbiterWipe => world.arbiter.wipe(),
+        Fault::ArbiterSave => world.arbiter.save(),
+        Fault::ArbiterRestore => {
+            let t = world.t;
+            world.arbiter.restore(t);
+        }
         Fault::Maintenance => {
             let for_ms = world.random.pick(&[0, 5_000, 400_000]);
             world.order(node, Order::Maintenance { for_ms });
@@ -232,6 +301,7 @@ fn peace(world: &mut World) {
     world.is_calm = true;
     world.net.cut = [false, false];
     world.net.delay_ms = (1, 10);
+    world.arbiter.heal();
     for node in &mut world.nodes {
         node.persist_fails = false;
         node.start_fails = false;

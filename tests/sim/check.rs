@@ -6,7 +6,7 @@ use standin::engine::base::{LinkState, Reason, RevisionId, Role, Term};
 use standin::engine::durable::Durable;
 use standin::engine::status::Status;
 
-use crate::node::Node;
+use crate::sim::node::Node;
 
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -14,7 +14,6 @@ pub struct Seen {
     /// READY when the link broke, and since when it is broken.
     pub lost: Option<(u64, bool)>,
     pub status: Option<Box<Status>>,
-    pub service: bool,
 }
 
 /// Remembers what it needs to judge.
@@ -23,6 +22,10 @@ pub struct Checker {
     pub seen: [Seen; 2],
     /// No loss, no cut: never two active.
     pub is_sync: bool,
+    /// Two of three decide: never two active, whatever happens.
+    pub has_arbiter: bool,
+    /// An operator said `become-master` without it.
+    pub was_without_arbiter: bool,
     /// An operator forced a role: two active are his.
     pub was_forced: bool,
     pub terms: BTreeMap<Term, usize>,
@@ -50,8 +53,19 @@ impl Checker {
         self.acknowledged.insert(id);
     }
 
-    pub fn service(&mut self, _t: u64, node: usize, runs: bool) {
-        self.seen[node].service = runs;
+    /// (a) A service begins to run on that node: none runs on the other. With an arbiter in every life, but after an operator's
+    /// own word; without one where the network loses nothing, and nobody resumed on the boot hold's end. *Runs* includes while it
+    /// is being stopped; without an arbiter not what the guard of a dead Standin has not stopped yet.
+    pub fn begins(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
+        let other = &nodes[1 - node];
+        if self.has_arbiter && !self.was_without_arbiter && other.runs_service(t) {
+            return Err(format!("node-{node} starts its service while the other's runs (with an arbiter)"));
+        }
+        let runs = other.service && other.is_up();
+        if self.is_sync && !self.was_forced && runs {
+            return Err("two active in a world without faults of the network".into());
+        }
+        Ok(())
     }
 
     /// A shadow commits nothing.
@@ -150,10 +164,6 @@ impl Checker {
         }
         seen.state = state;
         seen.status = Some(Box::new(status));
-        let both = nodes.iter().all(|node| node.service && node.is_up());
-        if both && self.is_sync && !self.was_forced {
-            return Err("two active in a world without faults of the network".into());
-        }
         // Whoever is READY has a master that noted it (spec 7.5), on its disk.
         if state == Some(LinkState::Ready) {
             let other = &nodes[1 - node].disk.durable;

@@ -10,9 +10,9 @@ use standin::engine::message::{Body, Push};
 use standin::engine::order::Order;
 use standin::engine::status::CheckResult;
 
-use crate::node::service_status;
-use crate::trace::brief_effect;
-use crate::world::{What, World};
+use crate::sim::node::service_status;
+use crate::sim::trace::brief_effect;
+use crate::sim::world::{What, World};
 
 impl World {
     /// One effect; false: the process has died over it.
@@ -131,11 +131,9 @@ impl World {
     pub fn service(&mut self, node: usize, start: bool) {
         let change = if !start {
             self.nodes[node].service = false;
-            self.check.service(self.t, node, false);
             ServiceChange::Stopped(service_status("stopped"))
         } else if self.nodes[node].start_fails {
             self.nodes[node].service = false;
-            self.check.service(self.t, node, false);
             ServiceChange::StartFailed(service_status("failed"))
         } else {
             ServiceChange::Started(service_status("running"))
@@ -161,12 +159,16 @@ impl World {
             Effect::Apply { link, push, .. } => {
                 self.later((1, 80), What::Apply { node, incarnation, link, push });
             }
+            Effect::AskArbiter { id, pair, ask, lease_s } => self.ask_arbiter(node, id, pair, ask, lease_s),
+            Effect::AllowServiceUntil(until) => self.allow_service(node, until),
             Effect::StartService { .. } => {
-                self.nodes[node].service = true;
-                self.check.service(self.t, node, true);
+                self.service_begins(node);
                 self.later((0, 100), What::Service { node, incarnation, start: true });
             }
-            Effect::StopService { .. } => self.later((0, 400), What::Service { node, incarnation, start: false }),
+            Effect::StopService { .. } => {
+                let takes = self.stop_takes(node);
+                self.at(self.t + takes, What::Service { node, incarnation, start: false });
+            }
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;
                 let input = Input::TakeoverChecked(vec![CheckResult {

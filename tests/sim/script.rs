@@ -460,6 +460,7 @@ fn after_a_split_nothing_is_lost() {
     cut(&mut world, false);
     world.start(0);
     healthy(&mut world);
+    world.run_until(world.t + 500);
     let branches = &world.nodes[0].disk.mirror.branches;
     assert_eq!(branches.len(), 1);
     assert!(branches.values().flatten().any(|rev| rev.files == edited), "edits made while it was down are kept");

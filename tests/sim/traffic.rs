@@ -6,9 +6,9 @@ use standin::engine::base::LinkId;
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 
-use crate::net::{Conn, End, Item};
-use crate::node::fingerprint;
-use crate::world::{What, World};
+use crate::sim::net::{Conn, End, Item};
+use crate::sim::node::fingerprint;
+use crate::sim::world::{What, World};
 
 impl World {
     pub fn send(&mut self, node: usize, link: LinkId, envelope: Box<standin::engine::message::Envelope>) {
@@ -133,6 +133,11 @@ impl World {
             (after, What::Input { node, incarnation, input: Box::new(input) })
         };
         if self.net.cut[0] || self.net.cut[1] {
+            let (after, what) = fail(timeout_ms, "no answer");
+            return self.at(self.t + after, what);
+        }
+        if self.nodes[other].suspended_until.is_some() {
+            // The kernel takes the connection; nobody answers the handshake.
             let (after, what) = fail(timeout_ms, "no answer");
             return self.at(self.t + after, what);
         }
