@@ -17,6 +17,7 @@ pub mod vote;
 
 mod conflict;
 mod core;
+mod glance;
 mod links;
 mod listen;
 mod master;
@@ -40,3 +41,4 @@ mod timers;
 mod work;
 
 pub use core::Engine;
+pub use glance::Glance;

@@ -98,6 +98,7 @@ impl Engine {
             }),
             connect_wanted: true,
             settings_due: None,
+            restore_due: false,
             notice: None,
             ..self.draft()
         };

@@ -29,6 +29,7 @@ impl World {
             return;
         }
         self.nodes[node].suspended_until = None;
+        self.check.unseen_at = Some(self.t);
         self.log(|| format!("node-{node} goes on"));
         let due = self.nodes[node].alarm.filter(|at| *at <= self.t);
         let since = self.nodes[node].suspended_since;

@@ -80,12 +80,17 @@ impl World {
     }
 
     /// A service begins to run: the only moment at which two can become active.
-    pub fn service_begins(&mut self, node: usize) {
+    pub fn service_begins(&mut self, node: usize, term: standin::engine::base::Term) {
         let target = &mut self.nodes[node];
         target.service = true;
         target.guard.epoch += 1;
         target.guard.stopping = None;
-        if let Err(why) = self.check.begins(self.t, node, &self.nodes) {
+        let outcome = self
+            .check
+            .uses(node, &self.nodes, term)
+            .and_then(|()| self.check.begins(self.t, node, &self.nodes))
+            .and_then(|()| self.check.directory_is_whole(node, &self.nodes, "starts its service"));
+        if let Err(why) = outcome {
             self.fail(why);
         }
         self.watch_allowance(node);

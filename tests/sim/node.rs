@@ -46,8 +46,13 @@ pub struct Node {
     pub rate_ppm: i64,
     /// The process dies before its n-th effect from now.
     pub crash_in: Option<u64>,
+    /// An apply is under way: the history it brings.
+    pub applying: Option<usize>,
     pub persist_fails: bool,
     pub start_fails: bool,
+    pub stop_fails: bool,
+    /// A start takes up to.
+    pub start_ms: u64,
     pub checks_fail: bool,
     pub alarm: Option<u64>,
     pub cancelled: Vec<u64>,
@@ -83,8 +88,11 @@ impl Node {
             wall_offset_ms: 0,
             rate_ppm: 0,
             crash_in: None,
+            applying: None,
             persist_fails: false,
             start_fails: false,
+            stop_fails: false,
+            start_ms: 100,
             checks_fail: false,
             alarm: None,
             cancelled: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use standin::engine::Engine;
+use standin::engine::{Engine, Glance};
 use standin::engine::base::{LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
@@ -38,7 +38,7 @@ pub enum What {
     Allowance { node: usize, until: standin::engine::base::Millis },
     GuardStopped { node: usize, epoch: u64 },
     Resume { node: usize, incarnation: u64 },
-    Chaos(usize),
+    Chaos { fault: crate::sim::faults::Fault, node: usize },
 }
 
 /// An order that waits for its answer: node, incarnation, since when, what.
@@ -63,6 +63,7 @@ pub struct World {
     pub is_calm: bool,
     pub digest: u64,
     /// Messages held back instead of sent, for scripts: by node and kind.
+    pub ambushes: Vec<crate::sim::ambush::Ambush>,
     pub hold: Option<(usize, Matches)>,
     pub held: Vec<(u64, usize, Item)>,
     queue: BTreeMap<(u64, u64), What>,
@@ -128,6 +129,7 @@ impl World {
             failure: None,
             is_calm: true,
             digest: 0,
+            ambushes: Vec::new(),
             hold: None,
             held: Vec::new(),
             queue: BTreeMap::new(),
@@ -219,7 +221,7 @@ impl World {
             What::Scan { node, incarnation, term } if self.is_now(node, incarnation) => {
                 let committed = self.nodes[node].disk.mirror.scan(term);
                 if let Some(committed) = &committed {
-                    self.check.committed(node, committed.revision);
+                    self.check.committed(committed.revision);
                 }
                 self.feed(node, Input::Scanned { committed, problem: None });
             }
@@ -243,7 +245,7 @@ impl World {
             What::Allowance { node, until } => self.allowance_ends(node, until),
             What::GuardStopped { node, epoch } => self.guard_stopped(node, epoch),
             What::Resume { node, incarnation } if self.is_now(node, incarnation) => self.resume(node),
-            What::Chaos(index) => crate::sim::chaos::strike(self, index),
+            What::Chaos { fault, node } => crate::sim::faults::strike(self, fault, node),
             _ => {}
         }
     }
@@ -283,11 +285,17 @@ impl World {
         target.cancelled.clear();
         target.suspended_until = None;
         target.guard.allowed_until = None;
+        target.disk.mirror.recover();
         let boot = target.boot(seed);
         let engine = Engine::new(target.now(self.t), boot);
         target.engine = Some(engine);
         self.log(|| format!("node-{node} starts, run {}", self.nodes[node].disk.durable.run.0));
         self.check.started(node);
+        if !self.nodes[node].disk.mirror.is_drifted
+            && let Err(why) = self.check.directory_is_whole(node, &self.nodes, "starts")
+        {
+            return self.fail(why);
+        }
         self.feed(node, Input::Start);
     }
 
@@ -304,6 +312,7 @@ impl World {
         target.suspended_until = None;
         let incarnation = target.incarnation;
         self.orphan_service(node);
+        self.tear_apply(node);
         self.arbiter.open.retain(|(at, run, _)| *at != node || *run != incarnation);
         self.pending.retain(|_, (at, run, ..)| *at != node || *run != incarnation);
         self.check.died(node);
@@ -353,10 +362,8 @@ impl World {
 
     fn after(&mut self, node: usize) {
         let engine = self.nodes[node].engine.as_ref().unwrap();
-        let status = engine.status(self.nodes[node].now(self.t));
-        let deadline = engine.deadline();
-        let text = self.check.status(self.t, node, &self.nodes, status);
-        if let Err(why) = text {
+        let (glance, deadline) = (engine.glance(), engine.deadline());
+        if let Err(why) = self.check.step(self.t, node, &self.nodes, glance) {
             return self.fail(why);
         }
         if let Some(at) = deadline {
@@ -383,32 +390,19 @@ impl World {
     /// Somebody edits the directory.
     pub fn edit(&mut self, node: usize) {
         let (path, content) = (self.random.range(0, 5) as u8, self.random.next());
-        self.nodes[node].disk.mirror.files.insert(path, content);
+        self.nodes[node].disk.mirror.edit(path, content);
         self.log(|| format!("node-{node} is edited"));
         if self.nodes[node].suspended_until.is_none() {
             self.feed(node, Input::DirectoryChanged);
         }
     }
 
+    pub fn glance(&self, node: usize) -> Option<Glance> {
+        self.nodes[node].engine.as_ref().map(Engine::glance)
+    }
+
     pub fn status(&self, node: usize) -> Option<Status> {
         let target = &self.nodes[node];
         target.engine.as_ref().map(|engine| engine.status(target.now(self.t)))
-    }
-
-    /// One active master, one READY shadow, one root.
-    pub fn is_healthy(&self) -> bool {
-        use standin::engine::base::LinkState::Ready;
-        if self.nodes.iter().any(|node| node.suspended_until.is_some()) {
-            return false;
-        }
-        let (Some(a), Some(b)) = (self.status(0), self.status(1)) else { return false };
-        let (master, shadow) = if a.role == Some(Role::Master) { (&a, &b) } else { (&b, &a) };
-        master.role == Some(Role::Master)
-            && master.active
-            && shadow.role == Some(Role::Shadow)
-            && shadow.state == Some(Ready)
-            && master.configuration.root == shadow.configuration.root
-            && master.peer.as_ref().is_some_and(|peer| peer.in_sync)
-            && self.nodes.iter().filter(|node| node.service).count() == 1
     }
 }
