@@ -20,6 +20,7 @@ pub mod vote;
 mod arbiter;
 mod conflict;
 mod core;
+mod glance;
 mod isolation;
 mod links;
 mod listen;
@@ -45,3 +46,4 @@ mod timers;
 mod work;
 
 pub use core::Engine;
+pub use glance::Glance;

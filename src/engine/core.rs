@@ -290,6 +290,8 @@ impl Engine {
     /// given to [`Engine::write`].
     pub(super) fn draft(&self) -> Durable {
         let mut draft = self.writes.back().map_or_else(|| self.durable.clone(), |write| write.durable.clone());
+        // Put back when it became active.
+        draft.restore_due &= !self.is_active();
         draft.known_term = draft.known_term.max(self.heard_term).max(draft.term);
         if let Some(peer) = &mut draft.peer {
             peer.run = peer.run.max(self.heard_run);

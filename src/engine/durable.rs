@@ -50,6 +50,9 @@ pub struct Durable {
     pub common: Option<RevisionId>,
     /// Settings that a change of roles brings with it and that are not in the file yet (spec 2.8).
     pub settings_due: Option<SettingsPatch>,
+    /// A new master has not put back yet what was changed behind Standin's back (spec 7.3).
+    #[serde(default)]
+    pub restore_due: bool,
     /// Shown to every operator until dismissed (spec 8.3).
     pub notice: Option<Notice>,
     /// The longest promise ever given or asked for, ms: after a restart one of this length counts as just given (spec 7.11).
@@ -145,6 +148,7 @@ impl Durable {
             was_master: false,
             common: None,
             settings_due: None,
+            restore_due: false,
             notice: None,
             promise_ms: 0,
             ungranted: None,

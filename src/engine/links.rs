@@ -188,7 +188,10 @@ impl Engine {
         link.purpose = Some(dialling.purpose);
         self.links.newest_out = Some(id);
         match dialling.purpose {
-            Purpose::Attach => self.watch.link = Some(id),
+            Purpose::Attach => {
+                self.watch.link = Some(id);
+                self.watch_own();
+            }
             Purpose::Ask | Purpose::DialBack => self.reign.ask_link = Some(id),
         }
         let hello = self.hello(dialling.purpose);

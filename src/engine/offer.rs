@@ -106,6 +106,7 @@ impl Engine {
             connect_wanted: true,
             settings_due: None,
             ungranted: None,
+            restore_due: false,
             notice: None,
             ..self.draft()
         };

@@ -55,6 +55,10 @@ impl Engine {
     /// A master by its disk: active at once only when nobody can have taken over (spec 7.5).
     fn start_master(&mut self) {
         self.reign.scan.dirty = true;
+        if self.durable.restore_due {
+            // It died between the term on disk and the start of the service.
+            self.out.push(super::effect::Effect::RestoreDrift);
+        }
         let name = self.peer_name();
         if self.durable.offer.is_some() {
             self.begin_hold(&format!("asking {name} whether it took the role that was offered"));

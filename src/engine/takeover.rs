@@ -129,6 +129,13 @@ impl Engine {
         }
     }
 
+    /// The pinned certificate answers there again.
+    pub(super) fn watch_own(&mut self) {
+        if let Some(lost) = &mut self.watch.lost {
+            lost.foreign = None;
+        }
+    }
+
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
         if self.watch.lost.is_some() {
@@ -330,6 +337,7 @@ impl Engine {
             known_term: draft.known_term.max(term),
             since: self.now.wall,
             last_role_change: Some(RoleChange { at: self.now.wall, from: self.role(), reason }),
+            restore_due: true,
             may_take_over: false,
             rival_unmet: false,
             ungranted: None,

@@ -159,6 +159,10 @@ impl Engine {
             self.offer_fulfilled();
         }
         self.timeline_started();
+        if self.durable.restore_due && self.is_settled_on_disk() {
+            let draft = self.draft();
+            self.write(draft, super::then::Then::Nothing);
+        }
         if self.is_active() {
             self.run_role_hook(Hook::BecomeMaster, reason);
         }

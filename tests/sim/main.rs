@@ -3,17 +3,11 @@
 //! `cargo test --release --test sim` runs tens of thousands of lives. A failing seed prints the one command that replays it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
-mod chaos;
-mod check;
-mod effects;
-mod mirror;
-mod net;
-mod node;
-mod random;
 mod script;
-mod trace;
-mod traffic;
-mod world;
+#[path = "sim.rs"]
+mod sim;
+
+use sim::{chaos, world};
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
