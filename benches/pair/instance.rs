@@ -56,8 +56,10 @@ impl Instance {
 
     /// The same on a host of its own: a network namespace.
     pub fn on_host(folder: &Path, name: &'static str, namespace: &str, address: &str) -> Result<Self, Fail> {
-        let instance = Self::new(folder, name)?;
-        Ok(Self { address: address.into(), namespace: Some(namespace.into()), ..instance })
+        let mut instance = Self::new(folder, name)?;
+        instance.address = address.into();
+        instance.namespace = Some(namespace.into());
+        Ok(instance)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
