@@ -200,10 +200,12 @@ impl Watches {
         // Not only of directories: a directory that took a file's place may have been told as the file. Attributes of a
         // directory may let it be read at last.
         dirty.add(path.clone(), is_named || is_directory);
-        if is_directory && what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO | ReadFlags::ATTRIB) {
-            if let Err(why) = self.add(fd, Some(path)) {
-                return Heard::Failed(why);
-            }
+        let may_hold_more = what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO | ReadFlags::ATTRIB);
+        if is_directory
+            && may_hold_more
+            && let Err(why) = self.add(fd, Some(path))
+        {
+            return Heard::Failed(why);
         }
         Heard::Changed
     }
