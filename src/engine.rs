@@ -14,6 +14,8 @@ pub mod settings;
 pub mod setup;
 pub mod status;
 
+mod addresses;
+mod clocks;
 mod conflict;
 mod core;
 mod links;

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::addresses::OwnAddresses;
 use super::alerts::{Alert, book::AlertBook};
 use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis};
+use super::clocks::Clocks;
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
@@ -84,6 +86,8 @@ pub struct Engine {
     pub(super) work: ServiceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
+    pub(super) addresses: OwnAddresses,
+    pub(super) clocks: Clocks,
     pub(super) transfer: Option<Transfer>,
     pub(super) link_steps: Vec<LinkStep>,
 }
@@ -130,6 +134,8 @@ impl Engine {
             work: ServiceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
+            addresses: OwnAddresses::default(),
+            clocks: Clocks::default(),
             transfer: None,
             link_steps: Vec::new(),
         }
@@ -217,6 +223,7 @@ impl Engine {
             Input::PushFailed { link, why } => self.push_failed(link, &why),
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
+            Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);
@@ -246,6 +253,7 @@ impl Engine {
         self.plan_push();
         self.plan_dial();
         self.plan_leave();
+        self.judge_addresses();
         self.show_checks();
         self.timers.set_if_unset(Timer::Health, self.now.mono.plus(HEALTH_INTERVAL_MS));
     }
