@@ -21,7 +21,7 @@ use net::{About, Limits, Net, NetConfig};
 use orders::Orders;
 use settings_file::SettingsDesk;
 use shared::Shared;
-use works::Works;
+use works::{Places, Works};
 
 mod bulk_source;
 pub mod clock;
@@ -115,8 +115,9 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
 
 /// The process that holds the service; runs on the main thread, which its parent-death signal needs.
 #[must_use]
-pub fn guard() -> i32 {
-    crate::service::guard::main(std::io::stdin(), std::io::stdout())
+pub fn guard(addresses: Option<(PathBuf, String)>) -> i32 {
+    let left = addresses.map(|(note, run)| crate::service::guard::Left { note, run });
+    crate::service::guard::main(std::io::stdin(), std::io::stdout(), left)
 }
 
 /// What a node is put together from.
@@ -155,7 +156,7 @@ impl Parts {
         let program = system::own_program().map_err(|error| {
             Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
         })?;
-        let works = Works::start(program, mark, in_force, directory.clone(), &mirror, &shared)?;
+        let works = Works::start(program, mark, in_force, Places { directory: directory.clone(), addresses: home.join("addresses") }, &mirror, &shared)?;
         // Only now: an instance that could not start has used up no run.
         let durable = store.raise_run()?;
         let boot = Boot {

@@ -1,7 +1,7 @@
 //! Everything that the command line asks of other rooms: the one file of `cli` that knows `node`. Each function is small and
 //! blocking.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -57,8 +57,8 @@ pub fn start_engine(context: &Context) -> Result<Running, Problem> {
 ///
 /// # Errors
 /// Never by itself.
-pub fn guard() -> Outcome {
-    match node::guard() {
+pub fn guard(addresses: Option<(PathBuf, String)>) -> Outcome {
+    match node::guard(addresses) {
         0 => Ok(Exit::Done),
         status => Ok(Exit::Status(u8::try_from(status).unwrap_or(1))),
     }

@@ -225,6 +225,8 @@ impl Engine {
             Input::Service(change) => self.service_changed(change),
             Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
+            // Their rules come with the arbiter's.
+            Input::Arbiter { .. } | Input::Stalled { .. } => {}
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);
             }

@@ -34,6 +34,8 @@ pub const INTERFACE_MAX_BYTES: usize = 15;
 pub const URL_MAX_CHARS: usize = 1_024;
 /// Most takeover checks of one kind.
 pub const TAKEOVER_TARGETS_MAX: usize = 16;
+/// Most addresses of the arbiter.
+pub const ARBITER_ENDPOINTS_MAX: usize = 5;
 /// Most words of a command.
 pub const COMMAND_WORDS_MAX: usize = 64;
 
@@ -89,6 +91,8 @@ pub enum Kind {
     Addresses(usize),
     /// Programs with their arguments, at most so many.
     Commands(usize),
+    /// `http://host:port` or `https://…`, at most so many.
+    Urls(usize),
     /// A program and its arguments.
     Command,
     /// An absolute path.
@@ -97,6 +101,23 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A group of the operating system.
     Group,
+}
+
+impl Kind {
+    /// More than one value, none among them.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Hosts(_)
+                | Self::Targets(_)
+                | Self::Urls(_)
+                | Self::HttpChecks(_)
+                | Self::Addresses(_)
+                | Self::Commands(_)
+                | Self::Command
+        )
+    }
 }
 
 /// When a change is in force.
@@ -157,12 +178,7 @@ impl Row {
             Kind::Duration(..) => "duration: ms, s, m or h",
             Kind::Bytes(..) => "bytes",
             Kind::Switch => "true or false",
-            Kind::Hosts(_)
-            | Kind::Targets(_)
-            | Kind::HttpChecks(_)
-            | Kind::Addresses(_)
-            | Kind::Commands(_)
-            | Kind::Command => "list",
+            kind if kind.is_list() => "list",
             Kind::Count(..) => "number",
             Kind::Choice(_) => "one of",
             _ => "text",
@@ -194,6 +210,7 @@ impl Row {
             Kind::HttpChecks(max) => format!("at most {max}, each {{url: 'https://host/path', status: 200}}"),
             Kind::Addresses(max) => format!("at most {max}, each {{address: 192.0.2.10/24, interface: eth0}}"),
             Kind::Commands(max) => format!("at most {max}, each a list of a program and its arguments"),
+            Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),
             Kind::Choice(words) => words.join(", "),

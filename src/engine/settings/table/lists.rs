@@ -30,6 +30,7 @@ pub(super) fn shown(kind: Kind, items: &[Value]) -> String {
     let entry = |item: &Value| match kind {
         Kind::HttpChecks(_) => format!("{} {}", part(item, "url"), part(item, "status")),
         Kind::Addresses(_) => format!("{} {}", part(item, "address"), part(item, "interface")),
+        _ if item.as_sequence().is_none_or(Vec::is_empty) => "''".to_owned(),
         _ => item.as_sequence().map_or_else(String::new, |words| {
             words.iter().filter_map(Value::as_str).map(crate::engine::setup::quoted).collect::<Vec<_>>().join(" ")
         }),
