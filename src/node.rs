@@ -120,6 +120,12 @@ pub fn guard(addresses: Option<(PathBuf, String)>) -> i32 {
     crate::service::guard::main(std::io::stdin(), std::io::stdout(), left)
 }
 
+/// Why these virtual addresses could not be raised by this process; changes nothing.
+#[must_use]
+pub fn address_problems(wanted: &[crate::engine::settings::VirtualAddress]) -> Vec<(String, Option<String>)> {
+    crate::service::addresses::problems(wanted, &[])
+}
+
 /// What a node is put together from.
 struct Parts {
     store: Store,
