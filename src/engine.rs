@@ -13,6 +13,7 @@ pub mod password;
 pub mod settings;
 pub mod setup;
 pub mod status;
+pub mod timeouts;
 pub mod vote;
 
 mod addresses;

@@ -40,6 +40,8 @@ mod settings_watch;
 mod shared;
 pub mod signals;
 pub mod system;
+mod timeouts;
+mod trips;
 mod verify;
 mod works;
 
@@ -193,6 +195,7 @@ impl Parts {
     ) -> Result<JoinHandle<()>, Problem> {
         let listener = control::bind(socket, in_force.control.group.as_deref())?;
         let Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory } = self;
+        let trips = trips::Trips::default();
         let orders = Arc::new(Orders {
             shared: shared.clone(),
             store: store.clone(),
@@ -202,6 +205,7 @@ impl Parts {
             settings: settings.clone(),
             identity: Arc::clone(&identity),
             instance: boot.instance,
+            trips: trips.clone(),
         });
         let edits = settings_watch::start(&settings, &shared)?;
         signals::to_engine(&shared, options.has_terminal, edits.looks.clone())?;
@@ -221,6 +225,7 @@ impl Parts {
             published: tokio::time::Instant::now(),
             is_stale: true,
             pinned: None,
+            trips,
             log_level,
         };
         let (answering, may_answer) = oneshot::channel();
