@@ -92,7 +92,7 @@ impl Kit {
             service: service.to_owned(),
             service_name: program.rsplit('/').next().unwrap_or(program).to_owned(),
             hooks,
-            checks: u16::try_from(settings.takeover_checks.tcp.len()).unwrap_or(u16::MAX),
+            checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
             addresses: facts.addresses.clone(),
             facts: facts.clone(),
