@@ -236,7 +236,9 @@ impl Engine {
     pub(super) fn retry_due(&mut self) {
         match self.reign.retry {
             // Edited since the last scan: to be kept too (spec 7.6).
-            Some(Again::GiveWay) if self.reign.scan.dirty || self.reign.scan.under_way => self.scan_for(ScanThen::GiveWay),
+            Some(Again::GiveWay) if self.reign.scan.dirty || self.reign.scan.under_way => {
+                self.scan_for(ScanThen::GiveWay)
+            }
             Some(Again::GiveWay) => self.gave_way_scanned(),
             Some(Again::GiveBack) => self.gave_back_stopped(),
             Some(Again::ResumeAbove(term)) => self.resume_above(term, "trying again"),

@@ -256,4 +256,3 @@ fn give_order(world: &mut World, fault: Fault, node: usize) {
     };
     world.order(node, order);
 }
-
