@@ -100,8 +100,7 @@ impl Shared {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
-            else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
                 continue;
             };
             // With the lock, so that no announcement goes out behind a withdrawal.
@@ -145,8 +144,7 @@ impl Shared {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
-            else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
                 continue;
             };
             let Ok(other) = self.network.other_holder(interface, address, PROBE_WAIT) else { continue };
