@@ -16,6 +16,8 @@ pub mod status;
 
 mod conflict;
 mod core;
+mod failing;
+mod fence;
 mod links;
 mod listen;
 mod master;

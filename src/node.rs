@@ -171,7 +171,7 @@ impl Parts {
             link_port: net.port(),
             seed: random_seed(),
             fingerprint: identity.fingerprint(),
-            service_kind: if in_force.service.command.is_empty() { "none" } else { "command" }.to_owned(),
+            service_kind: in_force.service.kind().to_owned(),
         };
         Ok(Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory })
     }

@@ -7,6 +7,8 @@ use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
+use super::failing::Failing;
+use super::fence::FenceWork;
 use super::input::{Boot, Committed, Input};
 use super::links::Links;
 use super::master::Reign;
@@ -82,6 +84,8 @@ pub struct Engine {
     pub(super) pause: Pause,
     pub(super) leaving: Option<Leaving>,
     pub(super) work: ServiceWork,
+    pub(super) failing: Failing,
+    pub(super) fence: FenceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
     pub(super) transfer: Option<Transfer>,
@@ -128,6 +132,8 @@ impl Engine {
             pause: Pause::default(),
             leaving: None,
             work: ServiceWork::default(),
+            failing: Failing::default(),
+            fence: FenceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
             transfer: None,
@@ -217,6 +223,7 @@ impl Engine {
             Input::PushFailed { link, why } => self.push_failed(link, &why),
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
+            Input::Fenced { ok, output } => self.fenced(ok, &output),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);

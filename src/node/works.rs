@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex};
 
 use super::desk::MirrorDesk;
 use super::shared::{Shared, lock};
-use crate::engine::base::{Problem, Reason, RevisionId, Role, Term};
+use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
 use crate::engine::event::{EventKind, Severity};
-use crate::engine::input::Input;
+use crate::engine::input::{Input, ServiceChange};
 use crate::engine::settings::Settings;
 use crate::service::hooks::{HookDone, HookRun, Runner};
-use crate::service::{Env, GuardCommand, OutputLine, Supervisor, checks};
+use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
+use service::ServiceDesk;
+
+mod service;
 
 /// Works waiting for their turn; the engine has at most a few under way.
 const WORKS_MAX: usize = 64;
@@ -32,9 +35,16 @@ pub struct Works {
     queue: SyncSender<Work>,
     checks: SyncSender<Work>,
     hooks: Runner,
+    /// By itself: a takeover must not wait for a hook.
+    fence: Runner,
     settings: Arc<Mutex<Settings>>,
     directory: PathBuf,
     mirror: MirrorDesk,
+    watchdog: Watchdog,
+    /// The service may run, so the watchdog is held off.
+    is_watching: bool,
+    /// Not beyond this moment; see [`Works::set_allowance`].
+    allowance: Option<Millis>,
 }
 
 impl Works {
@@ -50,18 +60,21 @@ impl Works {
         mirror: &MirrorDesk,
         shared: &Shared,
     ) -> Result<Self, Problem> {
-        let (changes, outputs, done) = (shared.clone(), shared.clone(), shared.clone());
-        let supervisor = Supervisor::new(
+        let (changes, outputs, done, fenced) = (shared.clone(), shared.clone(), shared.clone(), shared.clone());
+        let service = ServiceDesk::new(
             GuardCommand::of(program, mark),
+            health::no_http(),
             move |change| send(&changes, Input::Service(change)),
             move |line| tell_output(&outputs, "service", &line),
         )?;
         let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
+        let fence = Runner::new(move |hook| tell_fence(&fenced, &hook))?;
+        let watchdog = service.watchdog();
         let settings = Arc::new(Mutex::new(settings.clone()));
         let (queue, works) = sync_channel(WORKS_MAX);
         let (checks, checking) = sync_channel(1);
         let worker = Worker {
-            supervisor,
+            service,
             mirror: mirror.clone(),
             shared: shared.clone(),
             settings: Arc::clone(&settings),
@@ -70,7 +83,47 @@ impl Works {
         let checker = (shared.clone(), Arc::clone(&settings));
         spawn("works", move || worker.run(&works))?;
         spawn("checks", move || run_checks(&checker.0, &checker.1, &checking))?;
-        Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone() })
+        Ok(Self {
+            queue,
+            checks,
+            hooks,
+            fence,
+            settings,
+            directory,
+            mirror: mirror.clone(),
+            watchdog,
+            is_watching: false,
+            allowance: None,
+        })
+    }
+
+    /// The loop that decides turns (spec 7.12, 7.13): to be called by it alone, at least as often as [`Works::pulse_due`] says.
+    /// A loop that stalls calls nothing, and the guard stops the service.
+    pub fn pulse(&mut self, now: Millis) {
+        if self.is_watching && now.0 >= self.watchdog.due_ms() {
+            self.watchdog.pulse(now.0, self.allowance.map(|until| until.0));
+        }
+    }
+
+    /// When the next pulse is due; none: nothing runs that has to be watched.
+    #[must_use]
+    pub fn pulse_due(&self) -> Option<Millis> {
+        self.is_watching.then(|| Millis(self.watchdog.due_ms()))
+    }
+
+    /// See [`crate::engine::effect::Effect::AllowService`]: in force at once.
+    pub fn set_allowance(&mut self, until: Option<Millis>, now: Millis) {
+        self.allowance = until;
+        if self.is_watching {
+            self.watchdog.pulse(now.0, until.map(|until| until.0));
+        }
+    }
+
+    /// What the service did: without one there is nothing to watch.
+    pub fn follow(&mut self, change: &ServiceChange) {
+        if service::is_at_rest(change) {
+            self.is_watching = false;
+        }
     }
 
     /// New settings, for the next start of anything.
@@ -84,7 +137,10 @@ impl Works {
     }
 
     /// See [`crate::engine::effect::Effect::StartService`].
-    pub fn start_service(&self, durable: &Durable, term: Term, reason: Reason) {
+    pub fn start_service(&mut self, durable: &Durable, term: Term, reason: Reason, now: Millis) {
+        // Before it runs, so that there is no moment in which it runs unwatched.
+        self.is_watching = true;
+        self.watchdog.begin(now.0, self.allowance.map(|until| until.0));
         let revision = self.mirror.head().map(|head| head.revision);
         self.send(Work::Start(Box::new(self.env(durable, Role::Master, term, reason, revision))));
     }
@@ -114,6 +170,7 @@ impl Works {
     ) -> Result<(), Problem> {
         let settings = lock(&self.settings).clone();
         let argv = match hook {
+            Hook::Fence => settings.hooks.fence,
             Hook::BecomeMaster => settings.hooks.become_master,
             Hook::BecomeShadow => settings.hooks.become_shadow,
             Hook::NewConfiguration => settings.hooks.new_configuration,
@@ -121,6 +178,20 @@ impl Works {
         let env = self.env(durable, role, term, reason, revision);
         let run = HookRun { hook, argv, directory: self.directory.clone(), env, timeout_ms: settings.hooks.timeout };
         self.hooks.run(run)
+    }
+
+    /// See [`crate::engine::effect::Effect::RunFence`].
+    ///
+    /// # Errors
+    /// When it cannot be run; the caller gives the answer.
+    pub fn run_fence(&self, durable: &Durable, role: Role, term: Term, reason: Reason) -> Result<(), Problem> {
+        let settings = lock(&self.settings).clone();
+        if settings.hooks.fence.is_empty() {
+            return Err(Problem::new("the fence hook was not run", "hooks.fence is empty", "Set it"));
+        }
+        let env = self.env(durable, role, term, reason, self.mirror.head().map(|head| head.revision));
+        let (argv, timeout_ms) = (settings.hooks.fence, settings.hooks.timeout);
+        self.fence.run(HookRun { hook: Hook::Fence, argv, directory: self.directory.clone(), env, timeout_ms })
     }
 
     /// Ends the thread; the supervisor's guard stops whatever still runs.
@@ -151,7 +222,7 @@ impl Works {
 }
 
 struct Worker {
-    supervisor: Supervisor,
+    service: ServiceDesk,
     mirror: MirrorDesk,
     shared: Shared,
     settings: Arc<Mutex<Settings>>,
@@ -165,10 +236,9 @@ impl Worker {
                 Work::RestoreDrift => self.restore_drift(),
                 Work::Start(env) => {
                     let service = lock(&self.settings).service.clone();
-                    let directory = service.directory.clone().map_or_else(|| self.directory.clone(), PathBuf::from);
-                    self.supervisor.start(&service, &directory, &env);
+                    self.service.start(&service, &self.directory, &env);
                 }
-                Work::Stop { grace_ms } => self.supervisor.stop(grace_ms),
+                Work::Stop { grace_ms } => self.service.stop(grace_ms),
                 Work::Checks => {}
                 Work::End(done) => {
                     drop(self);
@@ -219,7 +289,22 @@ fn send(shared: &Shared, input: Input) {
 }
 
 fn tell_output(shared: &Shared, from: &str, line: &OutputLine) {
-    shared.note(EventKind::Service, Severity::Information, format!("{from}: {}", line.text));
+    if line.dropped > 0 {
+        let text = format!("{from}: {} lines were dropped, there were too many", line.dropped);
+        shared.note(EventKind::Service, Severity::Warning, text);
+    }
+    if !line.text.is_empty() {
+        shared.note(EventKind::Service, Severity::Information, format!("{from}: {}", line.text));
+    }
+}
+
+fn tell_fence(shared: &Shared, done: &HookDone) {
+    for line in &done.output {
+        tell_output(shared, "hook fence", line);
+    }
+    let severity = if done.ok { Severity::Information } else { Severity::Error };
+    shared.note(EventKind::Service, severity, format!("hook fence: {} after {} ms", done.status, done.took_ms));
+    send(shared, Input::Fenced { ok: done.ok, output: done.summary() });
 }
 
 fn tell_hook(shared: &Shared, done: &HookDone) {

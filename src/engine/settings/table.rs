@@ -75,6 +75,12 @@ pub enum Kind {
     Hosts(usize),
     /// `host:port` each, at most so many.
     Targets(usize),
+    /// One `host:port`.
+    Target,
+    /// An address of HTTP or HTTPS.
+    Url,
+    /// A systemd unit, `name.service`.
+    Unit,
     /// A program and its arguments.
     Command,
     /// An absolute path.
@@ -172,6 +178,9 @@ impl Row {
             Kind::Count(from, to) => format!("{from} to {to}"),
             Kind::Hosts(max) => format!("at most {max} host names or addresses"),
             Kind::Targets(max) => format!("at most {max}, each host:port"),
+            Kind::Target => "host:port".into(),
+            Kind::Url => "http://… or https://…".into(),
+            Kind::Unit => "name.service".into(),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),
             Kind::Choice(words) => words.join(", "),
@@ -260,13 +269,14 @@ pub fn commented_default() -> String {
     );
     let mut section = "";
     for row in &ROWS {
-        let (head, leaf) = row.key.split_once('.').map_or(("", row.key), |(head, leaf)| (head, leaf));
-        let indent = if head.is_empty() { "" } else { "  " };
+        let (head, leaf) = row.key.rsplit_once('.').map_or(("", row.key), |(head, leaf)| (head, leaf));
+        let indent = if head.is_empty() { String::new() } else { "  ".repeat(head.split('.').count()) };
         text.push('\n');
         if head != section {
             section = head;
             let about = SECTIONS.iter().find(|(name, _)| *name == head).map_or("", |(_, about)| *about);
-            text.push_str(&format!("# {about}\n{head}:\n"));
+            let (outer, name) = (&indent[2..], head.rsplit('.').next().unwrap_or(head));
+            text.push_str(&format!("{outer}# {about}\n{outer}{name}:\n"));
         }
         for line in comment_of(row) {
             text.push_str(&format!("{indent}# {line}\n"));

@@ -56,6 +56,28 @@ fn fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
         );
         found.push(("configuration.quiet_time", problem));
     }
+    found.extend(service_fights(settings));
+    found
+}
+
+/// What is said of the service twice, or not at all.
+fn service_fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
+    let (service, health) = (&settings.service, &settings.service.health);
+    let mut found = Vec::new();
+    let mut add = |key, what: &str, why: &str, todo: &str| found.push((key, Problem::new(what, why, todo)));
+    if service.unit.is_some() && !service.command.is_empty() {
+        let why = "service.command is set too, and the service is one of the two";
+        add("service.unit", "The service is said twice", why, "Empty service.command, or service.unit");
+    }
+    let kinds = [!health.command.is_empty(), health.tcp.is_some(), health.http.is_some()];
+    if kinds.iter().filter(|is_set| **is_set).count() > 1 {
+        let why = "more than one of command, tcp and http is set";
+        add("service.health.command", "The health check is said twice", why, "Leave one of them");
+    }
+    if settings.hooks.fence_required && settings.hooks.fence.is_empty() {
+        let why = "hooks.fence is empty, so no takeover could ever go on";
+        add("hooks.fence_required", "The fence hook is required and there is none", why, "Set hooks.fence");
+    }
     found
 }
 

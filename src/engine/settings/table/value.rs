@@ -58,6 +58,25 @@ fn is_target(text: &str) -> bool {
     host_ok && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// Longest name of a unit (systemd's own limit) and longest address, in characters.
+const NAME_MAX_CHARS: usize = 255;
+
+/// `name.service`; what stands before it is of the letters that systemd takes.
+fn is_unit(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    text.strip_suffix(".service").is_some_and(|name| {
+        !name.is_empty() && text.len() <= NAME_MAX_CHARS && !name.starts_with('-') && name.chars().all(allowed)
+    })
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text.chars().count() <= NAME_MAX_CHARS
+        && text.chars().all(is_plain)
+}
+
 /// The value as people read and type it; empty for an absent one.
 #[must_use]
 pub fn shown(row: &Row, value: &Value) -> String {
@@ -177,6 +196,9 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Switch => None,
         Kind::Hosts(max) => wrong_list(value, max, is_host, "neither a host name nor an address"),
         Kind::Targets(max) => wrong_list(value, max, is_target, "not host:port"),
+        Kind::Target => (!is_target(&text)).then(|| "it is not host:port".to_owned()),
+        Kind::Url => (!is_url(&text)).then(|| "it is no address of HTTP or HTTPS".to_owned()),
+        Kind::Unit => (!is_unit(&text)).then(|| "it is not the name of a service unit".to_owned()),
         Kind::Command => wrong_command(value),
         Kind::Directory => wrong_directory(&text),
         Kind::Choice(words) => {
