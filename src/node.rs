@@ -29,6 +29,7 @@ mod control;
 mod desk;
 mod driver;
 mod facts;
+mod heart;
 pub mod home;
 pub mod hosts;
 mod log;
@@ -117,6 +118,15 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
 #[must_use]
 pub fn guard() -> i32 {
     crate::service::guard::main(std::io::stdin(), std::io::stdout())
+}
+
+/// Whether systemd stops this unit when Standin ends (spec 7.13), for `doctor`.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn unit_bound(unit: &str) -> Result<(), String> {
+    use crate::service::unit::{Systemctl, Units};
+    Systemctl::default().bound(unit)
 }
 
 /// What a node is put together from.

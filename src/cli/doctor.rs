@@ -9,6 +9,7 @@ use crate::engine::status::Status;
 mod files;
 mod machine;
 mod pair;
+mod service;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     findings.extend(of_settings);
     findings.push(answer);
     findings.extend(machine::look(context, settings.as_ref(), status.as_ref()));
+    findings.extend(settings.iter().flat_map(service::look));
     findings.extend(pair::look(context, status.as_ref()));
     for finding in &findings {
         print(finding, out)?;

@@ -78,9 +78,11 @@ impl Engine {
 
     /// After a restart nothing is remembered but the reason of the role: the window counts anew, which is the careful side.
     pub(super) fn failing_at_start(&mut self) {
-        let is_received = self.durable.last_role_change.as_ref().is_some_and(|change| {
-            change.reason == Reason::ServiceFailed && change.from == Some(Role::Shadow)
-        });
+        let is_received = self
+            .durable
+            .last_role_change
+            .as_ref()
+            .is_some_and(|change| change.reason == Reason::ServiceFailed && change.from == Some(Role::Shadow));
         if is_received && self.is_master() {
             self.received_failing();
         }

@@ -76,7 +76,11 @@ impl Engine {
         let FenceFor::Takeover(counts_from) = purpose else { return };
         let is_still_lost = self.watch.lost.as_ref().is_some_and(|lost| lost.counts_from == counts_from);
         if !self.is_shadow() || !is_still_lost || self.watch.attached || self.why_no_takeover().is_some() {
-            self.note(EventKind::Role, Severity::Warning, "the fence command has run, and the takeover is not due any more");
+            self.note(
+                EventKind::Role,
+                Severity::Warning,
+                "the fence command has run, and the takeover is not due any more",
+            );
             return;
         }
         if ok {

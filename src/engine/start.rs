@@ -9,9 +9,10 @@ use super::status::Protection;
 use super::timers::Timer;
 
 /// Alerts that only a master can have.
-pub(super) const MASTER_CODES: &[&str] =
-    &["H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002", "V-004", "V-005",
-    "V-006", "V-007", "V-008"];
+pub(super) const MASTER_CODES: &[&str] = &[
+    "H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002",
+    "V-004", "V-005", "V-006", "V-007", "V-008",
+];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] =
     &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021"];

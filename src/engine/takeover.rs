@@ -370,9 +370,9 @@ impl Engine {
         if reason == Reason::Takeover {
             lines.push(format!("What {peer} changed after that, if anything, is not here yet."));
         }
-        if let Some(missing) = self.missing_revisions().filter(|_| {
-            !matches!(reason, Reason::Switch | Reason::ServiceFailed)
-        }) {
+        if let Some(missing) =
+            self.missing_revisions().filter(|_| !matches!(reason, Reason::Switch | Reason::ServiceFailed))
+        {
             lines.push(format!("Newest changes are missing: {missing}."));
         }
         Notice {

@@ -6,13 +6,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::desk::MirrorDesk;
+use super::heart::Heart;
 use super::shared::{Shared, lock};
 use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Input, ServiceChange};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Health, Settings};
 use crate::service::hooks::{HookDone, HookRun, Runner};
 use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
 use service::ServiceDesk;
@@ -25,7 +26,11 @@ const WORKS_MAX: usize = 64;
 enum Work {
     RestoreDrift,
     Start(Box<Env>),
-    Stop { grace_ms: u64 },
+    Stop {
+        grace_ms: u64,
+    },
+    /// How it is checked from now on.
+    Health(Box<Health>),
     Checks,
     End(SyncSender<()>),
 }
@@ -45,6 +50,8 @@ pub struct Works {
     is_watching: bool,
     /// Not beyond this moment; see [`Works::set_allowance`].
     allowance: Option<Millis>,
+    /// systemd watches this process.
+    heart: Option<Heart>,
 }
 
 impl Works {
@@ -94,6 +101,7 @@ impl Works {
             watchdog,
             is_watching: false,
             allowance: None,
+            heart: Heart::from_environment(),
         })
     }
 
@@ -103,12 +111,16 @@ impl Works {
         if self.is_watching && now.0 >= self.watchdog.due_ms() {
             self.watchdog.pulse(now.0, self.allowance.map(|until| until.0));
         }
+        if let Some(heart) = &mut self.heart {
+            heart.beat(now);
+        }
     }
 
-    /// When the next pulse is due; none: nothing runs that has to be watched.
+    /// When the next pulse is due; none: nothing has to be watched, and nobody watches.
     #[must_use]
     pub fn pulse_due(&self) -> Option<Millis> {
-        self.is_watching.then(|| Millis(self.watchdog.due_ms()))
+        let service = self.is_watching.then(|| Millis(self.watchdog.due_ms()));
+        service.into_iter().chain(self.heart.as_ref().map(Heart::due)).min()
     }
 
     /// See [`crate::engine::effect::Effect::AllowService`]: in force at once.
@@ -128,7 +140,10 @@ impl Works {
 
     /// New settings, for the next start of anything.
     pub fn set_settings(&self, settings: &Settings) {
-        *lock(&self.settings) = settings.clone();
+        let old = std::mem::replace(&mut *lock(&self.settings), settings.clone());
+        if old.service.health != settings.service.health {
+            self.send(Work::Health(Box::new(settings.service.health.clone())));
+        }
     }
 
     /// See [`crate::engine::effect::Effect::RestoreDrift`].
@@ -239,6 +254,7 @@ impl Worker {
                     self.service.start(&service, &self.directory, &env);
                 }
                 Work::Stop { grace_ms } => self.service.stop(grace_ms),
+                Work::Health(health) => self.service.set_health(*health),
                 Work::Checks => {}
                 Work::End(done) => {
                     drop(self);

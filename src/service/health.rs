@@ -52,9 +52,7 @@ impl Probe {
     #[must_use]
     pub fn of(health: &Health) -> Option<Self> {
         let command = (!health.command.is_empty()).then(|| Self::Command(health.command.clone()));
-        command
-            .or_else(|| health.tcp.clone().map(Self::Tcp))
-            .or_else(|| health.http.clone().map(Self::Http))
+        command.or_else(|| health.tcp.clone().map(Self::Tcp)).or_else(|| health.http.clone().map(Self::Http))
     }
 
     /// For people: `tcp localhost:8080`.
@@ -74,13 +72,11 @@ impl Probe {
                 (true, _) => Outcome::Passed,
                 (false, why) => Outcome::Failed(why.chars().take(WHY_CHARS_MAX).collect()),
             },
-            Self::Tcp(target) => {
-                match checks::run_tcp(std::slice::from_ref(target), timeout_ms).into_iter().next() {
-                    Some(result) if result.ok => Outcome::Passed,
-                    Some(result) => Outcome::Failed(result.message),
-                    None => Outcome::Unable("it was not run".into()),
-                }
-            }
+            Self::Tcp(target) => match checks::run_tcp(std::slice::from_ref(target), timeout_ms).into_iter().next() {
+                Some(result) if result.ok => Outcome::Passed,
+                Some(result) => Outcome::Failed(result.message),
+                None => Outcome::Unable("it was not run".into()),
+            },
             Self::Http(address) => http(address, timeout_ms),
         }
     }
@@ -125,7 +121,8 @@ impl Tally {
                 status.failures = status.failures.saturating_add(1).min(status.limit);
                 status.message = Some(why.clone());
                 if status.failures == status.limit {
-                    let times = if status.limit == 1 { "once".into() } else { format!("{} times in a row", status.limit) };
+                    let times =
+                        if status.limit == 1 { "once".into() } else { format!("{} times in a row", status.limit) };
                     return Some(format!("stopped because its health check failed {times}: {why}"));
                 }
             }

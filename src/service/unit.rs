@@ -106,9 +106,9 @@ pub trait Units: Send {
         match self.own() {
             None => Err("Standin itself does not run as a unit, so systemd cannot tie the two together".into()),
             Some(own) if seen.binds_to.contains(&own) => Ok(()),
-            Some(own) => {
-                Err(format!("{unit} is not bound to {own}: write BindsTo={own} and After={own} into its [Unit] section"))
-            }
+            Some(own) => Err(format!(
+                "{unit} is not bound to {own}: write BindsTo={own} and After={own} into its [Unit] section"
+            )),
         }
     }
 }
@@ -144,7 +144,8 @@ impl Systemctl {
 
     fn call(&self, arguments: &[&str]) -> Result<String, String> {
         let program = self.program.to_string_lossy().into_owned();
-        let argv: Vec<String> = std::iter::once(program).chain(arguments.iter().map(|text| (*text).to_owned())).collect();
+        let argv: Vec<String> =
+            std::iter::once(program).chain(arguments.iter().map(|text| (*text).to_owned())).collect();
         let (ok, status, lines) = run_alone_plain(&argv, Path::new("/"), CALL_MS);
         if ok { Ok(lines) } else { Err(format!("systemctl {}: {status}", arguments.join(" "))) }
     }

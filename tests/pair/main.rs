@@ -6,6 +6,7 @@ mod harness;
 mod mirroring;
 mod refusals;
 mod roles;
+mod service;
 mod start;
 
 use std::fs;

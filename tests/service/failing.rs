@@ -66,7 +66,8 @@ fn the_stop_is_measured() {
     rig.supervisor.stop(0);
     rig.stopped();
     let took_ms = rig.supervisor.status().stop_took_ms.unwrap();
-    let budget_ms = standin::engine::settings::Service { stop_grace: 300, ..crate::support::shell("") }.stop_budget_ms();
+    let budget_ms =
+        standin::engine::settings::Service { stop_grace: 300, ..crate::support::shell("") }.stop_budget_ms();
     assert!((300..=budget_ms).contains(&took_ms), "{took_ms} ms of {budget_ms} ms");
 }
 

@@ -48,11 +48,8 @@ fn holds(world: &World, node: usize, code: &str) -> bool {
 }
 
 fn failing(world: &mut World, node: usize) {
-    let status = ServiceStatus {
-        failing: true,
-        message: Some("ended: exit status 1".into()),
-        ..service_status("failed")
-    };
+    let status =
+        ServiceStatus { failing: true, message: Some("ended: exit status 1".into()), ..service_status("failed") };
     world.feed(node, Input::Service(ServiceChange::Failing(status)));
 }
 

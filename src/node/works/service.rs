@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::engine::base::Problem;
 use crate::engine::input::ServiceChange;
-use crate::engine::settings::Service;
+use crate::engine::settings::{Health, Service};
 use crate::engine::status::ServiceStatus;
 use crate::node::shared::lock;
 use crate::service::health::{Finding, HttpCheck, Job, Watcher};
@@ -109,6 +109,28 @@ impl ServiceDesk {
         match kind {
             Kind::Command => self.supervisor.start(service, &directory, env),
             Kind::Unit => self.units.start(service),
+        }
+    }
+
+    /// Another health check, from now on.
+    pub fn set_health(&self, health: Health) {
+        let is_checked = lock(&self.common.checked).is_some();
+        let job = lock(&self.common.job).as_mut().map(|job| {
+            job.health = health;
+            job.clone()
+        });
+        if let (true, Some(job), Some(watcher)) = (is_checked, job, self.common.watcher.get()) {
+            self.forget_health();
+            watcher.begin(job);
+        }
+    }
+
+    /// What an earlier check said means nothing any more.
+    fn forget_health(&self) {
+        if self.common.is(Kind::Unit) {
+            self.units.set_health(None);
+        } else {
+            self.supervisor.set_health(None);
         }
     }
 

@@ -47,10 +47,7 @@ impl Alarm {
             }
         });
         // Fails for a moment that is none; this one is.
-        let _ = timerfd_settime(
-            &self.0,
-            TimerfdTimerFlags::ABSTIME,
-            &Itimerspec { it_interval: zero, it_value: value },
-        );
+        let _ =
+            timerfd_settime(&self.0, TimerfdTimerFlags::ABSTIME, &Itimerspec { it_interval: zero, it_value: value });
     }
 }

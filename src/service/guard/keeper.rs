@@ -418,5 +418,4 @@ impl Keeper {
     fn start_time(&self) -> Duration {
         Duration::from_millis(self.current.as_ref().map_or(0, |start| start.start_time_ms))
     }
-
 }

@@ -41,7 +41,8 @@ impl Watch {
         sheet.beat(self.beats);
         let is_over = sheet.is_over(now_ms);
         let beat_ms = now_ms.saturating_add(BEAT_PAUSE_MS);
-        let next_ms = sheet.until_ms().filter(|until_ms| *until_ms > now_ms).map_or(beat_ms, |until| until.min(beat_ms));
+        let next_ms =
+            sheet.until_ms().filter(|until_ms| *until_ms > now_ms).map_or(beat_ms, |until| until.min(beat_ms));
         self.alarm.set(Some(next_ms));
         is_over
     }

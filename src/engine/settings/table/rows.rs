@@ -23,7 +23,10 @@ pub const SECTIONS: [(&str, &str); 10] = [
     ("configuration", "The mirrored directory."),
     ("takeover_checks", "Proofs that this machine is the connected one, asked before a takeover."),
     ("service", "What the active instance runs."),
-    ("service.health", "Whether the service does its work: at most one of command, tcp and http; failing restarts the service."),
+    (
+        "service.health",
+        "Whether the service does its work: at most one of command, tcp and http; failing restarts the service.",
+    ),
     ("hooks", "Commands run at a change of role or configuration, one at a time."),
     ("log", "The program log, in the directory log of the home."),
     ("control", "The socket that console and commands attach to."),

@@ -152,7 +152,9 @@ fn failing_lasts_until_it_is_steady() {
 fn health_is_told_when_it_changes() {
     let mut record = running();
     let bad = HealthStatus { state: "failing".into(), failures: 1, ..HealthStatus::default() };
-    assert!(matches!(record.health(Some(bad.clone())), Some(ServiceChange::Changed(status)) if status.health.is_some()));
+    assert!(
+        matches!(record.health(Some(bad.clone())), Some(ServiceChange::Changed(status)) if status.health.is_some())
+    );
     assert_eq!(record.health(Some(bad.clone())), None, "nothing new");
     record.report(Report::Exited { status: "x".into() }, NOW);
     assert_eq!(record.status().health, None);
