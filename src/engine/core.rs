@@ -83,6 +83,7 @@ pub struct Engine {
     pub(super) handover: Option<Handover>,
     pub(super) pause: Pause,
     pub(super) leaving: Option<Leaving>,
+    pub(super) parting: Option<super::reset::Parting>,
     pub(super) work: ServiceWork,
     pub(super) failing: Failing,
     pub(super) fence: FenceWork,
@@ -131,6 +132,7 @@ impl Engine {
             handover: None,
             pause: Pause::default(),
             leaving: None,
+            parting: None,
             work: ServiceWork::default(),
             failing: Failing::default(),
             fence: FenceWork::default(),
@@ -225,6 +227,8 @@ impl Engine {
             Input::Service(change) => self.service_changed(change),
             Input::Fenced { ok, output } => self.fenced(ok, &output),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
+            // Their rules come with the arbiter's.
+            Input::Arbiter { .. } | Input::Stalled { .. } => {}
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);
             }

@@ -89,12 +89,6 @@ pub enum Effect {
         /// For its environment.
         reason: Reason,
     },
-    /// The service may run until this moment of the clock that counts suspension, and no longer unless another of these
-    /// moves it on (spec 7.11, 7.12); none: as long as the node's own loop turns. No answer.
-    AllowService {
-        /// Absolute.
-        until: Option<super::base::Millis>,
-    },
     /// Start the service; answer with `Service(Started | StartFailed)`.
     StartService {
         /// Fencing token for its environment.
@@ -124,6 +118,21 @@ pub enum Effect {
     },
     /// Try the takeover checks; answer with `TakeoverChecked`.
     RunTakeoverChecks,
+    /// Ask the arbiter (spec 7.11); answer with `Arbiter`, within the request timeout of the settings for each endpoint. At
+    /// most one question is under way.
+    AskArbiter {
+        /// For the answer.
+        id: u64,
+        /// Names its keys.
+        pair: super::base::PairId,
+        /// What.
+        ask: super::vote::Ask,
+        /// Time to live of a lease that is taken, s.
+        lease_s: u64,
+    },
+    /// The service may run until then, on the clock that counts suspension, whatever becomes of Standin; later the guard stops
+    /// it (spec 7.11, 7.13). None: as long as Standin is alive and not stalled.
+    AllowServiceUntil(Option<super::base::Millis>),
 
     /// Write these into the settings file; answer with `Settings` and `SettingsWritten`.
     WriteSettings(Box<SettingsPatch>),

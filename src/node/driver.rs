@@ -166,7 +166,7 @@ impl Driver {
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
             }
-            Effect::AllowService { until } => self.works.set_allowance(until, clock::monotonic()),
+            Effect::AllowServiceUntil(until) => self.works.set_allowance(until, clock::monotonic()),
             Effect::RunFence { term, reason } => self.run_fence(term, reason),
             Effect::StopService { grace_ms, reason } => self.works.stop_service(grace_ms, reason),
             Effect::RunHook { hook, role, term, reason, revision } => {
@@ -176,6 +176,10 @@ impl Driver {
                 }
             }
             Effect::RunTakeoverChecks => self.works.run_takeover_checks(),
+            Effect::AskArbiter { id, .. } => {
+                let answer = crate::engine::vote::VoteAnswer::Silent("there is no client for it".into());
+                self.pending.push_back(Input::Arbiter { id, answer });
+            }
             Effect::WriteSettings(patch) => {
                 let inputs = tokio::task::block_in_place(|| self.settings.write(&patch));
                 self.pending.extend(inputs);

@@ -123,7 +123,7 @@ impl Works {
         service.into_iter().chain(self.heart.as_ref().map(Heart::due)).min()
     }
 
-    /// See [`crate::engine::effect::Effect::AllowService`]: in force at once.
+    /// See [`crate::engine::effect::Effect::AllowServiceUntil`]: in force at once.
     pub fn set_allowance(&mut self, until: Option<Millis>, now: Millis) {
         self.allowance = until;
         if self.is_watching {

@@ -240,10 +240,8 @@ impl Keeper {
                 }
                 self.state = State::Up { pid: *pid, since: *since, is_confirmed: true };
             }
-            State::Up { since, is_confirmed: true, .. } => {
-                if self.restarts.is_steady(now, *since) {
-                    self.outbox.report(Report::Steady);
-                }
+            State::Up { since, is_confirmed: true, .. } if self.restarts.is_steady(now, *since) => {
+                self.outbox.report(Report::Steady);
             }
             State::Pause { until } if now >= *until => {
                 self.kill(Purpose::Restart);
