@@ -1,6 +1,6 @@
 //! The health check of the service (spec 7.13): does what runs do its work?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::{Env, checks, hooks, lock};
 use crate::engine::base::Problem;
-use crate::engine::settings::Health;
-use crate::engine::status::HealthStatus;
+use crate::engine::settings::{Health, TakeoverChecks};
+use crate::engine::status::{CheckResult, HealthStatus};
 
 /// Most orders waiting for the thread; a further one replaces nothing, the thread reads quickly.
 const ORDERS_MAX: usize = 16;
@@ -30,10 +30,38 @@ pub enum Outcome {
 /// Runs an HTTP check: address, time limit in ms.
 pub type HttpCheck = Arc<dyn Fn(&str, u64) -> Outcome + Send + Sync>;
 
+/// How a check by HTTP ends where there is no client for it.
+const NOT_BUILT_IN: &str = "checks by HTTP are not built in";
+
 /// Where there is no HTTP client.
 #[must_use]
 pub fn no_http() -> HttpCheck {
-    Arc::new(|_, _| Outcome::Unable("this Standin has no HTTP client".into()))
+    Arc::new(|_, _| Outcome::Unable(NOT_BUILT_IN.into()))
+}
+
+/// As the takeover checks do it.
+#[must_use]
+pub fn over_checks(directory: &Path) -> HttpCheck {
+    let directory = directory.to_owned();
+    Arc::new(move |url, timeout| {
+        let check = crate::engine::settings::HttpCheck { url: url.to_owned(), status: 200 };
+        let checks = TakeoverChecks { http: vec![check], timeout, ..TakeoverChecks::default() };
+        match Outcome::of(checks::run(&checks, &directory)) {
+            // A check that cannot be made must never stop a service.
+            Outcome::Failed(why) if why.contains(NOT_BUILT_IN) => Outcome::Unable(why),
+            outcome => outcome,
+        }
+    })
+}
+
+impl Outcome {
+    fn of(results: Vec<CheckResult>) -> Self {
+        match results.into_iter().next() {
+            Some(result) if result.ok => Self::Passed,
+            Some(result) => Self::Failed(result.message),
+            None => Self::Unable("it was not run".into()),
+        }
+    }
 }
 
 /// What is checked.
@@ -72,11 +100,11 @@ impl Probe {
                 (true, _) => Outcome::Passed,
                 (false, why) => Outcome::Failed(why.chars().take(WHY_CHARS_MAX).collect()),
             },
-            Self::Tcp(target) => match checks::run_tcp(std::slice::from_ref(target), timeout_ms).into_iter().next() {
-                Some(result) if result.ok => Outcome::Passed,
-                Some(result) => Outcome::Failed(result.message),
-                None => Outcome::Unable("it was not run".into()),
-            },
+            Self::Tcp(target) => {
+                let (tcp, timeout) = (vec![target.clone()], timeout_ms);
+                let checks = TakeoverChecks { tcp, timeout, ..TakeoverChecks::default() };
+                Outcome::of(checks::run(&checks, &job.directory))
+            }
             Self::Http(address) => http(address, timeout_ms),
         }
     }

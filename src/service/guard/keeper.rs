@@ -198,11 +198,13 @@ impl Keeper {
         }
     }
 
-    /// Time to look at the sheet.
-    pub fn alarm(&mut self) {
-        if self.watch.look() && self.current.as_ref().is_some_and(|start| start.is_watched) {
+    /// Time to look at the sheet. True: the time is over, and the service is being stopped for that.
+    pub fn alarm(&mut self) -> bool {
+        let is_over = self.watch.look() && self.current.as_ref().is_some_and(|start| start.is_watched);
+        if is_over {
             self.expire();
         }
+        is_over
     }
 
     /// Its time is over: stop it, whatever else was under way.
