@@ -180,7 +180,14 @@ impl Parts {
         let program = system::own_program().map_err(|error| {
             Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
         })?;
-        let works = Works::start(program, mark, in_force, Places { directory: directory.clone(), addresses: home.join("addresses") }, &mirror, &shared)?;
+        let works = Works::start(
+            program,
+            mark,
+            in_force,
+            Places { directory: directory.clone(), addresses: home.join("addresses") },
+            &mirror,
+            &shared,
+        )?;
         // Only now: an instance that could not start has used up no run.
         let durable = store.raise_run()?;
         let boot = Boot {

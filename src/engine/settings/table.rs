@@ -13,9 +13,9 @@ mod rules;
 mod tests;
 mod value;
 
+pub use lists::prefix_of;
 pub use rows::{ROWS, SECTIONS};
 pub use rules::{replaced_after_ms, replaced_after_text, seconds_text, validate, warnings};
-pub use lists::prefix_of;
 pub use value::{is_host, is_host_at, shown};
 
 /// Longest description, in characters.

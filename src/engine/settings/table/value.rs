@@ -92,7 +92,9 @@ pub fn shown(row: &Row, value: &Value) -> String {
         (Kind::Command, Value::Sequence(words)) => {
             words.iter().filter_map(Value::as_str).map(quoted).collect::<Vec<_>>().join(" ")
         }
-        (Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_), Value::Sequence(items)) => lists::shown(row.kind, items),
+        (Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_), Value::Sequence(items)) => {
+            lists::shown(row.kind, items)
+        }
         (_, Value::Sequence(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (Kind::Bytes(..), Value::Number(number)) => number.as_u64().map_or_else(String::new, bytes_text),
         (_, Value::String(text)) => text.clone(),
