@@ -13,6 +13,7 @@ pub mod password;
 pub mod settings;
 pub mod setup;
 pub mod status;
+pub mod vote;
 
 mod conflict;
 mod core;
@@ -26,6 +27,7 @@ mod pause;
 mod protection;
 mod push;
 mod question;
+mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;

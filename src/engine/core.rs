@@ -81,6 +81,7 @@ pub struct Engine {
     pub(super) handover: Option<Handover>,
     pub(super) pause: Pause,
     pub(super) leaving: Option<Leaving>,
+    pub(super) parting: Option<super::reset::Parting>,
     pub(super) work: ServiceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
@@ -127,6 +128,7 @@ impl Engine {
             handover: None,
             pause: Pause::default(),
             leaving: None,
+            parting: None,
             work: ServiceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
@@ -218,6 +220,8 @@ impl Engine {
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
+            // Their rules come with the arbiter's.
+            Input::Arbiter { .. } | Input::Stalled { .. } => {}
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);
             }

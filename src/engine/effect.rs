@@ -111,6 +111,21 @@ pub enum Effect {
     },
     /// Try the takeover checks; answer with `TakeoverChecked`.
     RunTakeoverChecks,
+    /// Ask the arbiter (spec 7.11); answer with `Arbiter`, within the request timeout of the settings for each endpoint. At
+    /// most one question is under way.
+    AskArbiter {
+        /// For the answer.
+        id: u64,
+        /// Names its keys.
+        pair: super::base::PairId,
+        /// What.
+        ask: super::vote::Ask,
+        /// Time to live of a lease that is taken, s.
+        lease_s: u64,
+    },
+    /// The service may run until then, on the clock that counts suspension, whatever becomes of Standin; later the guard stops
+    /// it (spec 7.11, 7.13). None: as long as Standin is alive and not stalled.
+    AllowServiceUntil(Option<super::base::Millis>),
 
     /// Write these into the settings file; answer with `Settings` and `SettingsWritten`.
     WriteSettings(Box<SettingsPatch>),

@@ -137,6 +137,19 @@ pub enum Input {
     /// The result of [`super::effect::Effect::RunTakeoverChecks`].
     TakeoverChecked(Vec<CheckResult>),
 
+    /// The result of [`super::effect::Effect::AskArbiter`].
+    Arbiter {
+        /// Of the effect.
+        id: u64,
+        /// What it said.
+        answer: super::vote::VoteAnswer,
+    },
+    /// Standin's own loop was late by so much (spec 7.12): suspended, stopped, starved. Comes before anything that waited.
+    Stalled {
+        /// Ms.
+        late_ms: u64,
+    },
+
     /// A shadow wants to pair (spec 3.1); answered by [`super::effect::Effect::AnswerPairing`] before any password is asked.
     PairAsked {
         /// For the answer.

@@ -27,6 +27,8 @@ pub struct Settings {
     pub configuration: Configuration,
     /// Proofs of being connected, asked before a takeover (spec 7.2).
     pub takeover_checks: TakeoverChecks,
+    /// The third vote (spec 7.11).
+    pub arbiter: Arbiter,
     /// What the active instance runs (spec 7.13).
     pub service: Service,
     /// Commands run at a change of role or configuration (spec 7.13).
@@ -151,6 +153,86 @@ pub struct TakeoverChecks {
 impl Default for TakeoverChecks {
     fn default() -> Self {
         Self { tcp: Vec::new(), timeout: 1_000, interval: 30_000 }
+    }
+}
+
+/// The third vote: etcd (spec 7.11). Both instances need the same endpoints and prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Arbiter {
+    /// `https://host:2379` each; empty: no arbiter. At most 5.
+    pub endpoints: Vec<String>,
+    /// Keys begin with this; the pair's id follows.
+    pub prefix: String,
+    /// User of etcd; empty: no authentication by password.
+    pub user: String,
+    /// File with its password.
+    pub password_file: Option<String>,
+    /// Certificates (PEM) that etcd's is issued by; none: those of the operating system.
+    pub ca_file: Option<String>,
+    /// Own certificate (PEM), where etcd wants one.
+    pub certificate_file: Option<String>,
+    /// Its key (PEM).
+    pub key_file: Option<String>,
+    /// For one question at one endpoint: 50 ms to 30 s.
+    #[serde(with = "duration")]
+    pub request_timeout: u64,
+    /// A master goes on so long after it asked for its last confirmation: 500 ms to 10 min.
+    #[serde(with = "duration")]
+    pub hold: u64,
+    /// What a shadow and the arbiter promise with a confirmation; 0: the shortest that is safe.
+    #[serde(with = "duration")]
+    pub promise: u64,
+    /// Within this the service has stopped, whatever it does (the kill included): 100 ms to 10 min.
+    #[serde(with = "duration")]
+    pub stop_budget: u64,
+    /// How far a clock may run fast or slow, in thousandths: 0 to 100.
+    pub clock_error: u16,
+}
+
+impl Default for Arbiter {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            prefix: "/standin".into(),
+            user: String::new(),
+            password_file: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+            request_timeout: 1_000,
+            hold: 4_000,
+            promise: 0,
+            stop_budget: 6_000,
+            clock_error: 5,
+        }
+    }
+}
+
+impl Arbiter {
+    /// One is configured.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.endpoints.is_empty()
+    }
+
+    /// The shortest promise that is safe: `(hold + stop budget) * (1 + r) / (1 - r)`, rounded up (spec 7.11). Ms.
+    #[must_use]
+    pub fn promise_needed_ms(&self) -> u64 {
+        let error = u64::from(self.clock_error).min(999);
+        (self.hold.saturating_add(self.stop_budget)).saturating_mul(1_000 + error).div_ceil(1_000 - error)
+    }
+
+    /// The promise in force, ms.
+    #[must_use]
+    pub fn promise_ms(&self) -> u64 {
+        if self.promise == 0 { self.promise_needed_ms() } else { self.promise }
+    }
+
+    /// Time to live of the lease: the promise in whole seconds (etcd knows no others), rounded up.
+    #[must_use]
+    pub fn lease_s(&self) -> u64 {
+        self.promise_ms().div_ceil(1_000)
     }
 }
 

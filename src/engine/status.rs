@@ -43,8 +43,8 @@ pub struct Status {
     pub ha: HaStatus,
     /// The service.
     pub service: ServiceStatus,
-    /// Not in this version: always none.
-    pub arbiter: Option<()>,
+    /// The third vote (spec 7.11); none: not configured.
+    pub arbiter: Option<ArbiterStatus>,
     /// End of the maintenance.
     pub maintenance_until: Option<UnixMillis>,
     /// Open alerts.
@@ -300,6 +300,43 @@ impl Default for ServiceStatus {
             message: None,
         }
     }
+}
+
+/// The third vote, as this instance sees it (spec 7.11).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ArbiterStatus {
+    /// As configured.
+    pub endpoints: Vec<String>,
+    /// `unknown`, `ok`, `away` (does not answer) or `no_vote` (it knew less than the pair; both have to write it anew).
+    pub state: String,
+    /// Why, for people.
+    pub message: Option<String>,
+    /// The highest term it knows of.
+    pub term: Term,
+    /// The holder of the highest term granted.
+    pub holder: Option<InstanceId>,
+    /// The last answer, to the second.
+    pub last_answer: Option<UnixMillis>,
+    /// Who confirmed this master within its hold time: `shadow`, `arbiter`.
+    pub confirmed_by: Vec<String>,
+    /// Master: its service stops then unless somebody confirms it before; refreshed at most once a second.
+    pub confirmed_until: Option<UnixMillis>,
+    /// Shadow: it takes no term before then, because it has promised so; refreshed at most once a second.
+    pub promised_until: Option<UnixMillis>,
+    /// Settings in force, ms.
+    pub hold_ms: u64,
+    /// See `hold_ms`.
+    pub promise_ms: u64,
+    /// See `hold_ms`.
+    pub stop_budget_ms: u64,
+    /// Time to live of a lease, s.
+    pub lease_s: u64,
+    /// The longest time from the death of the master to the start of the service on the other side, the service's own start
+    /// not counted, ms.
+    pub longest_failover_ms: u64,
+    /// How long the last stop of the service took, ms.
+    pub stop_took_ms: Option<u64>,
 }
 
 /// Open alerts by severity.

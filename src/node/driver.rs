@@ -170,6 +170,11 @@ impl Driver {
                 }
             }
             Effect::RunTakeoverChecks => self.works.run_takeover_checks(),
+            Effect::AskArbiter { id, .. } => {
+                let answer = crate::engine::vote::VoteAnswer::Silent("there is no client for it".into());
+                self.pending.push_back(Input::Arbiter { id, answer });
+            }
+            Effect::AllowServiceUntil(_) => {}
             Effect::WriteSettings(patch) => {
                 let inputs = tokio::task::block_in_place(|| self.settings.write(&patch));
                 self.pending.extend(inputs);

@@ -26,6 +26,8 @@ pub const PATH_MAX_BYTES: usize = 4_095;
 pub const MASTER_HOSTS_MAX: usize = 8;
 /// Most takeover checks of one kind.
 pub const TAKEOVER_TARGETS_MAX: usize = 16;
+/// Most addresses of the arbiter.
+pub const ARBITER_ENDPOINTS_MAX: usize = 5;
 /// Most words of a command.
 pub const COMMAND_WORDS_MAX: usize = 64;
 
@@ -75,6 +77,8 @@ pub enum Kind {
     Hosts(usize),
     /// `host:port` each, at most so many.
     Targets(usize),
+    /// `http://host:port` or `https://…`, at most so many.
+    Urls(usize),
     /// A program and its arguments.
     Command,
     /// An absolute path.
@@ -143,7 +147,7 @@ impl Row {
             Kind::Duration(..) => "duration: ms, s, m or h",
             Kind::Bytes(..) => "bytes",
             Kind::Switch => "true or false",
-            Kind::Hosts(_) | Kind::Targets(_) | Kind::Command => "list",
+            Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command => "list",
             Kind::Count(..) => "number",
             Kind::Choice(_) => "one of",
             _ => "text",
@@ -172,6 +176,7 @@ impl Row {
             Kind::Count(from, to) => format!("{from} to {to}"),
             Kind::Hosts(max) => format!("at most {max} host names or addresses"),
             Kind::Targets(max) => format!("at most {max}, each host:port"),
+            Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),
             Kind::Choice(words) => words.join(", "),

@@ -8,6 +8,8 @@ use crate::engine::settings::{Settings, Shadow, duration};
 
 /// Ports below this need a privilege to listen on.
 const FIRST_FREE_PORT: u16 = 1_024;
+/// From the kill of a group to the certainty that nothing of it runs, ms.
+const KILL_TAKES_MS: u64 = 500;
 /// Check intervals of silence after which a master calls its shadow gone (spec 2.7).
 const SILENT_INTERVALS: u64 = 3;
 
@@ -55,6 +57,57 @@ fn fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
             "Make configuration.quiet_time_limit at least as long as configuration.quiet_time",
         );
         found.push(("configuration.quiet_time", problem));
+    }
+    found.extend(arbiter_fights(settings));
+    found
+}
+
+/// The arithmetic of the third vote (spec 7.11), with the numbers.
+fn arbiter_fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
+    let arbiter = &settings.arbiter;
+    let mut found = Vec::new();
+    if !arbiter.is_set() {
+        return found;
+    }
+    let text = duration::format;
+    let needed_ms = arbiter.promise_needed_ms();
+    if arbiter.promise_ms() < needed_ms {
+        let why = format!(
+            "(hold {} + stop budget {}) x {} / {} is {}: with a shorter one both could be active",
+            text(arbiter.hold),
+            text(arbiter.stop_budget),
+            1_000 + arbiter.clock_error,
+            1_000 - arbiter.clock_error.min(999),
+            text(needed_ms)
+        );
+        let todo = format!("Set arbiter.promise to 0s (the shortest that is safe) or to at least {}", text(needed_ms));
+        found.push((
+            "arbiter.promise",
+            Problem::new(format!("A promise of {} is too short", text(arbiter.promise)), why, todo),
+        ));
+    }
+    let stop_ms = settings.service.stop_grace.saturating_add(KILL_TAKES_MS);
+    if !settings.service.command.is_empty() && stop_ms > arbiter.stop_budget {
+        let why = format!(
+            "the service may take {} to end and {} to be killed, {} in all",
+            text(settings.service.stop_grace),
+            text(KILL_TAKES_MS),
+            text(stop_ms)
+        );
+        let todo = format!("Make arbiter.stop_budget at least {}, or service.stop_grace shorter", text(stop_ms));
+        found.push((
+            "arbiter.stop_budget",
+            Problem::new(format!("The service does not stop within {}", text(arbiter.stop_budget)), why, todo),
+        ));
+    }
+    let least_ms = arbiter.request_timeout.saturating_mul(2);
+    if arbiter.hold < least_ms {
+        let why = format!("a confirmation may be {} old before the next comes", text(least_ms));
+        let todo = format!("Make arbiter.hold at least {}", text(least_ms));
+        found.push((
+            "arbiter.hold",
+            Problem::new(format!("A hold time of {} would lapse by itself", text(arbiter.hold)), why, todo),
+        ));
     }
     found
 }

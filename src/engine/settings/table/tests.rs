@@ -255,3 +255,24 @@ fn an_unknown_key_or_a_value_of_another_type_is_refused() {
     assert!(set(&Settings::default(), "shadow.master_port", Value::from("x")).is_err());
     assert!(get(&Settings::default(), "shadow.nothing").is_none() && row("shadow.nothing").is_none());
 }
+
+/// spec 7.11: settings that break the inequality are refused, with the numbers.
+#[test]
+fn an_arbiter_whose_numbers_let_two_be_active_is_refused() {
+    let mut settings = Settings::default();
+    settings.arbiter.endpoints = vec!["https://etcd-1.example.net:2379".into()];
+    settings.service.command = vec!["/bin/sleep".into(), "1d".into()];
+    assert!(validate(&settings).is_empty(), "{:?}", validate(&settings));
+    assert_eq!(settings.arbiter.promise_ms(), 10_101);
+    settings.arbiter.promise = 10_100;
+    let problems = validate(&settings);
+    assert_eq!(problems.first().map(|(key, _)| *key), Some("arbiter.promise"));
+    let text = problems.first().map(|(_, problem)| problem.to_string()).unwrap_or_default();
+    assert!(text.contains("10101ms") && text.contains("4s") && text.contains("6s"), "{text}");
+    settings.arbiter.promise = 0;
+    settings.service.stop_grace = 5_501;
+    assert_eq!(validate(&settings).first().map(|(key, _)| *key), Some("arbiter.stop_budget"));
+    settings.service.stop_grace = 1_000;
+    settings.arbiter.hold = 900;
+    assert_eq!(validate(&settings).first().map(|(key, _)| *key), Some("arbiter.hold"));
+}

@@ -58,6 +58,12 @@ fn is_target(text: &str) -> bool {
     host_ok && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// `https://host:port` or `http://host:port`, with nothing behind it.
+fn is_url(text: &str) -> bool {
+    let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    place.is_some_and(|place| is_target(place.strip_suffix('/').unwrap_or(place)))
+}
+
 /// The value as people read and type it; empty for an absent one.
 #[must_use]
 pub fn shown(row: &Row, value: &Value) -> String {
@@ -105,7 +111,7 @@ pub(super) fn yaml_text(value: &Value) -> String {
 pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
     let text = text.trim();
     let number = |text: &str| text.parse::<u64>().map_err(|_| refusal(row, text, "it is not a whole number"));
-    if text.is_empty() && !matches!(row.kind, Kind::Hosts(_) | Kind::Targets(_) | Kind::Command) {
+    if text.is_empty() && !matches!(row.kind, Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command) {
         return match row.kind {
             Kind::Text(_) | Kind::Host if !row.absent.is_empty() => Ok(Value::String(String::new())),
             _ if !row.absent.is_empty() => Ok(Value::Null),
@@ -122,7 +128,7 @@ pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
             let span = duration::parse(text).map_err(|why| refusal(row, text, &why))?;
             Value::from(duration::format(span))
         }
-        Kind::Hosts(_) | Kind::Targets(_) => {
+        Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) => {
             let items = text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty());
             Value::Sequence(items.map(Value::from).collect())
         }
@@ -177,6 +183,7 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Switch => None,
         Kind::Hosts(max) => wrong_list(value, max, is_host, "neither a host name nor an address"),
         Kind::Targets(max) => wrong_list(value, max, is_target, "not host:port"),
+        Kind::Urls(max) => wrong_list(value, max, is_url, "neither https://host:port nor http://host:port"),
         Kind::Command => wrong_command(value),
         Kind::Directory => wrong_directory(&text),
         Kind::Choice(words) => {
