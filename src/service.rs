@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::base::{Digest, Reason, Role, Term};
 
+pub mod addresses;
 pub mod checks;
 pub mod guard;
 pub mod hooks;

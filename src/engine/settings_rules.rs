@@ -71,6 +71,7 @@ impl Engine {
         if had_checks != self.settings.takeover_checks {
             self.plan_checks();
         }
+        self.judge_peer_addresses();
         if self.is_shadow() && self.peer().is_none() {
             self.start_watch();
         }

@@ -52,6 +52,14 @@ const fn entry(
 /// The table, sorted by code.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    entry("A-001", Error, HighAvailability, "A virtual address is missing here: {}",
+        "Clients do not find the service at this address", "See the reason: the interface, the capability of Standin (CAP_NET_ADMIN, CAP_NET_RAW) or the setting `addresses`", &[OpenPair, OpenEvents]),
+    entry("A-002", Warning, HighAvailability, "A virtual address would be missing after a takeover: {}",
+        "Clients would not find the service at this address", "See the reason: the interface, the capability of Standin (CAP_NET_ADMIN, CAP_NET_RAW) or the setting `addresses`", &[OpenPair, OpenEvents]),
+    entry("A-003", Error, HighAvailability, "A virtual address is used by another machine: {}",
+        "Clients may find either machine", "Find the machine with this hardware address and take the address away from it", &[OpenPair, OpenEvents]),
+    entry("A-004", Warning, HighAvailability, "The shadow would not have the virtual addresses",
+        "After a takeover clients would not find the service at them", "Set the same `addresses` on both; see the alerts of the shadow", &[OpenPair]),
     entry("C-001", Warning, Certificate, "The certificate of the link expires soon: {}",
         "The link goes on working; validity dates never end it", "Nothing is urgent; see the certificates", &[OpenPair]),
     entry("F-001", Error, Configuration, "The configuration directory cannot be read",
@@ -123,6 +131,9 @@ pub const CATALOGUE: &[Entry] = &[
         "It is in sync again", "Nothing, unless it happens often", &[OpenEvents]),
     entry("R-001", Error, Resources, "The disk cannot be written",
         "Roles cannot change, and changes are not kept", "Free space, or repair the disk", &[]),
+    entry("R-010", Warning, Resources, "The clocks of the two instances differ",
+        "Nothing is decided by them, but times shown on the two do not fit together, and certificates or logons of the service may fail",
+        "Set up time synchronisation (chrony, systemd-timesyncd) on both machines", &[OpenPair]),
     entry("S-001", Error, Security, "An unknown certificate was presented",
         "Something that is not the other instance uses its address or tried to connect; it was refused", "Find out what it is; if the other instance was set up anew, reset and pair again", &[OpenPair, OpenEvents]),
     entry("S-002", Warning, Security, "Wrong password at pairing",
