@@ -189,7 +189,7 @@ impl Worker {
                 Work::RestoreDrift => self.restore_drift(),
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
-                    self.addresses.raise();
+                    self.raise_addresses();
                     let service = lock(&self.settings).service.clone();
                     let directory = service.directory.clone().map_or_else(|| self.directory.clone(), PathBuf::from);
                     self.supervisor.start(&service, &directory, &env);
@@ -206,6 +206,16 @@ impl Worker {
                     return;
                 }
             }
+        }
+    }
+
+    fn raise_addresses(&self) {
+        let began = std::time::Instant::now();
+        let raised = self.addresses.raise();
+        if raised > 0 {
+            let took_us = began.elapsed().as_micros();
+            let text = format!("{raised} virtual addresses raised in {}.{} ms", took_us / 1_000, took_us % 1_000 / 100);
+            self.shared.note(EventKind::Service, Severity::Information, text);
         }
     }
 

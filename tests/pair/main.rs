@@ -8,6 +8,7 @@ mod mirroring;
 mod refusals;
 mod roles;
 mod start;
+mod watching;
 
 use std::fs;
 
