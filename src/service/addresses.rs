@@ -364,7 +364,8 @@ fn take_away(
     interfaces: &BTreeMap<String, Interface>,
     address: &VirtualAddress,
 ) -> io::Result<()> {
-    let (Some((ip, prefix)), Some(interface)) = (prefix_of(&address.address), interfaces.get(&address.interface)) else {
+    let (Some((ip, prefix)), Some(interface)) = (prefix_of(&address.address), interfaces.get(&address.interface))
+    else {
         // An interface that is gone has taken its addresses with it.
         return Ok(());
     };

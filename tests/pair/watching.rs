@@ -110,7 +110,10 @@ fn one_way_of_two_may_be_cut() {
     ip(&["-n", &network.left, "link", "set", "second", "down"]);
     b.wait("back again", |status| status["state"] == "READY" && status["peer"]["address"] == "10.77.0.1");
     let (a_status, b_status) = (a.status(), b.status());
-    assert_eq!((&a_status["role"], &a_status["term"], &a_status["active"]), (&"master".into(), &1.into(), &true.into()));
+    assert_eq!(
+        (&a_status["role"], &a_status["term"], &a_status["active"]),
+        (&"master".into(), &1.into(), &true.into())
+    );
     assert_eq!((&b_status["role"], &b_status["term"]), (&"shadow".into(), &1.into()));
     let events = b.ok(&["events"]);
     let gaps: Vec<u64> = events

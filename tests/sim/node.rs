@@ -36,9 +36,9 @@ pub struct Node {
     pub next_link: u64,
     /// Runs, or may run.
     pub service: bool,
-    /// Clock: offset and deviation in parts per million.
     /// Its wall clock is wrong by so much.
     pub wall_ahead_ms: i64,
+    /// Clock: offset and deviation in parts per million.
     pub offset_ms: u64,
     pub rate_ppm: i64,
     /// The process dies before its n-th effect from now.

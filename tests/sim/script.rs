@@ -382,9 +382,12 @@ fn clocks_that_differ_are_told_on_both_sides() {
     world.start(1);
     assert!(world.run_till(20_000, World::is_healthy), "no pair");
     world.run_until(world.t + 3_000);
-    let stands =
-        |world: &World, node: usize| world.nodes[node].disk.alerts.values().any(|alert| alert.code == "R-010" && !alert.is_over);
-    let seen = |world: &World, node: usize| world.status(node).and_then(|status| status.peer).unwrap().clock_difference_ms.unwrap();
+    let stands = |world: &World, node: usize| {
+        world.nodes[node].disk.alerts.values().any(|alert| alert.code == "R-010" && !alert.is_over)
+    };
+    let seen = |world: &World, node: usize| {
+        world.status(node).and_then(|status| status.peer).unwrap().clock_difference_ms.unwrap()
+    };
     assert!(stands(&world, 0) && stands(&world, 1));
     assert!((seen(&world, 0) + 3_600_000).abs() < 100, "{}", seen(&world, 0));
     assert!((seen(&world, 1) - 3_600_000).abs() < 100, "{}", seen(&world, 1));

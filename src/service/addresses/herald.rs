@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use super::netlink::Changes;
 use super::packets::mac_text;
 use super::{Arc, Problem, Shared, lock, prefix_of, thread, wall};
-use crate::engine::status::AddressStatus;
 
 /// Most wishes that wait.
 pub(super) const WISHES_MAX: usize = 16;
@@ -100,7 +99,8 @@ impl Shared {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
+            else {
                 continue;
             };
             // With the lock, so that no announcement goes out behind a withdrawal.
@@ -119,24 +119,17 @@ impl Shared {
 
     /// An interface that went down takes its addresses of IPv6 with it, and an administrator may take away any.
     fn mend(&self) {
-        let is_missing = |status: &AddressStatus| !status.present;
-        let wants_mending = {
+        let (is_new, is_missing) = {
             let mut state = lock(&self.state);
             let before = state.status.clone();
             self.refresh(&mut state, None);
-            let is_worse = state.status.iter().any(is_missing);
-            if !state.is_raised || !is_worse {
-                let is_new = before != state.status;
-                drop(state);
-                if is_new {
-                    self.tell();
-                }
-                return;
-            }
-            state.status.iter().any(|status| is_missing(status))
+            let is_missing = state.is_raised && state.status.iter().any(|status| !status.present);
+            (before != state.status, is_missing)
         };
-        if wants_mending {
+        if is_missing {
             self.raise();
+        } else if is_new {
+            self.tell();
         }
     }
 
@@ -144,7 +137,8 @@ impl Shared {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
+            else {
                 continue;
             };
             let Ok(other) = self.network.other_holder(interface, address, PROBE_WAIT) else { continue };
