@@ -30,6 +30,7 @@ mod pause;
 mod protection;
 mod push;
 mod question;
+mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;

@@ -103,9 +103,15 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
     let store = Store::open(&options.home)?;
     let in_force = settings.in_force();
     let log = log::Logging::start(&options.home.join("log"), &in_force.log, options.verbose)?;
-    let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build().map_err(|error| {
-        Problem::new("Standin cannot start", format!("no threads: {error}"), "Free memory and try again.")
-    })?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        // A check that is late because the service is busy must not look like a master that is gone.
+        .on_thread_start(crate::service::priority::raise)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Problem::new("Standin cannot start", format!("no threads: {error}"), "Free memory and try again.")
+        })?;
     let socket = options.home.join("control.sock");
     let driver = {
         let _inside = runtime.enter();

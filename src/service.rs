@@ -18,6 +18,7 @@ pub mod checks;
 pub mod guard;
 pub mod hooks;
 mod lines;
+pub mod priority;
 mod procs;
 mod protocol;
 mod raw;

@@ -148,6 +148,11 @@ impl Engine {
         if self.settings_work.writer.is_some() || self.settings_work.tried.as_ref() == Some(due) {
             return;
         }
+        // They are in force already; the start of the service does not wait for their file. One that was told to fail may
+        // take for ever.
+        if self.work.starting.is_some() && !self.book.holds("V-001", "") {
+            return;
+        }
         let due = due.clone();
         self.settings_work.tried = Some(due.clone());
         self.settings_work.writer = Some(Writer::Due);

@@ -397,7 +397,10 @@ impl Engine {
         let is_free = self.watch.link.is_none()
             && self.links.dialling.is_none()
             && self.timers.get(Timer::Redial).is_none()
-            && self.leaving.is_none();
+            && self.leaving.is_none()
+            && self.parting.is_none()
+            // A change of role that is being written ends the search for the master.
+            && self.is_settled_on_disk();
         if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
         }

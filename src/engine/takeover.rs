@@ -156,6 +156,9 @@ impl Engine {
 
     /// Why it would not take over now; none: it would, once the delay is over.
     pub(super) fn why_no_takeover(&self) -> Option<String> {
+        if self.durable.own_promise.is_some() {
+            return Some("it has promised not to, until it is connected again".into());
+        }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
                 Some(LinkState::Ready) if self.pause.until.is_some() => Some("takeovers are suspended".into()),
@@ -165,9 +168,6 @@ impl Engine {
         };
         if self.leaving.is_some() {
             return Some("this instance is stopping".into());
-        }
-        if self.durable.own_promise.is_some() {
-            return Some("it has promised not to, until it is connected again".into());
         }
         if self.pause.until.is_some() {
             return Some("takeovers are suspended".into());

@@ -184,6 +184,8 @@ struct Worker {
 
 impl Worker {
     fn run(self, works: &Receiver<Work>) {
+        // The start of the service waits for this thread.
+        crate::service::priority::raise();
         while let Ok(work) = works.recv() {
             match work {
                 Work::RestoreDrift => self.restore_drift(),

@@ -74,6 +74,8 @@ fn prepare() -> rustix::io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     // Not found by a `killall standin`, which would take the guard away at the same moment as Standin.
     let _ = std::fs::write("/proc/self/comm", "service-guard");
+    // Before its threads are made: a takeover waits for them.
+    super::priority::raise();
     Ok(())
 }
 

@@ -66,6 +66,8 @@ pub const CATALOGUE: &[Entry] = &[
         "Changes are not noticed and do not reach the shadow", "Check that the directory exists and that Standin may read it", &[OpenConfiguration]),
     entry("F-002", Warning, Configuration, "A file is held back: {}",
         "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
+    entry("F-003", Warning, Configuration, "The configuration directory cannot be watched",
+        "Changes are found by looking at everything every 10 seconds, and a takeover looks at every file", "Raise the limit that the message names (sysctl fs.inotify.max_user_watches), or bring the directory back", &[OpenConfiguration]),
     entry("F-010", Warning, Configuration, "The settings file is not valid",
         "Nothing changed: the settings read before stay in force", "Correct the file where the message points to", &[]),
     entry("F-011", Warning, Configuration, "A setting cannot be changed now",
