@@ -118,7 +118,7 @@ impl Shared {
     }
 
     /// An interface that went down takes its addresses of IPv6 with it, and an administrator may take away any.
-    fn mend(&self) {
+    pub(super) fn mend(&self) {
         let (is_new, is_missing) = {
             let mut state = lock(&self.state);
             let before = state.status.clone();
@@ -126,11 +126,27 @@ impl Shared {
             let is_missing = state.is_raised && state.status.iter().any(|status| !status.present);
             (before != state.status, is_missing)
         };
-        if is_missing {
+        if is_missing && !self.was_taken_by_guard() {
             self.raise();
         } else if is_new {
             self.tell();
         }
+    }
+
+    /// The guard has taken the addresses away, because this program did not move: they stay away until it is decided anew
+    /// that this instance is active. Another may be, by now.
+    fn was_taken_by_guard(&self) -> bool {
+        let mut was_taken = false;
+        let failed = self.with_note(|shared, state, held| {
+            let noted = held.read();
+            was_taken = noted.run == shared.run && state.own.iter().any(|own| !noted.addresses.contains(own));
+            if was_taken {
+                state.own.retain(|own| noted.addresses.contains(own));
+                state.is_raised = false;
+                shared.refresh(state, None);
+            }
+        });
+        was_taken && failed.is_none()
     }
 
     fn probe_all(&self) {
