@@ -278,7 +278,7 @@ impl Worker {
                 Work::RestoreDrift => self.restore_drift(),
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
-                    self.addresses.raise();
+                    self.raise_addresses();
                     let service = lock(&self.settings).service.clone();
                     self.service.start(&service, &self.directory, &env);
                 }
@@ -295,6 +295,16 @@ impl Worker {
                     return;
                 }
             }
+        }
+    }
+
+    fn raise_addresses(&self) {
+        let began = std::time::Instant::now();
+        let raised = self.addresses.raise();
+        if raised > 0 {
+            let took_us = began.elapsed().as_micros();
+            let text = format!("{raised} virtual addresses raised in {}.{} ms", took_us / 1_000, took_us % 1_000 / 100);
+            self.shared.note(EventKind::Service, Severity::Information, text);
         }
     }
 

@@ -9,6 +9,7 @@ mod refusals;
 mod roles;
 mod service;
 mod start;
+mod watching;
 
 use std::fs;
 

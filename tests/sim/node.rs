@@ -36,6 +36,8 @@ pub struct Node {
     pub next_link: u64,
     /// Runs, or may run.
     pub service: bool,
+    /// Its wall clock is wrong by so much.
+    pub wall_ahead_ms: i64,
     /// Clock: offset and deviation in parts per million.
     pub offset_ms: u64,
     pub rate_ppm: i64,
@@ -78,6 +80,7 @@ impl Node {
             next_link: 1,
             service: false,
             offset_ms: 0,
+            wall_ahead_ms: 0,
             rate_ppm: 0,
             crash_in: None,
             persist_fails: false,
@@ -98,7 +101,7 @@ impl Node {
         let mono = i128::from(t) * i128::from(1_000_000 + self.rate_ppm) / 1_000_000;
         Now {
             mono: Millis(mono as u64 + self.offset_ms),
-            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap()),
+            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_ahead_ms),
         }
     }
 
