@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+pub mod http_check;
 pub mod read;
 pub mod table;
 pub mod text;
@@ -142,6 +143,8 @@ impl Default for Configuration {
 pub struct TakeoverChecks {
     /// `host:port` each; passes when a connection is made. At most 16.
     pub tcp: Vec<String>,
+    /// `https://host/path 200` each: a URL, and the status it has to answer with (none: 200 to 399). At most 16.
+    pub http: Vec<String>,
     /// For one check: 10 ms to 60 s.
     #[serde(with = "duration")]
     pub timeout: u64,
@@ -152,7 +155,7 @@ pub struct TakeoverChecks {
 
 impl Default for TakeoverChecks {
     fn default() -> Self {
-        Self { tcp: Vec::new(), timeout: 1_000, interval: 30_000 }
+        Self { tcp: Vec::new(), http: Vec::new(), timeout: 1_000, interval: 30_000 }
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Kind {
     Targets(usize),
     /// `http://host:port` or `https://…`, at most so many.
     Urls(usize),
+    /// A URL and the status it answers with, each; at most so many.
+    HttpChecks(usize),
     /// A program and its arguments.
     Command,
     /// An absolute path.
@@ -87,6 +89,14 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A group of the operating system.
     Group,
+}
+
+impl Kind {
+    /// A list, which may be empty.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::Hosts(_) | Self::Targets(_) | Self::Urls(_) | Self::HttpChecks(_) | Self::Command)
+    }
 }
 
 /// When a change is in force.
@@ -147,7 +157,7 @@ impl Row {
             Kind::Duration(..) => "duration: ms, s, m or h",
             Kind::Bytes(..) => "bytes",
             Kind::Switch => "true or false",
-            Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command => "list",
+            kind if kind.is_list() => "list",
             Kind::Count(..) => "number",
             Kind::Choice(_) => "one of",
             _ => "text",
@@ -177,6 +187,7 @@ impl Row {
             Kind::Hosts(max) => format!("at most {max} host names or addresses"),
             Kind::Targets(max) => format!("at most {max}, each host:port"),
             Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
+            Kind::HttpChecks(max) => format!("at most {max}, each a URL, or URL and status"),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),
             Kind::Choice(words) => words.join(", "),

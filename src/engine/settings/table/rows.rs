@@ -30,7 +30,7 @@ pub const SECTIONS: [(&str, &str); 10] = [
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 49] = [
+pub const ROWS: [Row; 50] = [
     Row {
         key: "description",
         label: "Description",
@@ -226,6 +226,16 @@ pub const ROWS: [Row; 49] = [
         label: "TCP checks",
         help: "Places that a connected machine reaches; any one passing allows a takeover",
         kind: Kind::Targets(TAKEOVER_TARGETS_MAX),
+        absent: "no check, which counts as passing",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "takeover_checks.http",
+        label: "HTTP checks",
+        help: "URLs that a connected machine reaches, as https://gw.example.net/health 200",
+        kind: Kind::HttpChecks(TAKEOVER_TARGETS_MAX),
         absent: "no check, which counts as passing",
         effect: Effect::AtOnce,
         lock: Lock::Free,

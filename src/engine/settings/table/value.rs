@@ -7,6 +7,7 @@ use serde_yaml::Value;
 
 use super::{COMMAND_WORDS_MAX, HOST_MAX_CHARS, Kind, PATH_MAX_BYTES, Row, duration};
 use crate::engine::base::Problem;
+use crate::engine::settings::http_check::HttpCheck;
 use crate::engine::setup::quoted;
 
 /// Longest word of a command, in bytes.
@@ -111,7 +112,7 @@ pub(super) fn yaml_text(value: &Value) -> String {
 pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
     let text = text.trim();
     let number = |text: &str| text.parse::<u64>().map_err(|_| refusal(row, text, "it is not a whole number"));
-    if text.is_empty() && !matches!(row.kind, Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command) {
+    if text.is_empty() && !row.kind.is_list() {
         return match row.kind {
             Kind::Text(_) | Kind::Host if !row.absent.is_empty() => Ok(Value::String(String::new())),
             _ if !row.absent.is_empty() => Ok(Value::Null),
@@ -130,6 +131,10 @@ pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
         }
         Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) => {
             let items = text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty());
+            Value::Sequence(items.map(Value::from).collect())
+        }
+        Kind::HttpChecks(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Sequence(items.map(Value::from).collect())
         }
         Kind::Command if text.contains(['\'', '"', '\\']) => {
@@ -184,6 +189,10 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Hosts(max) => wrong_list(value, max, is_host, "neither a host name nor an address"),
         Kind::Targets(max) => wrong_list(value, max, is_target, "not host:port"),
         Kind::Urls(max) => wrong_list(value, max, is_url, "neither https://host:port nor http://host:port"),
+        Kind::HttpChecks(max) => {
+            let is_right = |item: &str| HttpCheck::parse(item).is_ok();
+            wrong_list(value, max, is_right, "not a URL with or without a status, as https://gw.example.net/health 200")
+        }
         Kind::Command => wrong_command(value),
         Kind::Directory => wrong_directory(&text),
         Kind::Choice(words) => {
