@@ -99,11 +99,13 @@ pub struct Error {
     pub why: String,
     /// The connection was an earlier one: a new one may well do better.
     pub was_kept: bool,
+    /// The time was up, while doing this.
+    pub late: Option<&'static str>,
 }
 
 impl Error {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), was_kept: false }
+        Self { why: why.into(), was_kept: false, late: None }
     }
 }
 
@@ -180,16 +182,15 @@ impl Client {
         let work = self.exchange(kept, request, &stage);
         match timeout_at(Instant::now() + limit, work).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(format!("timed out after {} ms {}", limit.as_millis(), stage.doing()))),
+            Err(_) => {
+                let doing = stage.doing();
+                let why = format!("timed out after {} ms {doing}", limit.as_millis());
+                Err(Error { late: Some(doing), ..Error::new(why) })
+            }
         }
     }
 
-    async fn exchange(
-        &mut self,
-        kept: Option<Kept>,
-        request: Request<'_>,
-        stage: &Stage,
-    ) -> Result<Response, Error> {
+    async fn exchange(&mut self, kept: Option<Kept>, request: Request<'_>, stage: &Stage) -> Result<Response, Error> {
         let mut message = self.message(request)?;
         if let Some(mut kept) = kept
             && kept.sender.ready().await.is_ok()
@@ -273,8 +274,10 @@ impl Client {
             format!("{place} does not speak HTTP, or only TLS (https://)")
         } else if error.is_parse() {
             format!("{place} does not speak HTTP")
-        } else {
+        } else if self.target.is_tls {
             format!("{place} closed the connection without an answer")
+        } else {
+            format!("{place} closed the connection without an answer (does it want https://?)")
         })
     }
 }

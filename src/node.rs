@@ -42,6 +42,7 @@ mod shared;
 pub mod signals;
 pub mod system;
 mod verify;
+mod web_checks;
 mod works;
 
 /// Threads of the runtime; checks need little, and the box belongs to the service.

@@ -78,7 +78,7 @@ pub fn read(keys: &Keys) -> Value {
 pub fn seen(keys: &Keys, answer: &Value) -> Result<Seen, Failure> {
     let responses = answer.get("responses").and_then(Value::as_array).ok_or_else(|| strange("its keys"))?;
     let [record, lease] = responses.as_slice() else { return Err(strange("its keys")) };
-    let lease: Option<Held<Lease>> = held(&keys.lease, lease, |text| parsed(text))?;
+    let lease: Option<Held<Lease>> = held(&keys.lease, lease, parsed)?;
     if lease.as_ref().is_some_and(|lease| lease.lease == 0) {
         return Err(Failure::Final(format!(
             "key {0} goes with no lease and would never end: nobody but Standin may write it; etcdctl del {0}",
@@ -103,6 +103,9 @@ fn held<T>(key: &str, response: &Value, parse: fn(&[u8]) -> Option<T>) -> Result
     let range = response.get("response_range").and_then(Value::as_object).ok_or_else(|| strange("its keys"))?;
     let Some(kvs) = range.get("kvs") else { return Ok(None) };
     let [kv] = kvs.as_array().map(Vec::as_slice).unwrap_or_default() else { return Err(strange("its keys")) };
+    if !kv.is_object() {
+        return Err(strange("its keys"));
+    }
     // An empty value is left out, like a zero.
     let text = kv.get("value").map_or(Some(""), Value::as_str).ok_or_else(|| strange("a value"))?;
     let bytes = STANDARD.decode(text).map_err(|_| strange("a value"))?;
@@ -120,13 +123,11 @@ fn held<T>(key: &str, response: &Value, parse: fn(&[u8]) -> Option<T>) -> Result
 /// One transaction: if both keys are as they were seen, write. `lease`: none: leave it; `Some(None)`: delete it; else put it
 /// with that lease.
 pub fn write(keys: &Keys, seen: &Seen, record: Option<&VoteRecord>, lease: Option<Option<(&Lease, i64)>>) -> Value {
-    let is_as_seen = |key: &str, revision: i64| {
-        json!({"key": coded(key), "target": "MOD", "result": "EQUAL", "mod_revision": revision.to_string()})
-    };
+    let is_as_seen = |key: &str, revision: i64| json!({"key": coded(key), "target": "MOD", "result": "EQUAL", "mod_revision": revision.to_string()});
     let mut success = Vec::new();
-    success.extend(record.map(|record| {
-        json!({"request_put": {"key": coded(&keys.record), "value": coded(&json!(record).to_string())}})
-    }));
+    success.extend(record.map(
+        |record| json!({"request_put": {"key": coded(&keys.record), "value": coded(&json!(record).to_string())}}),
+    ));
     success.extend(lease.map(|lease| match lease {
         None => json!({"request_delete_range": {"key": coded(&keys.lease)}}),
         Some((lease, id)) => json!({"request_put": {
@@ -211,7 +212,8 @@ pub fn refusal(code: i64, message: &str) -> Failure {
     }
     if code == PERMISSION_DENIED {
         return Failure::Final(
-            "its user may not read and write the keys of the pair: grant its role readwrite under arbiter.prefix".into(),
+            "its user may not read and write the keys of the pair: grant its role readwrite under arbiter.prefix"
+                .into(),
         );
     }
     if message.contains("CommonName of client sending a request against gateway") {

@@ -77,9 +77,7 @@ impl<T: Transport> Question<'_, T> {
     /// The lease that a yes would mean.
     fn wanted(&self) -> Option<Lease> {
         match self.ask.want {
-            Want::Renew(term) | Want::Grant(term) => {
-                Some(Lease { holder: self.ask.from, term, claim: self.ask.claim })
-            }
+            Want::Renew(term) | Want::Grant(term) => Some(Lease { holder: self.ask.from, term, claim: self.ask.claim }),
             Want::Look | Want::Release(_) => None,
         }
     }

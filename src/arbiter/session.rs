@@ -137,13 +137,17 @@ impl Session {
         let client = self.client.as_mut().map_err(|why| Failure::Endpoint(why.clone()))?;
         let is_first = std::mem::take(&mut self.is_first);
         let late = || Failure::Endpoint(format!("timed out after {} ms", self.limit.as_millis()));
-        let left = |deadline: Instant| Some(deadline.saturating_duration_since(Instant::now())).filter(|l| !l.is_zero());
+        let left =
+            |deadline: Instant| Some(deadline.saturating_duration_since(Instant::now())).filter(|l| !l.is_zero());
         let mut answer = client.send(request, left(self.deadline).ok_or_else(late)?).await;
         if is_first && answer.as_ref().is_err_and(|error| error.was_kept) {
             // A connection of before a restart of etcd.
             answer = client.send(request, left(self.deadline).ok_or_else(late)?).await;
         }
-        answer.map_err(|error| Failure::Endpoint(error.why))
+        answer.map_err(|error| match error.late {
+            Some(doing) => Failure::Endpoint(format!("timed out after {} ms {doing}", self.limit.as_millis())),
+            None => Failure::Endpoint(error.why),
+        })
     }
 
     async fn call(&mut self, path: &'static str, body: &[u8]) -> Result<Value, CallError> {

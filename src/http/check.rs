@@ -21,7 +21,7 @@ async fn check_with(target: &str, limit: Duration, tls: TlsFiles) -> CheckResult
     let outcome = ask(target, limit, tls).await;
     let took_ms = begin.elapsed().as_secs_f64() * 1_000.0;
     CheckResult {
-        target: format!("http {target}"),
+        target: target.to_owned(),
         ok: outcome.is_ok(),
         message: outcome.map_or_else(|why| why, |status| format!("{status} after {took_ms:.1} ms")),
     }

@@ -61,7 +61,11 @@ impl TlsFiles {
                 let chain = certificates(certificate)?;
                 let own = private_key(key)?;
                 wants.with_client_auth_cert(chain, own).map_err(|error| {
-                    format!("certificate {} and key {} do not go together: {error}", certificate.display(), key.display())
+                    format!(
+                        "certificate {} and key {} do not go together: {error}",
+                        certificate.display(),
+                        key.display()
+                    )
                 })?
             }
             (Some(certificate), None) => return Err(format!("certificate {} has no key file", certificate.display())),
@@ -74,7 +78,9 @@ impl TlsFiles {
         let mut roots = RootCertStore::empty();
         if let Some(path) = &self.roots {
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| format!("{} holds a bad certificate: {error}", path.display()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| format!("{} holds a bad certificate: {error}", path.display()))?;
             }
             return Ok(roots);
         }
@@ -118,9 +124,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 pub fn refuse_shared(path: &Path) -> Result<(), String> {
     match files::rights_of_others(path) {
         Ok(None) => Ok(()),
-        Ok(Some(mode)) => {
-            Err(format!("{0} is open to others (mode {mode:04o}): run chmod 600 {0}", path.display()))
-        }
+        Ok(Some(mode)) => Err(format!("{0} is open to others (mode {mode:04o}): run chmod 600 {0}", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!("{} is not there", path.display())),
         Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
     }

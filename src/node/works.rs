@@ -68,8 +68,9 @@ impl Works {
             directory: directory.clone(),
         };
         let checker = (shared.clone(), Arc::clone(&settings));
+        let web = super::web_checks::WebChecks::here();
         spawn("works", move || worker.run(&works))?;
-        spawn("checks", move || run_checks(&checker.0, &checker.1, &checking))?;
+        spawn("checks", move || run_checks(&checker.0, &checker.1, &web, &checking))?;
         Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone() })
     }
 
@@ -199,10 +200,17 @@ impl Worker {
     }
 }
 
-fn run_checks(shared: &Shared, settings: &Mutex<Settings>, wishes: &Receiver<Work>) {
+fn run_checks(
+    shared: &Shared,
+    settings: &Mutex<Settings>,
+    web: &super::web_checks::WebChecks,
+    wishes: &Receiver<Work>,
+) {
     while wishes.recv().is_ok() {
         let checks = lock(settings).takeover_checks.clone();
-        let results = checks::run_tcp(&checks.tcp, checks.timeout);
+        let asked = web.begin(&checks.http, checks.timeout);
+        let mut results = checks::run_tcp(&checks.tcp, checks.timeout);
+        results.extend(asked.wait());
         send(shared, Input::TakeoverChecked(results));
     }
 }

@@ -94,9 +94,8 @@ impl Member {
             .args(&self.extra);
         if let Some(tls) = &self.tls {
             command.arg("--cert-file").arg(&tls.certificate).arg("--key-file").arg(&tls.key);
-            command.arg("--trusted-ca-file").arg(&tls.ca);
             if tls.wants_client {
-                command.arg("--client-cert-auth");
+                command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(&tls.ca);
             }
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

@@ -102,10 +102,8 @@ async fn two_that_ask_at_once_are_told_apart() {
     let mut known = 1;
     for _ in 0..40 {
         let (odd, even) = (known + 2 - (known + 1) % 2, known + 2 - known % 2);
-        let (one, other) = tokio::join!(
-            first.ask(known, Want::Grant(Term(odd))),
-            second.ask(known, Want::Grant(Term(even)))
-        );
+        let (one, other) =
+            tokio::join!(first.ask(known, Want::Grant(Term(odd))), second.ask(known, Want::Grant(Term(even))));
         let (holder, term) = match (&one, &other) {
             (VoteAnswer::Granted, VoteAnswer::Denied(..)) => (&mut first, odd),
             (VoteAnswer::Denied(..), VoteAnswer::Granted) => (&mut second, even),
