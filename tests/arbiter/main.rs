@@ -1,5 +1,7 @@
 //! The third vote with a real etcd (spec 7.11). Each test has an etcd of its own, and ends it.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; one prints what it measured")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
