@@ -62,6 +62,8 @@ pub struct Driver {
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
     pub pinned: Option<Fingerprint>,
+    /// Round trips of the checks.
+    pub trips: super::trips::Trips,
     /// Of the program log.
     pub log_level: super::log::Level,
 }
@@ -141,6 +143,7 @@ impl Driver {
         match input {
             Input::LinkDown { link, .. } => self.mirror.link_down(*link),
             Input::Settings(settings) => self.apply_settings(settings),
+            Input::Received { envelope, .. } => self.trips.received(envelope),
             _ => {}
         }
     }
@@ -153,7 +156,10 @@ impl Driver {
                 self.net.dial(attempt, hosts, port, fingerprint, connect_timeout_ms);
             }
             Effect::CancelDial { attempt } => self.net.cancel_dial(attempt),
-            Effect::Send { link, envelope } => self.net.send(link, &envelope),
+            Effect::Send { link, envelope } => {
+                self.trips.sent(&envelope);
+                self.net.send(link, &envelope);
+            }
             Effect::Close { link, why } => self.net.close(link, &why),
             Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),

@@ -23,7 +23,7 @@ const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("identity", &["node"]),
     ("service", &["node"]),
     ("arbiter", &["node"]),
-    ("http", &["node", "arbiter", "notify"]),
+    ("http", &["node", "arbiter", "service", "notify"]),
     ("notify", &["node"]),
     ("api", &["node"]),
     ("view", &["terminal"]),
@@ -35,7 +35,7 @@ const KNOWS_ONLY: [(&str, &[&str]); 4] =
 const CRATE_ROOMS: [(&str, &[&str]); 6] = [
     ("ratatui", &["view", "terminal"]),
     ("crossterm", &["terminal", "view"]),
-    ("tokio", &["node", "arbiter", "http"]),
+    ("tokio", &["node", "arbiter", "http", "service"]),
     ("tokio_rustls", &["node", "http"]),
     ("async", &["node", "arbiter", "http"]),
     ("rusqlite", &["store"]),
