@@ -31,9 +31,13 @@ impl ArbiterDesk {
     /// Starts the task; call it inside the runtime.
     #[must_use]
     pub fn start(settings: &settings::Arbiter, shared: &Shared) -> Self {
+        Self::answering(settings, shared.inputs.clone())
+    }
+
+    fn answering(settings: &settings::Arbiter, inputs: mpsc::Sender<Input>) -> Self {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (sender, changes) = watch::channel(settings.clone());
-        tokio::spawn(serve(asked, changes, shared.inputs.clone()));
+        tokio::spawn(serve(asked, changes, inputs));
         Self { questions, settings: sender }
     }
 
@@ -98,4 +102,65 @@ pub fn test(settings: &settings::Arbiter, pair: Option<PairId>, writes: bool) ->
     // A name that is still looked up must not keep whoever asked.
     runtime.shutdown_background();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::engine::base::{InstanceId, Run, Term};
+    use crate::engine::vote::{Claim, Want};
+
+    fn settings(endpoint: String) -> settings::Arbiter {
+        settings::Arbiter { endpoints: vec![endpoint], request_timeout: 30_000, ..settings::Arbiter::default() }
+    }
+
+    fn ask() -> Ask {
+        let id = |number| InstanceId(uuid::Uuid::from_u128(number));
+        let claim = Claim { run: Run(1), number: 1 };
+        Ask { from: id(1), peer: id(2), known: Term(1), claim, want: Want::Look }
+    }
+
+    async fn answer(inputs: &mut mpsc::Receiver<Input>) -> (u64, String) {
+        let input = timeout(Duration::from_secs(10), inputs.recv()).await.unwrap().unwrap();
+        let Input::Arbiter { id, answer: VoteAnswer::Silent(why) } = input else { panic!("{input:?}") };
+        (id, why)
+    }
+
+    /// spec 7.11: the loop never waits for the arbiter, and changed settings are in force at once, also for a question that is
+    /// under way.
+    #[tokio::test]
+    async fn changed_settings_end_a_question_that_hangs() {
+        let hangs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hanging = settings(format!("http://{}", hangs.local_addr().unwrap()));
+        let (sender, mut inputs) = mpsc::channel(8);
+        let desk = ArbiterDesk::answering(&hanging, sender);
+        let begin = Instant::now();
+        assert!(desk.ask(1, PairId(uuid::Uuid::nil()), ask(), 2).is_none());
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        // The question is under way.
+        let _asked = timeout(Duration::from_secs(10), hangs.accept()).await.unwrap().unwrap();
+        desk.set_settings(&hanging);
+        desk.set_settings(&settings("http://no host".into()));
+        assert_eq!(answer(&mut inputs).await, (1, "its settings were changed while it was asked".into()));
+        assert!(desk.ask(2, PairId(uuid::Uuid::nil()), ask(), 2).is_none());
+        let (id, why) = answer(&mut inputs).await;
+        assert!(id == 2 && why.contains("is no URL"), "{why}");
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    }
+
+    /// architecture, wall 5: a question too many is answered, not lost.
+    #[tokio::test]
+    async fn a_question_too_many_is_answered_at_once() {
+        let hangs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (sender, _inputs) = mpsc::channel(8);
+        let desk = ArbiterDesk::answering(&settings(format!("http://{}", hangs.local_addr().unwrap())), sender);
+        let pair = PairId(uuid::Uuid::nil());
+        let refused = (0..=QUESTIONS_MAX as u64 + 1).filter_map(|id| desk.ask(id, pair, ask(), 2)).count();
+        assert!(refused >= 1);
+    }
 }
