@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// For the master; none: it knows.
-    pub(super) fn addresses_to_tell(&mut self) -> Option<AddressesTold> {
+    pub(super) fn take_address_news(&mut self) -> Option<AddressesTold> {
         let told = AddressesTold {
             list: self.settings.addresses.iter().map(|address| address.address.clone()).take(ADDRESSES_MAX).collect(),
             problem: self.own_addresses_problem(),

@@ -167,8 +167,8 @@ impl Engine {
             takeover_checks: self.checks.counts(&settings),
             timing,
             ready: self.watch.state == Some(LinkState::Ready),
-            checks: self.checks.to_tell(),
-            addresses: self.addresses_to_tell(),
+            checks: self.checks.take_news(),
+            addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
         };
         self.send(id, Body::Check(check));

@@ -68,7 +68,7 @@ impl OwnChecks {
     }
 
     /// For the master, within the limits of the message; none: it knows them.
-    pub fn to_tell(&mut self) -> Option<Vec<CheckResult>> {
+    pub fn take_news(&mut self) -> Option<Vec<CheckResult>> {
         let is_new = !std::mem::replace(&mut self.told, true);
         is_new.then(|| bounded(self.results.clone()))
     }

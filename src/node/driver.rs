@@ -29,6 +29,8 @@ use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Protection;
 use crate::store::Store;
 
+/// How long the last answers may take to reach those who asked.
+const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
 /// Inputs handled in a row before the status is published in between.
@@ -106,6 +108,7 @@ impl Driver {
         }
         self.publish();
         self.shared.recorder.flush();
+        self.shared.settle(ANSWERS_LIMIT).await;
         self.works.shut_down();
     }
 

@@ -133,7 +133,7 @@ impl Shared {
                 }
                 return;
             }
-            state.status.iter().any(|status| is_missing(status))
+            state.status.iter().any(is_missing)
         };
         if wants_mending {
             self.raise();
