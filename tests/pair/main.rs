@@ -7,6 +7,7 @@ mod harness;
 mod mirroring;
 mod refusals;
 mod roles;
+mod service;
 mod start;
 
 use std::fs;

@@ -44,6 +44,12 @@ pub struct Node {
     pub persist_fails: bool,
     pub start_fails: bool,
     pub checks_fail: bool,
+    pub stop_fails: bool,
+    pub fence_fails: bool,
+    /// How long its fence hook takes.
+    pub fence_ms: u64,
+    /// Runs of its fence hook.
+    pub fenced: u64,
     pub alarm: Option<u64>,
     pub cancelled: Vec<u64>,
     pub exits: u64,
@@ -77,6 +83,10 @@ impl Node {
             persist_fails: false,
             start_fails: false,
             checks_fail: false,
+            stop_fails: false,
+            fence_fails: false,
+            fence_ms: 20,
+            fenced: 0,
             alarm: None,
             cancelled: Vec::new(),
             exits: 0,

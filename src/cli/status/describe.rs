@@ -180,7 +180,13 @@ fn service(status: &Status) -> Row {
     } else {
         format!(", {}", count(service.restarts.into(), "restart", "restarts"))
     };
-    Row::painted("Service", service.state.clone(), paint, format!("  {}{restarts}{message}", service.name))
+    let failing = if service.failing { ", keeps failing" } else { "" };
+    let health = service.health.as_ref().map_or(String::new(), |health| match &health.message {
+        Some(why) => format!(", health {} ({}: {why})", health.state, health.target),
+        None => format!(", health {}", health.state),
+    });
+    let rest = format!("  {}{restarts}{failing}{health}{message}", service.name);
+    Row::painted("Service", service.state.clone(), paint, rest)
 }
 
 fn alerts(counts: AlertCounts) -> Row {
