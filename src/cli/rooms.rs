@@ -54,6 +54,14 @@ pub fn start_engine(context: &Context) -> Result<Running, Problem> {
     node::start(&serve_options(context, true))
 }
 
+/// Whether systemd stops this unit when Standin ends.
+///
+/// # Errors
+/// Why not.
+pub fn unit_bound(unit: &str) -> Result<(), String> {
+    node::unit_bound(unit)
+}
+
 /// The process that holds the service.
 ///
 /// # Errors
