@@ -23,6 +23,8 @@ mod arbiter;
 mod clocks;
 mod conflict;
 mod core;
+mod failing;
+mod fence;
 mod glance;
 mod isolation;
 mod links;

@@ -18,9 +18,9 @@ use super::setup::{self, HomeWriter};
 use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::{Settings, read};
 use crate::engine::settings::VirtualAddress;
-use crate::engine::status::Status;
+use crate::engine::settings::{Settings, read};
+use crate::engine::status::{LinkStep, Status};
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Theme};
 
@@ -52,6 +52,14 @@ pub fn serve(context: &Context) -> Result<i32, Problem> {
 /// Why it could not start.
 pub fn start_engine(context: &Context) -> Result<Running, Problem> {
     node::start(&serve_options(context, true))
+}
+
+/// Whether systemd stops this unit when Standin ends.
+///
+/// # Errors
+/// Why not.
+pub fn unit_bound(unit: &str) -> Result<(), String> {
+    node::unit_bound(unit)
 }
 
 /// The process that holds the service.
@@ -135,6 +143,15 @@ pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
 #[must_use]
 pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
     home::certificate_expires(home, "")
+}
+
+/// Reaches every endpoint of the arbiter, step by step; each with its steps. `writes`: also a test key.
+///
+/// # Errors
+/// No threads.
+pub fn test_arbiter(home: &Path, settings: &Settings, writes: bool) -> Result<Vec<(String, Vec<LinkStep>)>, Problem> {
+    let found = node::arbiter::test(&settings.arbiter, home::pair(home), writes)?;
+    Ok(found.into_iter().map(|one| (one.endpoint, one.steps)).collect())
 }
 
 /// Names and addresses of this machine.

@@ -156,6 +156,9 @@ fn traffic_follows_a_takeover_and_a_switch_back() {
         assert!(segment.connects(address), "{address}");
     }
 
+    let events = b.ok(&["events"]);
+    assert!(events.contains("2 virtual addresses raised in"), "{events}");
+
     a.start();
     a.wait_role("shadow", "READY");
     assert!(!segment.has(0, ADDRESS) && !segment.has(0, SIX));

@@ -154,7 +154,7 @@ impl World {
 
     pub fn service(&mut self, node: usize, start: bool) {
         let change = if !start && self.nodes[node].stop_fails && self.nodes[node].service {
-            ServiceChange::StopFailed(service_status("running"))
+            ServiceChange::StopFailed(service_status("stopping"))
         } else if !start {
             self.nodes[node].service = false;
             ServiceChange::Stopped(service_status("stopped"))
@@ -205,6 +205,12 @@ impl World {
                     message: String::new(),
                 }]);
                 self.later((1, 300), What::Input { node, incarnation, input: Box::new(input) });
+            }
+            Effect::RunFence { .. } => {
+                let (ok, span_ms) = (!self.nodes[node].fence_fails, self.nodes[node].fence_ms);
+                self.nodes[node].fenced += 1;
+                let input = Input::Fenced { ok, output: String::new() };
+                self.later((span_ms, span_ms), What::Input { node, incarnation, input: Box::new(input) });
             }
             Effect::WriteSettings(patch) => self.later((1, 30), What::Settings { node, incarnation, patch }),
             _ => {}

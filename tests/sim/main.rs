@@ -5,6 +5,7 @@
 
 mod script;
 mod script_arbiter;
+mod service;
 #[path = "sim.rs"]
 mod sim;
 

@@ -54,6 +54,11 @@ pub struct Node {
     /// A start takes up to.
     pub start_ms: u64,
     pub checks_fail: bool,
+    pub fence_fails: bool,
+    /// How long its fence hook takes.
+    pub fence_ms: u64,
+    /// Runs of its fence hook.
+    pub fenced: u64,
     pub alarm: Option<u64>,
     pub cancelled: Vec<u64>,
     pub exits: u64,
@@ -94,6 +99,9 @@ impl Node {
             stop_fails: false,
             start_ms: 100,
             checks_fail: false,
+            fence_fails: false,
+            fence_ms: 20,
+            fenced: 0,
             alarm: None,
             cancelled: Vec::new(),
             exits: 0,

@@ -4,7 +4,7 @@ use crate::cli::output::Paint;
 use crate::cli::text::{bytes, count, moment};
 use crate::engine::base::{Role, UnixMillis};
 use crate::engine::settings::duration;
-use crate::engine::status::{AlertCounts, PeerStatus, Protection, Status};
+use crate::engine::status::{AddressStatus, AlertCounts, ArbiterStatus, PeerStatus, Protection, Status};
 
 /// One line: a label, a word that may be painted, the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     peer(status, now, &mut rows);
     configuration(status, now, &mut rows);
     rows.push(service(status));
+    rows.extend(status.addresses.iter().map(address));
+    rows.extend(status.arbiter.as_ref().map(|arbiter| arbiter_row(arbiter, now)));
     rows.push(alerts(status.alerts));
     let ports = if instance.ha_port == instance.admin_port {
         format!("administration and link on {}", instance.admin_port)
@@ -74,6 +76,36 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     rows.push(Row::plain("Program", format!("standin {}, process {}{started}", status.version, instance.process)));
     rows.push(Row::plain("Home", instance.home.clone()));
     rows
+}
+
+/// A virtual address (spec 7.14).
+fn address(one: &AddressStatus) -> Row {
+    let place = format!("  {} on {}", one.address, one.interface);
+    match (&one.problem, &one.used_by) {
+        (Some(why), _) => Row::painted("Address", "PROBLEM", Paint::Warning, format!("{place}: {why}")),
+        (_, Some(other)) => {
+            Row::painted("Address", "CONFLICT", Paint::Error, format!("{place}: {other} answers for it too"))
+        }
+        _ => Row::plain("Address", format!("{}{place}", if one.present { "here" } else { "not here" })),
+    }
+}
+
+/// Whether the third vote answers, and who confirmed this master (spec 7.11).
+fn arbiter_row(arbiter: &ArbiterStatus, now: UnixMillis) -> Row {
+    const LABEL: &str = "Arbiter";
+    let message = arbiter.message.as_deref().map_or(String::new(), |message| format!("  {message}"));
+    let answered = arbiter.last_answer.map_or(String::new(), |at| format!(", answered {}", moment(at, now)));
+    let confirmed = match arbiter.confirmed_by.as_slice() {
+        [] => String::new(),
+        by => format!(", confirmed by {}", by.join(" and ")),
+    };
+    let (word, paint) = match arbiter.state.as_str() {
+        "ok" => ("answers", Paint::Plain),
+        "away" => ("AWAY", Paint::Error),
+        "no_vote" => ("NO VOTE", Paint::Warning),
+        _ => ("not asked yet", Paint::Plain),
+    };
+    Row::painted(LABEL, word, paint, format!("{answered}{confirmed}{message}"))
 }
 
 fn host(name: &str) -> &str {
@@ -180,7 +212,13 @@ fn service(status: &Status) -> Row {
     } else {
         format!(", {}", count(service.restarts.into(), "restart", "restarts"))
     };
-    Row::painted("Service", service.state.clone(), paint, format!("  {}{restarts}{message}", service.name))
+    let failing = if service.failing { ", keeps failing" } else { "" };
+    let health = service.health.as_ref().map_or(String::new(), |health| match &health.message {
+        Some(why) => format!(", health {} ({}: {why})", health.state, health.target),
+        None => format!(", health {}", health.state),
+    });
+    let rest = format!("  {}{restarts}{failing}{health}{message}", service.name);
+    Row::painted("Service", service.state.clone(), paint, rest)
 }
 
 fn alerts(counts: AlertCounts) -> Row {
