@@ -16,6 +16,7 @@ pub mod status;
 pub mod vote;
 
 mod conflict;
+pub(crate) mod faults;
 mod core;
 mod glance;
 mod links;

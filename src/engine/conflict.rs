@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Hook;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::master::{Activity, Reign};
 use super::message::Purpose;
 use super::push::ScanThen;
@@ -75,6 +76,9 @@ impl Engine {
     }
 
     pub(super) fn gave_way_stopped(&mut self) {
+        if breaks(Fault::ForgetsEdits) {
+            return self.gave_way_scanned();
+        }
         self.scan_for(ScanThen::GiveWay);
     }
 
@@ -226,7 +230,9 @@ impl Engine {
     pub(super) fn retry_due(&mut self) {
         match self.reign.retry {
             // Edited since the last scan: to be kept too (spec 7.6).
-            Some(Again::GiveWay) if self.reign.scan.dirty || self.reign.scan.under_way => self.scan_for(ScanThen::GiveWay),
+            Some(Again::GiveWay) if self.reign.scan.dirty || self.reign.scan.under_way => {
+                self.scan_for(ScanThen::GiveWay)
+            }
             Some(Again::GiveWay) => self.gave_way_scanned(),
             Some(Again::GiveBack) => self.gave_back_stopped(),
             Some(Again::ResumeAbove(term)) => self.resume_above(term, "trying again"),

@@ -7,6 +7,7 @@ use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::input::{Boot, Committed, Input};
 use super::links::Links;
 use super::master::Reign;
@@ -367,6 +368,9 @@ impl Engine {
     /// The smallest own term above every term known (spec 7.3).
     pub(super) fn next_own_term(&self, above: Term) -> Term {
         let own = self.peer().map_or(super::base::OwnTerms::Odd, |peer| peer.own_terms);
+        if breaks(Fault::ReusesTerm) {
+            return self.durable.term;
+        }
         own.next_above(self.durable.term.max(self.durable.known_term).max(self.heard_term).max(above))
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use standin::engine::{Engine, Glance};
 use standin::engine::base::{LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
@@ -12,6 +11,7 @@ use standin::engine::message::{Body, Push, Timing};
 use standin::engine::order::{Actor, Order, Reply};
 use standin::engine::settings::Settings;
 use standin::engine::status::Status;
+use standin::engine::{Engine, Glance};
 
 use crate::sim::check::Checker;
 use crate::sim::mirror::{Mirror, Rev};

@@ -8,8 +8,8 @@ use crate::sim::node::Node;
 
 /// Alerts of the pair: in peace there is none. Not V-003: after a switch that was given up for it nobody tries the stop again.
 const PAIR: &[&str] = &[
-    "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-009", "H-010", "H-011", "H-012", "H-013", "H-014",
-    "H-015", "H-016", "H-017", "H-020", "H-021", "P-010", "F-001", "F-012", "V-001", "R-001",
+    "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-009", "H-010", "H-011", "H-012", "H-013",
+    "H-014", "H-015", "H-016", "H-017", "H-020", "H-021", "P-010", "F-001", "F-012", "V-001", "R-001",
 ];
 
 impl Checker {
