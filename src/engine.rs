@@ -3,10 +3,12 @@
 
 pub mod alerts;
 pub mod base;
+pub mod damping;
 pub mod durable;
 pub mod effect;
 pub mod event;
 pub mod input;
+pub mod kit;
 pub mod message;
 pub mod order;
 pub mod password;
@@ -15,10 +17,12 @@ pub mod setup;
 pub mod status;
 pub mod vote;
 
+mod arbiter;
 mod conflict;
 pub(crate) mod faults;
 mod core;
 mod glance;
+mod isolation;
 mod links;
 mod listen;
 mod master;
@@ -32,6 +36,7 @@ mod question;
 mod rivals;
 mod settings_rules;
 mod shadow;
+mod stall;
 mod start;
 mod status_of;
 mod stop;

@@ -49,10 +49,13 @@ pub enum HaAction {
         /// Really
         #[arg(long)]
         force: bool,
+        /// Do not even ask the arbiter: the other instance is certainly not active
+        #[arg(long)]
+        without_arbiter: bool,
     },
     /// Suspend takeovers for a time
     Maintenance(MaintenanceArguments),
-    /// End a wait of this instance now (boot hold)
+    /// End a wait of this instance now: boot hold, isolation, delayed takeovers
     Resume,
 }
 
@@ -127,9 +130,11 @@ pub fn run(context: &Context, action: &HaAction, out: &mut Output) -> Outcome {
         HaAction::Show => return show(context, out),
         HaAction::Switch { dry_run } => return switch(context, *dry_run, out),
         HaAction::BecomeShadow { force: false } => return Err(what_become_shadow_does().into()),
-        HaAction::BecomeMaster { force: false } => return Err(what_become_master_does().into()),
+        HaAction::BecomeMaster { force: false, .. } => return Err(what_become_master_does().into()),
         HaAction::BecomeShadow { force: true } => Order::BecomeShadow,
-        HaAction::BecomeMaster { force: true } => Order::BecomeMaster,
+        HaAction::BecomeMaster { force: true, without_arbiter } => {
+            Order::BecomeMaster { without_arbiter: *without_arbiter }
+        }
         HaAction::Enable => Order::Edit(SettingsPatch { enabled: Some(true), ..SettingsPatch::default() }),
         HaAction::Disable => Order::Edit(SettingsPatch { enabled: Some(false), ..SettingsPatch::default() }),
         HaAction::Edit(edit) => Order::Edit(patch(edit)),

@@ -69,6 +69,7 @@ impl Engine {
         for timer in [Timer::Handover, Timer::BootHold, Timer::OfferRepeat, Timer::OfferDoubt, Timer::PushRetry] {
             self.timers.clear(timer);
         }
+        self.switch_wait_over();
         self.reign.activity = Activity::GivingWay;
         self.reign.frozen = true;
         self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order, taken: None });
@@ -79,6 +80,7 @@ impl Engine {
         if breaks(Fault::ForgetsEdits) {
             return self.gave_way_scanned();
         }
+        self.release_vote();
         self.scan_for(ScanThen::GiveWay);
     }
 
@@ -126,6 +128,8 @@ impl Engine {
             was_master: true,
             forced_shadow: reason == Reason::Forced,
             may_take_over: false,
+            rival_unmet: false,
+            ungranted: None,
             peer_promise: None,
             own_promise: None,
             offer: None,
@@ -178,10 +182,16 @@ impl Engine {
             Timer::DialBack,
             Timer::Redial,
             Timer::Retry,
+            Timer::SwitchWait,
+            Timer::Hold,
+            Timer::Renew,
+            Timer::ShadowLost,
+            Timer::StallLimit,
         ] {
             self.timers.clear(timer);
         }
         self.settle_all(super::start::MASTER_CODES);
+        self.reset_arbitration();
         self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
         self.watch = super::shadow::Watch::default();
         self.start_watch();
@@ -246,8 +256,7 @@ impl Engine {
         if self.leaving.is_some() {
             return self.leave_now("the role was not taken");
         }
-        self.become_active();
-        self.start_service(StartFor::NewMaster, Reason::Switch);
+        self.begin_reign(StartFor::NewMaster, Reason::Switch, None);
         if let Some(order) = order {
             self.done(order, format!("this instance is master, term {}", self.durable.term));
         }

@@ -55,6 +55,19 @@ pub struct Durable {
     pub restore_due: bool,
     /// Shown to every operator until dismissed (spec 8.3).
     pub notice: Option<Notice>,
+    /// The longest promise ever given or asked for, ms: after a restart one of this length counts as just given (spec 7.11).
+    #[serde(default)]
+    pub promise_ms: u64,
+    /// The arbiter has not granted the term yet; the highest term known before it was taken (spec 7.11).
+    #[serde(default)]
+    pub ungranted: Option<Term>,
+    /// Master by a takeover whose former master was not met since: it may believe itself master, and is asked at the next
+    /// start as if it might have taken over (spec 7.5).
+    #[serde(default)]
+    pub rival_unmet: bool,
+    /// Takeovers of the pair, for the damping (spec 7.15).
+    #[serde(default)]
+    pub takeovers: super::damping::Takeovers,
 }
 
 /// The other instance.
@@ -137,6 +150,10 @@ impl Durable {
             settings_due: None,
             restore_due: false,
             notice: None,
+            promise_ms: 0,
+            ungranted: None,
+            rival_unmet: false,
+            takeovers: super::damping::Takeovers::default(),
         }
     }
 }

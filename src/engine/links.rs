@@ -252,6 +252,8 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: (configured, passing),
             service: self.facts.service_kind.clone(),
+            takeovers: self.takeovers_now(),
+            kit: Some(self.kit_for_hello()),
         }
     }
 

@@ -24,6 +24,10 @@ impl Engine {
             }
             return;
         }
+        if self.stall.is_barred() {
+            // Nothing is taken before something fresh is heard (spec 7.12); the offer is repeated.
+            return;
+        }
         if let Some(why) = self.why_not_take(&offer) {
             self.watch.refused_offer = self.watch.refused_offer.max(offer.term);
             let own_term = self.durable.term;
@@ -34,7 +38,8 @@ impl Engine {
         let term = offer.term;
         let timeline = vec![TimelineEntry { at: self.now.wall, text: format!("role offered at term {term}") }];
         let notice = self.master_notice(term, Reason::Switch, timeline);
-        let draft = self.master_draft(term, Reason::Switch, notice);
+        let ungranted = self.has_arbiter().then(|| self.highest_term());
+        let draft = Durable { ungranted, ..self.master_draft(term, Reason::Switch, notice) };
         self.write(draft, Then::TookOffer { link: id, term });
     }
 
@@ -67,9 +72,10 @@ impl Engine {
             Severity::Warning,
             format!("this instance is now master, term {}", self.durable.term),
         );
-        self.become_active_keeping(Some(link));
+        // The offer ends the promise: the service there has stopped before it was made.
+        self.promise_is_over();
         self.out.push(Effect::RestoreDrift);
-        self.start_service(StartFor::Offer, Reason::Switch);
+        self.begin_reign(StartFor::Offer, Reason::Switch, Some(link));
     }
 
     /// The service runs: the other one may become shadow.
@@ -88,6 +94,7 @@ impl Engine {
     }
 
     pub(super) fn gave_back_stopped(&mut self) {
+        self.release_vote();
         let draft = Durable {
             role: Some(Role::Shadow),
             since: self.now.wall,
@@ -99,6 +106,7 @@ impl Engine {
             connect_wanted: true,
             settings_due: None,
             restore_due: false,
+            ungranted: None,
             notice: None,
             ..self.draft()
         };

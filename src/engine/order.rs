@@ -112,7 +112,11 @@ pub enum Order {
     /// `ha become-shadow --force` (spec 7.8).
     BecomeShadow,
     /// `ha become-master --force` (spec 7.8).
-    BecomeMaster,
+    BecomeMaster {
+        /// Not even the arbiter is asked: the operator knows that the other instance is not active.
+        #[serde(default)]
+        without_arbiter: bool,
+    },
     /// `ha maintenance` (spec 7.9); 0 ends it.
     Maintenance {
         /// From now.

@@ -117,9 +117,13 @@ impl Engine {
                 Activity::InDoubt => return Some(Condition::InDoubt),
                 Activity::Holding => return Some(Condition::BootHold),
                 Activity::Offering => return Some(Condition::Switching),
+                Activity::Isolated if self.work.is_role_sure() => return Some(Condition::Isolated),
                 _ if self.handover.is_some() || !self.work.is_role_sure() => return Some(Condition::Switching),
                 _ => {}
             }
+        }
+        if self.is_damped() {
+            return Some(Condition::Damped);
         }
         let is_maintenance = self.pause.until.is_some() && self.pause.kind == PauseKind::Maintenance;
         is_maintenance.then_some(Condition::Maintenance)

@@ -41,6 +41,8 @@ pub(super) struct Watch {
     /// This attachment began with a complete transfer that has not ended.
     pub complete: bool,
     pub lost: Option<Lost>,
+    /// Attached once in this run.
+    pub was_attached: bool,
     /// READY once in this run (spec 7.4).
     pub was_ready_once: bool,
     pub last_check: Option<Now>,
@@ -102,7 +104,8 @@ impl Engine {
         let draft = Durable {
             term,
             peer: Some(peer),
-            own_promise: None,
+            // With an arbiter it stands until the master has noted that this shadow may take over (spec 7.11).
+            own_promise: self.durable.own_promise.filter(|_| self.has_arbiter()),
             disconnected_since: None,
             forced_shadow: false,
             ..self.draft()
@@ -122,6 +125,8 @@ impl Engine {
             return;
         }
         self.watch.attached = true;
+        self.watch.was_attached = true;
+        self.drop_takeover_wish();
         self.watch.gave_up = false;
         self.watch.connected_since = Some(self.now.wall);
         self.watch.master_head = self.watch.master.as_ref().and_then(|hello| hello.head);
@@ -198,6 +203,11 @@ impl Engine {
         if let Some(master) = &mut self.watch.master {
             master.description = answer.description;
         }
+        self.fresh_round();
+        if let Some(renewal) = answer.renewal {
+            let term = self.durable.term;
+            self.renewal_came(id, Role::Master, term, renewal);
+        }
         self.maybe_ready();
     }
 
@@ -213,12 +223,13 @@ impl Engine {
         if self.watch.link == Some(id) && self.watch.attached {
             self.watch.may = Some(head);
             self.watch.master_active = true;
+            self.standing_promise_is_over();
             self.maybe_ready();
         }
     }
 
     /// READY needs the master's note, and its newest revision on this disk.
-    fn maybe_ready(&mut self) {
+    pub(super) fn maybe_ready(&mut self) {
         let Some(may) = self.watch.may else { return };
         let head = self.head_id();
         let is_at_head = head == Some(may) || (head.is_some() && head == self.watch.master_head);
@@ -324,6 +335,11 @@ impl Engine {
             Some(LinkState::Disconnecting) => self.disconnected(),
             _ => {}
         }
+    }
+
+    /// After a stall: what was not answered says nothing.
+    pub(super) fn forget_checks_under_way(&mut self) {
+        self.watch.unanswered.clear();
     }
 
     fn detach(&mut self) {

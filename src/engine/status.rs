@@ -243,6 +243,9 @@ pub struct PeerStatus {
     /// Whether it has a service: `none`, `command`.
     #[serde(default)]
     pub service: String,
+    /// What differs between the two and would hurt at a takeover (spec 2.6).
+    #[serde(default)]
+    pub differences: Vec<String>,
 }
 
 impl PeerStatus {
@@ -262,6 +265,21 @@ pub struct HaStatus {
     pub permitted_shadow_host: Option<String>,
     /// Spec 2.4.
     pub grace_period_ms: u64,
+    /// Spec 7.10.
+    #[serde(default)]
+    pub isolation: IsolationStatus,
+}
+
+/// Whether a master that is cut off stops its service in time (spec 7.10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationStatus {
+    /// By the setting, and there are checks.
+    pub enabled: bool,
+    /// Detection and stop fit inside the shadow's takeover delay.
+    pub fits: bool,
+    /// The arithmetic in a sentence.
+    pub text: String,
 }
 
 /// The service.

@@ -229,6 +229,9 @@ impl World {
         self.log(|| format!("ARBITER {:?} of node-{}: {:?}", question.ask.want, question.node, verdict.answer));
         if verdict.answer == VoteAnswer::Granted {
             self.arbiter.granted += 1;
+            if let Want::Grant(term) = question.ask.want {
+                self.check.granted.insert((term, question.node));
+            }
         }
         if self.arbiter.cut[question.node] || self.random.chance(self.arbiter.loss_percent) {
             return;

@@ -13,7 +13,7 @@ use crate::sim::world::{What, World};
 const HEAL_LIMIT_MS: u64 = 180_000;
 
 /// Lives with an arbiter: off until the engine has rules for it.
-pub const ARBITER_LIVES: bool = false;
+pub const ARBITER_LIVES: bool = true;
 /// Of 100 lives so many have an arbiter.
 const ARBITER_PERCENT: u64 = 60;
 
@@ -181,7 +181,7 @@ fn operate(world: &mut World) {
     if both_shadows && neither {
         world.check.was_forced = true;
         world.check.permit_two(0, &world.nodes);
-        world.order(0, Order::BecomeMaster);
+        world.order(0, Order::BecomeMaster { without_arbiter: false });
     }
 }
 
@@ -205,7 +205,7 @@ fn judge(world: &mut World, is_well: bool) {
 
 /// Everything an operator may still try, ending with force.
 fn has_way_out(world: &mut World) -> bool {
-    for order in [Order::Connect, Order::Resume, Order::BecomeShadow, Order::BecomeMaster] {
+    for order in [Order::Connect, Order::Resume, Order::BecomeShadow, Order::BecomeMaster { without_arbiter: false }] {
         for node in 0..2 {
             world.check.was_forced = true;
             world.check.permit_two(node, &world.nodes);

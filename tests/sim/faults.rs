@@ -254,7 +254,11 @@ fn give_order(world: &mut World, fault: Fault, node: usize) {
             world.check.was_forced = true;
             world.check.permit_two(node, &world.nodes);
             match fault {
-                Fault::BecomeMaster => Order::BecomeMaster,
+                Fault::BecomeMaster => {
+                    let without_arbiter = world.random.chance(5);
+                    world.check.was_without_arbiter |= without_arbiter;
+                    Order::BecomeMaster { without_arbiter }
+                }
                 Fault::BecomeShadow => Order::BecomeShadow,
                 _ => Order::Resume,
             }
