@@ -126,6 +126,12 @@ impl Engine {
         self.settings.arbiter.is_set() && self.peer().is_some()
     }
 
+    /// A restored or copied home about which nobody has answered and no operator has decided.
+    fn is_unsettled_copy(&self) -> bool {
+        let is_settled = if self.is_master() { !self.is_waiting() } else { self.watch.was_attached };
+        self.facts.is_copied && !is_settled
+    }
+
     /// The promise of the settings, ms.
     fn own_promise_ms(&self) -> u64 {
         self.settings.arbiter.promise_ms().min(PROMISE_MAX_MS)

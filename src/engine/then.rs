@@ -83,7 +83,10 @@ impl Engine {
             Then::Raised { order } => self.term_raised(order),
             Then::PromiseNoted { link, serial } => self.give_promise(link, serial),
             Then::PromiseOver => self.maybe_ready(),
-            Then::StopPromised { link } => self.say_farewell(link),
+            Then::StopPromised { link } => {
+                self.set_state(super::base::LinkState::Disconnecting, None);
+                self.say_farewell(link);
+            }
             Then::DampingCleared { order, text } => {
                 self.damping_cleared();
                 self.done(order, text);

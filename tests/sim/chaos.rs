@@ -12,7 +12,7 @@ use crate::sim::world::{What, World};
 /// Peace must bring one master and one READY shadow within, ms.
 const HEAL_LIMIT_MS: u64 = 180_000;
 
-/// Lives with an arbiter: off until the engine has rules for it.
+/// Lives with an arbiter: on since the engine has rules for it.
 pub const ARBITER_LIVES: bool = true;
 /// Of 100 lives so many have an arbiter.
 const ARBITER_PERCENT: u64 = 60;

@@ -68,7 +68,7 @@ impl Engine {
         if let Some(release) = self.arb.release {
             return Some((Want::Release(release.term), now));
         }
-        if self.facts.is_copied {
+        if self.is_unsettled_copy() {
             // What a copied home knows is not to be told to anybody (spec 7.6).
             return None;
         }
@@ -245,7 +245,7 @@ impl Engine {
     /// The service has stopped for good: whoever comes next need not wait (spec 7.11).
     pub(in super::super) fn release_vote(&mut self) {
         self.arb.confirmations = super::Confirmations::default();
-        if !self.has_arbiter() || self.facts.is_copied {
+        if !self.has_arbiter() || self.is_unsettled_copy() {
             return;
         }
         self.release_term(self.durable.term);

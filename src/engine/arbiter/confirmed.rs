@@ -77,7 +77,7 @@ impl Engine {
     fn renewal_works(&self) -> bool {
         matches!(self.reign.activity, Activity::Active | Activity::Holding | Activity::Isolated)
             && self.durable.offer.is_none()
-            && !self.facts.is_copied
+            && !self.is_unsettled_copy()
     }
 
     /// Tells the guard until when the service may run, whatever becomes of Standin.
@@ -184,7 +184,7 @@ impl Engine {
             return;
         }
         match self.reign.activity {
-            Activity::Holding if self.durable.offer.is_none() && !self.facts.is_copied => {
+            Activity::Holding if self.durable.offer.is_none() => {
                 self.note(EventKind::Role, Severity::Information, "confirmed; this master goes on");
                 self.resume();
             }

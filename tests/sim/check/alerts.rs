@@ -70,7 +70,7 @@ impl Checker {
                 return Err(format!("(h) node-{index} is well and says {} {}: {}", alert.code, alert.what, alert.why));
             }
             let condition = self.seen[index].glance.condition;
-            if condition.is_some_and(|condition| condition != Condition::Maintenance) {
+            if condition.is_some_and(|condition| !matches!(condition, Condition::Maintenance | Condition::Damped)) {
                 return Err(format!("(h) node-{index} is well and in condition {condition:?}"));
             }
         }
