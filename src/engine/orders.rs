@@ -215,7 +215,7 @@ impl Engine {
                     return self.refuse(id, what, why, "Use `ha switch` on the master");
                 }
                 if self.has_arbiter() && !without_arbiter {
-                    if self.durable.own_promise.is_some() {
+                    if self.is_bound() {
                         let why = "it has promised not to take over until it is connected again, and its master relies on that";
                         let todo = "Connect again; or, if the master is certainly not active, add --without-arbiter";
                         return self.refuse(id, what, why, todo);

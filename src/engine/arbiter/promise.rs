@@ -1,6 +1,6 @@
 //! Whoever might take over: what it has promised, and the grant it needs (spec 7.11).
 
-use super::super::base::{LinkId, Millis, Reason, Role, Term};
+use super::super::base::{LinkId, LinkState, Millis, Reason, Role, Term};
 use super::super::core::Engine;
 use super::super::durable::Durable;
 use super::super::event::{EventKind, Severity};
@@ -61,7 +61,9 @@ impl Engine {
 
     /// Connected again and about to be READY: the standing promise is over, as if one had just been given.
     pub(in super::super) fn standing_promise_is_over(&mut self) {
-        if self.durable.own_promise.is_some() && self.is_settled_on_disk() {
+        // One given over this very connection stands, whatever was on its way meanwhile.
+        let is_earlier = matches!(self.watch.state, Some(LinkState::Handshake | LinkState::Initsync)) && self.leaving.is_none();
+        if self.durable.own_promise.is_some() && is_earlier && self.is_settled_on_disk() {
             self.promise_for(self.own_promise_ms().max(self.durable.promise_ms));
             let draft = Durable { own_promise: None, ..self.draft() };
             self.write(draft, Then::PromiseOver);
@@ -134,7 +136,20 @@ impl Engine {
         self.note(EventKind::Role, Severity::Warning, text);
     }
 
+    /// A standing promise binds even an operator's word, unless the other instance was met as a shadow: then nobody relies on it.
+    pub(in super::super) fn is_bound(&self) -> bool {
+        self.durable.own_promise.is_some() && !self.has_met_shadow()
+    }
+
+    /// The other instance was met as a shadow, since the master is lost.
+    pub(super) fn has_met_shadow(&self) -> bool {
+        self.watch.lost.as_ref().is_some_and(|lost| lost.rival.is_some())
+    }
+
     pub(super) fn wish_goes_on(&mut self) {
+        if self.is_bound() {
+            return self.wish_ends("it has promised meanwhile not to take over");
+        }
         if self.promise_runs_until().is_some() || self.granted_term().is_none() || !self.is_settled_on_disk() {
             return;
         }
