@@ -277,6 +277,8 @@ impl Engine {
             self.end_pause("this instance is master now");
         }
         self.reign.activity = Activity::Active;
+        // Whatever led here was decided on something fresh: a stall of the role before bars nothing.
+        self.stall = super::stall::Stall::default();
         self.reign.hold_ends = None;
         self.reign.frozen = false;
         self.handover = None;

@@ -85,6 +85,10 @@ impl Engine {
             let why = "Standin was late a moment ago, and has not heard from the other instance since";
             return self.refuse(id, "roles not switched", why, "Try again");
         }
+        if self.leaving.is_some() {
+            // It waited for the shadow, and this instance was told to stop meanwhile.
+            return self.refuse(id, "roles not switched", "this instance is stopping", "");
+        }
         if self.switch_waits(id, &checks) {
             return;
         }

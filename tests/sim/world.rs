@@ -184,6 +184,19 @@ impl World {
         self.t = self.t.max(until);
     }
 
+    /// The next thing that waits.
+    pub fn step(&mut self) {
+        if let Some(((at, _), what)) = self.queue.pop_first() {
+            self.t = at;
+            self.happen(what);
+        }
+    }
+
+    /// All that waits, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &What)> {
+        self.queue.iter().map(|((at, _), what)| (*at, what))
+    }
+
     /// Lets it go on until the condition holds; false: it did not within the limit.
     pub fn run_till(&mut self, limit_ms: u64, holds: impl Fn(&Self) -> bool) -> bool {
         let end = self.t + limit_ms;
