@@ -1,7 +1,6 @@
 //! Who may pair and who may do what: local users, roles, wrong passwords slowed down and locked out (spec 3.3, 9).
 
 mod lockout;
-mod password;
 mod users;
 
 use std::path::PathBuf;
@@ -10,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use crate::engine::base::{Millis, Problem};
 use lockout::Lockout;
 
-pub use password::{PASSWORD_MIN_CHARS, check_password_rules, strength};
 pub use users::{User, UserRole, Users};
 
 /// What came of a user and a password.

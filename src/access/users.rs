@@ -8,8 +8,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
-use super::password::{PASSWORD_MAX_BYTES, check_password_rules};
 use crate::engine::base::Problem;
+use crate::engine::password::{self, PASSWORD_MAX_CHARS};
 use crate::files;
 
 /// Largest file of users read.
@@ -105,7 +105,7 @@ impl Users {
     #[must_use]
     pub fn verify(&self, name: &str, password: &str) -> Verdict {
         let user = self.users.iter().find(|user| user.name == name);
-        if password.len() > PASSWORD_MAX_BYTES {
+        if password.chars().count() > PASSWORD_MAX_CHARS {
             return Verdict::Wrong;
         }
         let Some(user) = user else {
@@ -127,7 +127,7 @@ impl Users {
     /// # Errors
     /// When the password breaks a rule (spec 1.2) or there are users but none of that name.
     pub fn set_password(&mut self, name: &str, password: &str) -> Result<(), Problem> {
-        check_password_rules(name, password)?;
+        password::check(name, password)?;
         if let Some(user) = self.users.iter_mut().find(|user| user.name == name) {
             user.hash = hash(password)?;
             return Ok(());
@@ -163,7 +163,7 @@ impl Users {
         if self.users.len() >= USERS_MAX {
             return refuse(format!("there are {USERS_MAX} already, the most allowed"));
         }
-        check_password_rules(name, password)?;
+        password::check(name, password)?;
         self.users.push(User { name: name.to_owned(), role, hash: hash(password)? });
         Ok(())
     }

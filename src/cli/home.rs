@@ -49,6 +49,17 @@ impl Context {
     }
 }
 
+/// Whether Standin takes `home` by itself, without option and without `STANDIN_HOME`.
+#[must_use]
+pub fn is_default(home: &Path) -> bool {
+    let taken = default_home(
+        rustix::process::geteuid().is_root(),
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
+        std::env::var_os("HOME").map(PathBuf::from),
+    );
+    taken.is_ok_and(|taken| taken == home)
+}
+
 /// The control socket of `home`.
 #[must_use]
 pub fn socket(home: &Path) -> PathBuf {

@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use zeroize::Zeroize;
 
+use super::output::note;
 use super::terminal_input::ask_secret;
 use crate::engine::base::Problem;
 use crate::engine::order::Secret;
 
+/// Rights of group and others in the bits of a file.
+const OTHERS: u32 = 0o077;
 /// Longest password file, in bytes.
 const PASSWORD_MAX_BYTES: u64 = 4 * 1024;
 
@@ -62,6 +66,9 @@ fn from_file(path: &Path) -> Result<Secret, Problem> {
         Problem::new(format!("No password in {}", path.display()), why, "Write the password into its first line.")
     };
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    if file.metadata().is_ok_and(|facts| facts.is_file() && facts.mode() & OTHERS != 0) {
+        note(&format!("{} can be read by other users; `chmod 600` ends that", path.display()));
+    }
     let mut bytes = Vec::new();
     let read = file.take(PASSWORD_MAX_BYTES + 1).read_to_end(&mut bytes);
     let text = String::from_utf8(std::mem::take(&mut bytes));

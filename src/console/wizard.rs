@@ -33,6 +33,8 @@ pub struct Found {
     pub port_free: Result<(), String>,
     /// The home to be made.
     pub home: String,
+    /// Standin takes this home by itself, without being told.
+    pub is_default_home: bool,
     /// The mirrored directory when none is named.
     pub default_directory: String,
 }
@@ -257,7 +259,7 @@ impl Wizard {
         match key {
             WizardKey::Edit(FieldKey::Char('y')) => {
                 self.message = Some("The command is in the clipboard, if the terminal allows it.".into());
-                Outcome::Copy(self.plan().command_line(&self.base))
+                Outcome::Copy(self.command_line(&self.plan()))
             }
             WizardKey::Edit(FieldKey::Char('?')) => self.open_help(),
             WizardKey::Enter => {

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::addresses::OwnAddresses;
 use super::alerts::{Alert, book::AlertBook};
 use super::arbiter::Arbitration;
 use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis};
+use super::clocks::Clocks;
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
@@ -84,9 +86,12 @@ pub struct Engine {
     pub(super) handover: Option<Handover>,
     pub(super) pause: Pause,
     pub(super) leaving: Option<Leaving>,
+    pub(super) parting: Option<super::reset::Parting>,
     pub(super) work: ServiceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
+    pub(super) addresses: OwnAddresses,
+    pub(super) clocks: Clocks,
     pub(super) transfer: Option<Transfer>,
     pub(super) link_steps: Vec<LinkStep>,
     pub(super) arb: Arbitration,
@@ -135,9 +140,12 @@ impl Engine {
             handover: None,
             pause: Pause::default(),
             leaving: None,
+            parting: None,
             work: ServiceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
+            addresses: OwnAddresses::default(),
+            clocks: Clocks::default(),
             transfer: None,
             link_steps: Vec::new(),
             arb: Arbitration::default(),
@@ -233,6 +241,7 @@ impl Engine {
             Input::PushFailed { link, why } => self.push_failed(link, &why),
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
+            Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
             Input::Arbiter { id, answer } => self.arbiter_answered(id, answer),
             Input::Stalled { late_ms } => self.stalled(late_ms),
@@ -269,6 +278,7 @@ impl Engine {
         self.plan_dial();
         self.plan_kit();
         self.plan_leave();
+        self.judge_addresses();
         self.show_checks();
         self.timers.set_if_unset(Timer::Health, self.now.mono.plus(HEALTH_INTERVAL_MS));
     }

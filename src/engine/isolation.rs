@@ -18,7 +18,7 @@ const KILL_MS: u64 = 500;
 impl Engine {
     /// Takeover checks are configured.
     pub(super) fn has_takeover_checks(&self) -> bool {
-        !self.in_force().takeover_checks.tcp.is_empty()
+        !self.in_force().takeover_checks.is_empty()
     }
 
     /// This master would be the isolated one if its checks failed (spec 7.10).
@@ -72,7 +72,9 @@ impl Engine {
             return;
         }
         let is_new = self.checks.begun.is_some_and(|begun| begun >= lost);
-        if is_new && !passes && self.watches_for_isolation() {
+        // All of them have to fail, also where a takeover would need all to pass.
+        let none_passes = !self.checks.results.iter().any(|result| result.ok);
+        if is_new && none_passes && self.watches_for_isolation() {
             let name = self.peer_name();
             let why = format!("{name} is lost and all takeover checks fail: this machine is the one that is cut off");
             return self.isolate(true, &why);

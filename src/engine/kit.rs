@@ -43,8 +43,6 @@ pub struct OwnFacts {
     pub has_administrator: bool,
     /// The operating system's user that runs Standin; empty: not known.
     pub runs_as: String,
-    /// Virtual addresses, as configured.
-    pub addresses: Vec<String>,
 }
 
 /// The own kit as last told, and the peer's as last heard.
@@ -63,7 +61,7 @@ impl Kit {
                 text.truncate(at);
             }
         };
-        for list in [&mut self.hooks, &mut self.arbiter, &mut self.addresses, &mut self.facts.addresses] {
+        for list in [&mut self.hooks, &mut self.arbiter, &mut self.addresses] {
             list.truncate(KIT_LIST_MAX);
             list.iter_mut().for_each(cut);
         }
@@ -92,9 +90,9 @@ impl Kit {
             service: service.to_owned(),
             service_name: program.rsplit('/').next().unwrap_or(program).to_owned(),
             hooks,
-            checks: u16::try_from(settings.takeover_checks.tcp.len()).unwrap_or(u16::MAX),
+            checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
-            addresses: facts.addresses.clone(),
+            addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
             facts: facts.clone(),
         }
         .limited()

@@ -135,6 +135,7 @@ impl Engine {
             self.ask_link_gone(why);
         }
         self.leave_link_gone(id);
+        self.parting_link_gone();
     }
 
     /// The first word did not come in time (an accepted connection is no answer, spec 7.1).
@@ -220,6 +221,9 @@ impl Engine {
 
     /// A try to reach the peer ended without an answer.
     fn dial_ended(&mut self, why: &str) {
+        if self.parted() {
+            return;
+        }
         if self.is_shadow() {
             self.attach_failed(why);
         } else {

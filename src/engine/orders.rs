@@ -7,7 +7,7 @@ use super::event::{EventKind, Severity};
 use super::master::Activity;
 use super::message::Body;
 use super::order::{Actor, Order, Reply};
-use super::settings::{SettingsPatch, Shadow};
+
 use super::then::Then;
 use super::timers::Timer;
 
@@ -76,89 +76,6 @@ impl Engine {
             }
             _ => self.refuse(id, "not done", "the engine does not know this order", ""),
         }
-    }
-
-    fn ha_reset(&mut self, id: u64) {
-        let what = "not reset";
-        if !self.is_master() {
-            return self.refuse(id, what, "this instance is not the master", "On a shadow it is `shadow reset`");
-        }
-        if let Some(why) = self.settings_locked() {
-            return self.refuse(id, what, why, "Disconnect the shadow first: `ha disconnect`");
-        }
-        if !self.is_active() || self.handover.is_some() {
-            return self.refuse(id, what, "it is not clear whether this instance is the active one", "Resume first");
-        }
-        let mut draft = self.draft();
-        draft.former_peer = draft.peer.take().or(draft.former_peer);
-        draft.may_take_over = false;
-        draft.peer_promise = None;
-        draft.common = None;
-        draft.settings_due = None;
-        self.write(draft, Then::Reset { order: id });
-    }
-
-    fn shadow_reset(&mut self, id: u64) {
-        let what = "not reset";
-        if !self.is_shadow() {
-            return self.refuse(id, what, "this instance is not a shadow", "On a master it is `ha reset`");
-        }
-        if let Some(why) = self.settings_locked() {
-            return self.refuse(id, what, why, "Disconnect first: `shadow disconnect`");
-        }
-        let mut draft = self.draft();
-        draft.former_peer = draft.peer.take().or(draft.former_peer);
-        draft.connect_wanted = false;
-        draft.complete_wanted = false;
-        draft.own_promise = None;
-        draft.disconnected_since = None;
-        draft.common = None;
-        draft.settings_due = None;
-        self.write(draft, Then::Reset { order: id });
-    }
-
-    /// The pair is forgotten on disk: the settings follow.
-    pub(super) fn was_reset(&mut self, id: u64) {
-        let all: Vec<_> = self.links.all.keys().copied().collect();
-        for link in all {
-            self.close(link, "high availability was reset");
-        }
-        self.cancel_dial();
-        for timer in [Timer::Silent, Timer::Redial, Timer::Takeover, Timer::DialBack] {
-            self.timers.clear(timer);
-        }
-        let codes = [
-            "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-010", "H-012", "H-013", "H-014", "H-015",
-            "H-021",
-        ];
-        for code in codes {
-            self.settle(code, "");
-        }
-        let patch = if self.is_master() {
-            self.reign.is_silent = false;
-            SettingsPatch {
-                enabled: Some(false),
-                permitted_shadow_host: Some(None),
-                grace_period: Some(0),
-                ..SettingsPatch::default()
-            }
-        } else {
-            self.watch.lost = None;
-            self.watch.gave_up = false;
-            self.set_state(LinkState::Initial, None);
-            let initial = Shadow::default();
-            SettingsPatch {
-                host: Some(String::new()),
-                master_hosts: Some(initial.master_hosts),
-                master_port: Some(initial.master_port),
-                check_interval: Some(initial.check_interval),
-                takeover_delay: Some(initial.takeover_delay),
-                connect_timeout: Some(initial.connect_timeout),
-                request_timeout: Some(initial.request_timeout),
-                ..SettingsPatch::default()
-            }
-        };
-        self.write_settings_for(id, patch);
     }
 
     fn ha_disconnect(&mut self, id: u64, actor: &Actor) {

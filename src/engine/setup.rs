@@ -82,11 +82,13 @@ impl SetupPlan {
         words
     }
 
-    /// The equal command as one line for a shell (spec 1.4).
+    /// The equal command as one line for a shell (spec 1.4). `home`: where it is not the one that Standin takes by itself.
     #[must_use]
-    pub fn command_line(&self, base: &Settings) -> String {
-        let words = self.command_words(base);
-        std::iter::once("standin".to_owned()).chain(words.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+    pub fn command_line(&self, base: &Settings, home: Option<&str>) -> String {
+        let mut words = vec!["standin".to_owned()];
+        words.extend(home.iter().flat_map(|home| ["--home".to_owned(), (*home).to_owned()]));
+        words.extend(self.command_words(base));
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -148,11 +150,13 @@ mod tests {
         plan.settings.high_availability.enabled = true;
         plan.settings.configuration.directory = Some("/etc/my connector".into());
         assert_eq!(
-            plan.command_line(&Settings::default()),
+            plan.command_line(&Settings::default(), None),
             "standin setup --role master --user ops --password-file FILE --description 'rack 4, it'\\''s left' \
              --directory '/etc/my connector' --enable-ha"
         );
-        assert!(!plan.command_line(&Settings::default()).contains("Lampen"));
+        assert!(!plan.command_line(&Settings::default(), None).contains("Lampen"));
+        let elsewhere = plan.command_line(&Settings::default(), Some("/srv/my home"));
+        assert!(elsewhere.starts_with("standin --home '/srv/my home' setup --role"), "{elsewhere}");
         assert!(!format!("{plan:?}").contains("Lampen"), "spec 9.4");
     }
 

@@ -80,6 +80,9 @@ pub struct Status {
     /// Own host names and addresses found on this machine (spec 4.1).
     #[serde(default)]
     pub own_hosts: Vec<String>,
+    /// Virtual addresses (spec 7.14), in the order of the settings.
+    #[serde(default)]
+    pub addresses: Vec<AddressStatus>,
     /// The engine is stopping.
     #[serde(default)]
     pub stopping: bool,
@@ -246,6 +249,12 @@ pub struct PeerStatus {
     /// What differs between the two and would hurt at a takeover (spec 2.6).
     #[serde(default)]
     pub differences: Vec<String>,
+    /// Takeover checks of the shadow as it last told them (spec 7.2); empty on the shadow itself.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
+    /// How far its clock is ahead of the own one, ms, judged over several checks (spec 6.5).
+    #[serde(default)]
+    pub clock_difference_ms: Option<i64>,
 }
 
 impl PeerStatus {
@@ -254,6 +263,24 @@ impl PeerStatus {
     pub fn set_round_trip(&mut self, span_ms: Option<u64>) {
         self.round_trip_ms = span_ms.map(|ms| ms as f64);
     }
+}
+
+/// One virtual address on this machine (spec 7.14).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// `192.0.2.10/24`.
+    pub address: String,
+    /// Name of the interface.
+    pub interface: String,
+    /// It is on the interface now.
+    pub present: bool,
+    /// When it was last announced by this instance.
+    pub announced_at: Option<UnixMillis>,
+    /// Why it is missing, or would be at a takeover.
+    pub problem: Option<String>,
+    /// Hardware address of another machine that answers for it.
+    #[serde(default)]
+    pub used_by: Option<String>,
 }
 
 /// The pair's settings.

@@ -69,6 +69,7 @@ impl Engine {
             settings_locked: self.settings_locked(),
             branches: self.branches.clone(),
             own_hosts: Vec::new(),
+            addresses: self.addresses.list.clone(),
             stopping: self.leaving.is_some(),
         }
     }
@@ -158,6 +159,8 @@ impl Engine {
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
             differences: self.kit_differences(),
+            checks: if is_master { self.reign.peer_results.clone() } else { Vec::new() },
+            clock_difference_ms: self.clocks.difference(),
         };
         status.set_round_trip(self.watch.round_trip_ms);
         Some(status)

@@ -201,16 +201,18 @@ impl Engine {
         }
     }
 
-    /// A shadow has no outgoing connection but the one of the checks.
+    /// A shadow has no outgoing connection but the one of the checks, and the one to say goodbye for good.
     pub(super) fn leave_welcomed(&mut self, id: LinkId) {
-        self.close(id, "not needed");
+        if !self.parting_welcomed(id) {
+            self.close(id, "not needed");
+        }
     }
 
     /// The master has the promise on its disk.
     pub(super) fn farewell_heard(&mut self) {
         if self.leaving.as_ref().is_some_and(|leaving| leaving.stage == LeaveStage::Farewell) {
             self.leave_now("the master knows");
-        } else if self.watch.state == Some(LinkState::Disconnecting) {
+        } else if !self.parted() && self.watch.state == Some(LinkState::Disconnecting) {
             self.disconnected();
         }
     }

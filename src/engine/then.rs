@@ -43,6 +43,8 @@ pub(super) enum Then {
     Promised { order: Option<u64> },
     /// Shadow: the next transfer is complete.
     CompleteWanted { order: Option<u64>, by: String },
+    /// Shadow: it promised not to take over, and is to be reset.
+    PromisedReset { order: u64 },
     /// The pair is forgotten.
     Reset { order: u64 },
     /// Master: on at a term that the arbiter granted.
@@ -78,6 +80,7 @@ impl Engine {
             Then::Granted { order } | Then::ConnectWanted { order } => self.connect_now(order),
             Then::Promised { order } => self.promised(order),
             Then::CompleteWanted { order, by } => self.reconnect_now(order, &by),
+            Then::PromisedReset { order } => self.promised_reset(order),
             Then::Reset { order } => self.was_reset(order),
             Then::Done { order, text } => self.done(order, text),
             Then::Raised { order } => self.term_raised(order),
@@ -136,6 +139,7 @@ impl Engine {
             }
             Then::Granted { order }
             | Then::ConnectWanted { order }
+            | Then::PromisedReset { order }
             | Then::Reset { order }
             | Then::Done { order, text: _ }
             | Then::Raised { order: Some(order) }
@@ -184,7 +188,11 @@ impl Engine {
             Timer::Handover => self.handover_abort("the last changes did not reach the shadow in time"),
             Timer::PushLimit => self.push_due(),
             Timer::Leave => self.leave_due(),
-            Timer::Farewell => self.disconnected(),
+            Timer::Farewell => {
+                if !self.parted() {
+                    self.disconnected();
+                }
+            }
             Timer::PauseEnd => self.end_pause("its time is over"),
             Timer::PauseWarn => self.pause_ends_soon(),
             Timer::PauseLimit => self.pause_not_heard(),

@@ -28,10 +28,18 @@ use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Protection;
 use crate::store::Store;
 
+/// How long the last answers may take to reach those who asked.
+const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
+/// A loop late by so much tells the engine, which judges whether that was a stall, ms.
+const LATE_TOLD_MS: u64 = 400;
 /// Inputs handled in a row before the status is published in between.
 const INPUTS_IN_A_ROW: usize = 256;
+
+fn millis_until(wake: Instant) -> u64 {
+    u64::try_from(wake.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Everything that carries out effects.
 pub struct Driver {
@@ -59,6 +67,8 @@ pub struct Driver {
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
     pub pinned: Option<Fingerprint>,
+    /// Round trips of the checks.
+    pub trips: super::trips::Trips,
     /// Of the program log.
     pub log_level: super::log::Level,
 }
@@ -72,8 +82,9 @@ impl Driver {
         answering: oneshot::Sender<()>,
     ) {
         self.follow_peer(None);
+        self.pending.push_back(self.facts.of_kit());
         self.pending.push_back(Input::Start);
-        let mut has_ended = self.work_off(&mut inputs);
+        let mut has_ended = self.turn(&mut inputs);
         self.publish();
         // Whoever asks from now on gets an answer that means something.
         let _ = answering.send(());
@@ -84,10 +95,11 @@ impl Driver {
             if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
                 // Not by a timer: that would be a millisecond late.
                 self.pending.push_back(Input::Tick);
-                has_ended = self.work_off(&mut inputs);
+                has_ended = self.turn(&mut inputs);
                 continue;
             }
             let wake = self.next_wake();
+            let planned = clock::monotonic().plus(millis_until(wake));
             tokio::select! {
                 biased;
                 input = inputs.recv() => match input {
@@ -97,11 +109,28 @@ impl Driver {
                 Some(new) = edits.recv() => self.take_edit(new),
                 () = sleep_until(wake) => {}
             }
-            has_ended = self.work_off(&mut inputs);
+            self.notice_lateness(clock::monotonic().since(planned));
+            has_ended = self.turn(&mut inputs);
         }
         self.publish();
         self.shared.recorder.flush();
+        self.shared.settle(ANSWERS_LIMIT).await;
         self.works.shut_down();
+    }
+
+    /// Handles what is there, and notices when that took long. True: the program ends.
+    fn turn(&mut self, inputs: &mut mpsc::Receiver<Input>) -> bool {
+        let began = clock::monotonic();
+        let has_ended = self.work_off(inputs);
+        self.notice_lateness(clock::monotonic().since(began));
+        has_ended
+    }
+
+    /// The engine hears of a stall before anything that waited (spec 7.12).
+    fn notice_lateness(&mut self, late_ms: u64) {
+        if late_ms >= LATE_TOLD_MS {
+            self.pending.push_front(Input::Stalled { late_ms });
+        }
     }
 
     /// Handles what is there. True: the program ends.
@@ -138,6 +167,7 @@ impl Driver {
         match input {
             Input::LinkDown { link, .. } => self.mirror.link_down(*link),
             Input::Settings(settings) => self.apply_settings(settings),
+            Input::Received { envelope, .. } => self.trips.received(envelope),
             _ => {}
         }
     }
@@ -150,7 +180,10 @@ impl Driver {
                 self.net.dial(attempt, hosts, port, fingerprint, connect_timeout_ms);
             }
             Effect::CancelDial { attempt } => self.net.cancel_dial(attempt),
-            Effect::Send { link, envelope } => self.net.send(link, &envelope),
+            Effect::Send { link, envelope } => {
+                self.trips.sent(&envelope);
+                self.net.send(link, &envelope);
+            }
             Effect::Close { link, why } => self.net.close(link, &why),
             Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),

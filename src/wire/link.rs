@@ -135,12 +135,7 @@ impl Limited for Kit {
         visit(Part::Text("service name", &mut self.service_name, KIT_TEXT_MAX));
         visit(Part::Text("users", &mut self.facts.users_digest, KIT_TEXT_MAX));
         visit(Part::Text("user", &mut self.facts.runs_as, KIT_TEXT_MAX));
-        let lists = [
-            ("hooks", &mut self.hooks),
-            ("arbiter", &mut self.arbiter),
-            ("addresses", &mut self.addresses),
-            ("own addresses", &mut self.facts.addresses),
-        ];
+        let lists = [("hooks", &mut self.hooks), ("arbiter", &mut self.arbiter), ("addresses", &mut self.addresses)];
         for (name, list) in lists {
             visit(Part::List(name, list.len(), KIT_LIST_MAX, &mut |to| list.truncate(to)));
             for text in list.iter_mut().take(KIT_LIST_MAX) {

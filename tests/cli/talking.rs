@@ -1,5 +1,6 @@
 //! Commands with an instance that answers.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use standin::engine::base::{Fingerprint, Problem, Role, Term};
@@ -57,8 +58,13 @@ fn unpaired_shadow(home: &Path) -> Engine {
 }
 
 fn connect(home: &Path, seen: &str) -> (Option<i32>, String, String) {
+    connect_with(home, seen, 0o600)
+}
+
+fn connect_with(home: &Path, seen: &str, mode: u32) -> (Option<i32>, String, String) {
     let file = home.join("password");
     std::fs::write(&file, "correct horse battery\n").expect("own directory");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("own file");
     let fingerprint = fingerprint(seen).to_string();
     let path = file.to_string_lossy();
     run(home, &["shadow", "connect", "--user", "ops", "--password-file", &*path, "--fingerprint", &*fingerprint])
@@ -96,6 +102,16 @@ fn without_a_compared_fingerprint_nothing_is_sent() {
     assert_eq!(code, Some(1));
     assert!(message.contains("--fingerprint") && message.contains(&fingerprint("5a").to_string()), "{message}");
     assert!(!engine.orders().iter().any(|order| matches!(order, Order::Pair { .. })));
+}
+
+/// spec 9.4: a password file that others can read is taken, and told of.
+#[test]
+fn a_password_file_open_to_others_is_told_of() {
+    let home = home();
+    let _engine = unpaired_shadow(home.path());
+    let (code, out, message) = connect_with(home.path(), "5a", 0o644);
+    assert_eq!((code, &*out), (Some(0), "Paired.\n"));
+    assert!(message.contains("can be read by other users") && message.contains("chmod 600"), "{message}");
 }
 
 /// spec 3.2: once paired, connecting needs no password.

@@ -1,7 +1,7 @@
 //! The traces of the protocol model that concern a pair without arbiter, and the plain paths, as tests.
 
 use standin::engine::base::{Condition, LinkState, Role, Term};
-use standin::engine::message::{Body, OfferKind};
+use standin::engine::message::{Body, FarewellKind, OfferKind};
 use standin::engine::order::{Order, Reply};
 use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
@@ -302,6 +302,27 @@ fn a_disconnected_shadow_never_takes_over() {
     assert!(is_active(&world, 0), "no hold when the note is clear");
     world.order(1, Order::Connect);
     healthy(&mut world);
+}
+
+/// spec 4.4: a reset of the shadow tells the master, if it can be told; if not, it is reset all the same.
+#[test]
+fn a_reset_shadow_tells_its_master() {
+    for reachable in [true, false] {
+        let mut world = pair();
+        world.order(1, Order::Disconnect);
+        world.run_until(world.t + 1_000);
+        assert_eq!(world.nodes[0].disk.durable.peer_promise, Some(FarewellKind::Disconnect));
+        cut(&mut world, !reachable);
+        let order = world.order(1, Order::ShadowReset);
+        assert!(world.run_till(2_000, |world| world.answers.contains_key(&order)), "{reachable}");
+        assert!(world.answers[&order].is_ok(), "{:?}", world.answers[&order]);
+        assert_eq!(state(&world, 1), Some(LinkState::Initial));
+        assert!(world.nodes[1].disk.durable.peer.is_none());
+        let heard = if reachable { FarewellKind::Reset } else { FarewellKind::Disconnect };
+        assert_eq!(world.nodes[0].disk.durable.peer_promise, Some(heard), "{reachable}");
+        assert!(is_active(&world, 0));
+        well(&world);
+    }
 }
 
 /// spec 7.4: a shadow that starts alone stays shadow, until an operator says otherwise.

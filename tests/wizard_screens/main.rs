@@ -23,6 +23,7 @@ fn wizard() -> Wizard {
         addresses: vec!["10.1.4.20".into(), "fd00::20".into()],
         port_free: Ok(()),
         home: "/var/lib/standin".into(),
+        is_default_home: true,
         default_directory: "/var/lib/standin/configuration".into(),
     };
     Wizard::new(found, Settings::default())

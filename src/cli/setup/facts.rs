@@ -24,6 +24,7 @@ pub fn found(home: &Path, base: &Settings) -> Found {
         addresses,
         port_free: check_port(&base.administration.listen, base.administration.port),
         home: home.display().to_string(),
+        is_default_home: crate::cli::home::is_default(home),
         default_directory: home.join("configuration").display().to_string(),
     }
 }

@@ -3,6 +3,7 @@
 use super::Wizard;
 use crate::engine::base::Role;
 use crate::engine::settings::table;
+use crate::engine::setup::SetupPlan;
 
 /// The review, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +46,16 @@ impl Wizard {
         Review {
             facts: self.facts(),
             files: files.into(),
-            command: plan.command_line(&self.base),
-            command_lines: cut(&plan.command_line(&self.base), width),
+            command: self.command_line(&plan),
+            command_lines: cut(&self.command_line(&plan), width),
             warnings: items.iter().filter_map(warning).collect(),
         }
+    }
+
+    /// The equal command; it makes the same home wherever it is run (spec 1.4).
+    pub(super) fn command_line(&self, plan: &SetupPlan) -> String {
+        let home = (!self.found.is_default_home).then_some(self.found.home.as_str());
+        plan.command_line(&self.base, home)
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {

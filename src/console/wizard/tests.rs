@@ -10,6 +10,7 @@ fn found() -> Found {
         addresses: vec!["10.1.4.20".into(), "fd00::20".into()],
         port_free: Ok(()),
         home: "/var/lib/standin".into(),
+        is_default_home: true,
         default_directory: "/var/lib/standin/configuration".into(),
     }
 }
@@ -341,6 +342,21 @@ fn a_paste_enters_fields_only() {
     assert_eq!(wizard.page().unwrap().focus, 0, "the line end is no Enter");
     wizard.key(WizardKey::Edit(FieldKey::Char('?')));
     assert!(!wizard.has_help(), "a question mark is a character where one types");
+}
+
+/// spec 1.4: the equal command makes the same home.
+#[test]
+fn a_home_that_is_not_the_default_is_named_in_the_command() {
+    for (is_default_home, home) in [(true, None), (false, Some("standin --home /var/lib/standin setup"))] {
+        let mut wizard = Wizard::new(Found { is_default_home, ..found() }, Settings::default());
+        wizard.key(WizardKey::Enter);
+        administrator(&mut wizard);
+        wizard.key(WizardKey::NextStep);
+        let command = wizard.review(74).command;
+        assert_eq!(command.contains("--home"), home.is_some());
+        assert!(command.starts_with(home.unwrap_or("standin setup")), "{command}");
+        assert_eq!(wizard.key(WizardKey::Edit(FieldKey::Char('y'))), Outcome::Copy(command));
+    }
 }
 
 /// The command is cut between words only: joined again it is the same.

@@ -11,6 +11,8 @@ use crate::engine::base::Problem;
 pub const MISTAKES_MAX: usize = 50;
 /// A key is near another when at most this many letters differ.
 const NEAR_MAX_LETTERS: usize = 3;
+/// And at most one letter in so many: `bogus` is near nothing.
+const NEAR_SHARE: usize = 3;
 /// Longest key that is compared with others, in characters.
 const KEY_MAX_CHARS: usize = 64;
 
@@ -158,7 +160,7 @@ fn nearest(key: &str) -> Option<&'static str> {
     let name = key.rsplit('.').next().unwrap_or(key);
     let elsewhere = ROWS.iter().map(|row| row.key).find(|known| leaf(known) == name);
     match (whole, elsewhere) {
-        (Some((letters, known)), _) if letters <= NEAR_MAX_LETTERS => Some(known),
+        (Some((letters, known)), _) if letters <= NEAR_MAX_LETTERS.min(key.chars().count() / NEAR_SHARE) => Some(known),
         (_, elsewhere) => elsewhere,
     }
 }
