@@ -26,6 +26,8 @@ pub(crate) mod faults;
 mod core;
 mod glance;
 mod isolation;
+mod failing;
+mod fence;
 mod links;
 mod listen;
 mod master;

@@ -6,7 +6,7 @@ use super::durable::{Durable, RoleChange};
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
 use super::master::Activity;
-use super::message::{Body, Offer};
+use super::message::{Body, Offer, OfferKind};
 use super::status::TimelineEntry;
 use super::then::Then;
 use super::work::{StartFor, StopFor};
@@ -37,9 +37,10 @@ impl Engine {
         }
         let term = offer.term;
         let timeline = vec![TimelineEntry { at: self.now.wall, text: format!("role offered at term {term}") }];
-        let notice = self.master_notice(term, Reason::Switch, timeline);
+        let reason = if offer.kind == OfferKind::Failing { Reason::ServiceFailed } else { Reason::Switch };
+        let notice = self.master_notice(term, reason, timeline);
         let ungranted = self.has_arbiter().then(|| self.highest_term());
-        let draft = Durable { ungranted, ..self.master_draft(term, Reason::Switch, notice) };
+        let draft = Durable { ungranted, ..self.master_draft(term, reason, notice) };
         self.write(draft, Then::TookOffer { link: id, term });
     }
 
@@ -75,7 +76,11 @@ impl Engine {
         // The offer ends the promise: the service there has stopped before it was made.
         self.promise_is_over();
         self.out.push(Effect::RestoreDrift);
-        self.begin_reign(StartFor::Offer, Reason::Switch, Some(link));
+        let reason = self.durable.last_role_change.as_ref().map_or(Reason::Switch, |change| change.reason);
+        if reason == Reason::ServiceFailed {
+            self.received_failing();
+        }
+        self.begin_reign(StartFor::Offer, reason, Some(link));
     }
 
     /// The service runs: the other one may become shadow.

@@ -312,7 +312,7 @@ pub struct IsolationStatus {
 /// The service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// `none` or `command`.
+    /// `none`, `command` or `unit`.
     pub kind: String,
     /// `none`, `stopped`, `starting`, `running`, `stopping`, `failed`.
     pub state: String,
@@ -331,6 +331,44 @@ pub struct ServiceStatus {
     /// Why it failed.
     #[serde(default)]
     pub message: Option<String>,
+    /// It ended more often than the restart limit allows, and has not run for a whole window since (spec 7.13).
+    #[serde(default)]
+    pub failing: bool,
+    /// What its health check says; none: none is configured, or it does not run.
+    #[serde(default)]
+    pub health: Option<HealthStatus>,
+    /// How long the last stop took from the signal to the end of the last process, ms.
+    #[serde(default)]
+    pub stop_took_ms: Option<u64>,
+    /// How long it may take (spec 7.13), ms; 0: there is no service.
+    #[serde(default)]
+    pub stop_budget_ms: u64,
+    /// Of a unit: whether systemd stops it when Standin ends; none: not known, or no unit.
+    #[serde(default)]
+    pub bound: Option<bool>,
+}
+
+/// The health check of the service (spec 7.13). Changes with the outcome only, not with every check.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthStatus {
+    /// `tcp localhost:8080`, `command /usr/bin/check`, `http https://…`.
+    pub target: String,
+    /// `waiting` (nothing counts yet), `passing`, `failing`, `unknown` (it cannot be run).
+    pub state: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// So many restart the service.
+    pub limit: u32,
+    /// Why the last one failed.
+    pub message: Option<String>,
+}
+
+impl HealthStatus {
+    /// As often in a row as restarts the service.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.state == "failing" && self.failures >= self.limit
+    }
 }
 
 impl Default for ServiceStatus {
@@ -343,6 +381,11 @@ impl Default for ServiceStatus {
             restarts: 0,
             name: String::new(),
             message: None,
+            failing: false,
+            health: None,
+            stop_took_ms: None,
+            stop_budget_ms: 0,
+            bound: None,
         }
     }
 }

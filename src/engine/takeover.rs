@@ -123,6 +123,7 @@ impl Engine {
             granted: None,
         };
         self.watch.lost = Some(lost);
+        self.fence.passed = None;
         self.set_state(LinkState::Lost, Some(why.to_owned()));
         if !breaks(Fault::ForgetsAlert) {
             self.hold_alert("H-001", "", why);
@@ -288,7 +289,7 @@ impl Engine {
         if let Some(lost) = &mut self.watch.lost {
             lost.granted = Some(now.wall);
         }
-        self.take_over(Reason::Takeover, None);
+        self.fence_then_take_over();
     }
 
     /// Runs the takeover checks, unless they run.
@@ -444,6 +445,9 @@ impl Engine {
         if let Some(at) = lost.granted.filter(|_| self.has_arbiter()) {
             add(at, "own promise over, and the term granted by the arbiter".into());
         }
+        if let Some(at) = self.fence.passed {
+            add(at, "fence command succeeded".into());
+        }
         timeline
     }
 
@@ -467,7 +471,9 @@ impl Engine {
         if reason == Reason::Takeover {
             lines.push(format!("What {peer} changed after that, if anything, is not here yet."));
         }
-        if let Some(missing) = self.missing_revisions().filter(|_| reason != Reason::Switch) {
+        if let Some(missing) =
+            self.missing_revisions().filter(|_| !matches!(reason, Reason::Switch | Reason::ServiceFailed))
+        {
             lines.push(format!("Newest changes are missing: {missing}."));
         }
         Notice {

@@ -208,6 +208,12 @@ impl World {
                 }]);
                 self.later((1, 300), What::Input { node, incarnation, input: Box::new(input) });
             }
+            Effect::RunFence { .. } => {
+                let (ok, span_ms) = (!self.nodes[node].fence_fails, self.nodes[node].fence_ms);
+                self.nodes[node].fenced += 1;
+                let input = Input::Fenced { ok, output: String::new() };
+                self.later((span_ms, span_ms), What::Input { node, incarnation, input: Box::new(input) });
+            }
             Effect::WriteSettings(patch) => self.later((1, 30), What::Settings { node, incarnation, patch }),
             _ => {}
         }

@@ -5,10 +5,11 @@
 
 mod script;
 mod script_arbiter;
+mod service;
 #[path = "sim.rs"]
 mod sim;
 
-use sim::{chaos, world};
+use sim::{chaos, node, world};
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
