@@ -11,7 +11,7 @@ use super::status::IsolationStatus;
 use super::timers::Timer;
 
 /// While the shadow is lost the checks run this often, ms.
-const RECHECK_MS: u64 = 1_000;
+pub(super) const RECHECK_MS: u64 = 1_000;
 /// The kill of a service takes at most so long after its grace, ms.
 const KILL_MS: u64 = 500;
 

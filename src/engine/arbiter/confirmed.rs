@@ -237,6 +237,9 @@ impl Engine {
             self.stop_service(StopFor::Isolated, 0, reason);
         }
         self.timers.clear(Timer::Redial);
+        if by_checks {
+            self.timers.set(Timer::Checks, self.after(super::super::isolation::RECHECK_MS));
+        }
     }
 
     /// It may be over: confirmed, stopped before, and nobody of a higher term.
@@ -247,7 +250,8 @@ impl Engine {
         if self.reign.activity != Activity::Isolated || !is_free || is_barred {
             return;
         }
-        if !isolated.by_checks && !self.is_confirmed() {
+        // One by its checks ends by them, or by the word of its peer.
+        if isolated.by_checks || !self.is_confirmed() {
             return;
         }
         self.end_isolation(isolated, "confirmed");
