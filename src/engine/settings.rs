@@ -91,7 +91,14 @@ pub struct HighAvailability {
 
 impl Default for HighAvailability {
     fn default() -> Self {
-        Self { enabled: false, port: None, permitted_shadow_host: None, grace_period: 0, boot_hold: 60_000, isolation: true }
+        Self {
+            enabled: false,
+            port: None,
+            permitted_shadow_host: None,
+            grace_period: 0,
+            boot_hold: 60_000,
+            isolation: true,
+        }
     }
 }
 

@@ -114,8 +114,9 @@ impl Engine {
     /// A shadow that is about to be READY is waited for, so that roles can be switched back at once. True: it waits.
     fn switch_waits(&mut self, id: u64, checks: &[CheckResult]) -> bool {
         let is_close = |check: &CheckResult| check.ok || SOON.contains(&check.target.as_str());
-        let is_after_switch = self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Switch)
-            && self.now.wall.0 - self.durable.since.0 < READY_RECENT_MS;
+        let is_after_switch =
+            self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Switch)
+                && self.now.wall.0 - self.durable.since.0 < READY_RECENT_MS;
         let is_new = self.is_active() && (self.heard_link().is_some() || is_after_switch);
         let waits = self.reign.switch_wait.is_none()
             && is_new

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Lives of the default run.
-const SEEDS_DEFAULT: u64 = 20_000;
+const SEEDS_DEFAULT: u64 = 60_000;
 /// Time box of the default run, s.
-const SECONDS_DEFAULT: u64 = 120;
+const SECONDS_DEFAULT: u64 = 150;
 /// Time box of the exhaustive walk, with and without an arbiter each, s.
 const WALK_SECONDS: u64 = 30;
 /// The same in a debug build, s.
@@ -44,7 +44,7 @@ fn live(seed: u64, trace: bool) -> Result<(), String> {
     })
 }
 
-/// spec 7.1 to 7.9, 7.16: many lives; checkers after every step (see `check.rs`).
+/// spec 7.1 to 7.16: many lives; checkers after every step (see `README.md` beside this file).
 #[test]
 fn lives() {
     let is_debug = cfg!(debug_assertions);

@@ -13,9 +13,26 @@ use crate::sim::world::{What, World};
 const PAST_MS: i64 = 4_000;
 /// Numbers that only count up, or that are drawn: what follows these words is left out.
 const COUNTERS: &[&str] = &[
-    "nonce: ", "ticket: ", "in_flight: Some(", "next_id: ", "next_nonce: ", "next_serial: ", "serial: ", "attempt: ",
-    "next_attempt: ", "count: ", "round_trip_ms: Some(", "claim: ", "number: ", "Random(", "id: ", "at: ", "(",
-    "UnixMillis(", "last_granted: ", "restarts: ",
+    "nonce: ",
+    "ticket: ",
+    "in_flight: Some(",
+    "next_id: ",
+    "next_nonce: ",
+    "next_serial: ",
+    "serial: ",
+    "attempt: ",
+    "next_attempt: ",
+    "count: ",
+    "round_trip_ms: Some(",
+    "claim: ",
+    "number: ",
+    "Random(",
+    "id: ",
+    "at: ",
+    "(",
+    "UnixMillis(",
+    "last_granted: ",
+    "restarts: ",
 ];
 
 /// Two states with one print count as one.
@@ -25,7 +42,8 @@ pub fn print(world: &World) -> u64 {
         let now = node.now(world.t).mono.0;
         let _ = write!(text, "|{index} {} {} {:?}", node.is_up(), node.service, node.guard.stopping);
         let relative = |at: u64| at.saturating_sub(world.t).min(60_000);
-        let _ = write!(text, " o{} s{}", relative(node.guard.orphan_until), relative(node.suspended_until.unwrap_or(0)));
+        let _ =
+            write!(text, " o{} s{}", relative(node.guard.orphan_until), relative(node.suspended_until.unwrap_or(0)));
         if let Some(engine) = &node.engine {
             canonical(&format!("{engine:?}"), now, &mut text);
         } else {
@@ -72,7 +90,8 @@ pub fn print(world: &World) -> u64 {
 }
 
 /// What never decides: settings do not change in a walk, and people's texts follow from the rest.
-const SKIPPED: &[&str] = &["settings: Settings {", "book: AlertBook {", "facts: Facts {", "notice: Some(Notice {", "kit: Kit {"];
+const SKIPPED: &[&str] =
+    &["settings: Settings {", "book: AlertBook {", "facts: Facts {", "notice: Some(Notice {", "kit: Kit {"];
 
 /// Without what is skipped.
 fn essential(from: &str) -> String {

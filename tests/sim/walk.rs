@@ -12,8 +12,10 @@ use crate::sim::print::print;
 use crate::sim::random::Random;
 use crate::sim::world::World;
 
-/// A run without further events comes to a known state within, ms of the world.
-const RUN_LIMIT_MS: u64 = 60_000;
+/// What follows from an event follows within (boot hold, delay, promise), ms of the world; later moments are left out.
+const RUN_LIMIT_MS: u64 = 6_000;
+/// Peace heals within, ms of the world.
+const PEACE_LIMIT_MS: u64 = 60_000;
 /// In peace a state is compared with known ones every so many steps.
 const PRINTED_EVERY: u32 = 8;
 /// A stopped process goes on after, ms.
@@ -222,7 +224,7 @@ fn explore(
 /// Faults end, both run: one active, one READY shadow, and it stays so.
 fn peace(has_arbiter: bool, path: &Path, good: &mut BTreeSet<u64>, seen: &mut Seen) -> Result<(), String> {
     let mut world = replay(has_arbiter, path);
-    let end = world.t + RUN_LIMIT_MS;
+    let end = world.t + PEACE_LIMIT_MS;
     let (mut passed, mut steps) = (Vec::new(), 0);
     while world.t < end {
         if let Some(why) = world.failure.take() {

@@ -62,7 +62,8 @@ impl Engine {
     /// Connected again and about to be READY: the standing promise is over, as if one had just been given.
     pub(in super::super) fn standing_promise_is_over(&mut self) {
         // One given over this very connection stands, whatever was on its way meanwhile.
-        let is_earlier = matches!(self.watch.state, Some(LinkState::Handshake | LinkState::Initsync)) && self.leaving.is_none();
+        let is_earlier =
+            matches!(self.watch.state, Some(LinkState::Handshake | LinkState::Initsync)) && self.leaving.is_none();
         if self.durable.own_promise.is_some() && is_earlier && self.is_settled_on_disk() {
             self.promise_for(self.own_promise_ms().max(self.durable.promise_ms));
             let draft = Durable { own_promise: None, ..self.draft() };
