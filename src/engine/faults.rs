@@ -6,6 +6,10 @@
 pub(crate) enum Fault {
     /// A shadow that says *not taken over* goes on with its takeover (spec 7.5).
     AnswerCancelsNothing,
+    /// Becomes active while what it promised the master still runs (spec 7.11).
+    IgnoresPromise,
+    /// Takes over without the arbiter's grant (spec 7.11).
+    NeedsNoGrant,
     /// The next term is the present one (spec 7.3).
     ReusesTerm,
     /// A push is acknowledged before it is on disk (spec 5.3).
