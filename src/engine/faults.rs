@@ -8,6 +8,8 @@ pub(crate) enum Fault {
     AnswerCancelsNothing,
     /// Becomes active while what it promised the master still runs (spec 7.11).
     IgnoresPromise,
+    /// The arbiter grants a term while the other's lease runs (spec 7.11).
+    GrantsWhileLeased,
     /// Takes over without the arbiter's grant (spec 7.11).
     NeedsNoGrant,
     /// The next term is the present one (spec 7.3).

@@ -29,7 +29,13 @@ fn two_active_are_caught() {
     bites('a', Fault::TakesOverInHandshake);
 }
 
-/// architecture, Proof (a), (e): with an arbiter
+/// architecture, Proof (a): with an arbiter
+#[test]
+fn two_active_with_an_arbiter_are_caught() {
+    bites('a', Fault::GrantsWhileLeased);
+}
+
+/// architecture, Proof (e): with an arbiter
 #[test]
 fn a_takeover_without_the_arbiter_is_caught() {
     bites('e', Fault::NeedsNoGrant);
