@@ -197,13 +197,7 @@ mod tests {
     use super::*;
 
     fn kit() -> Kit {
-        let facts = OwnFacts {
-            users_digest: "a".into(),
-            users: 2,
-            has_administrator: true,
-            runs_as: "standin".into(),
-            ..OwnFacts::default()
-        };
+        let facts = OwnFacts { users_digest: "a".into(), users: 2, has_administrator: true, runs_as: "standin".into() };
         Kit { service: "command".into(), service_name: "gateway".into(), facts, ..Kit::default() }
     }
 

@@ -150,6 +150,7 @@ impl Engine {
         lost.delay_over = None;
         lost.checks_passed = None;
         lost.passed_at = None;
+        self.fence.passed = None;
         self.pause_takeover_wish();
         self.timers.set(Timer::Takeover, self.takeover_due());
     }

@@ -49,7 +49,7 @@ impl World {
 
     /// Somebody sets the wall clock.
     pub fn jump_wall(&mut self, node: usize, by_ms: i64) {
-        self.nodes[node].wall_ahead_ms += by_ms;
+        self.nodes[node].wall_offset_ms += by_ms;
         self.log(|| format!("node-{node}: the wall clock jumps by {by_ms} ms"));
     }
 }

@@ -154,7 +154,7 @@ impl World {
 
     pub fn service(&mut self, node: usize, start: bool) {
         let change = if !start && self.nodes[node].stop_fails && self.nodes[node].service {
-            ServiceChange::StopFailed(service_status("running"))
+            ServiceChange::StopFailed(service_status("stopping"))
         } else if !start {
             self.nodes[node].service = false;
             ServiceChange::Stopped(service_status("stopped"))

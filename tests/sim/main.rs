@@ -9,7 +9,7 @@ mod service;
 #[path = "sim.rs"]
 mod sim;
 
-use sim::{chaos, node, world};
+use sim::{chaos, world};
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

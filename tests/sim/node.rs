@@ -42,7 +42,7 @@ pub struct Node {
     pub suspended_since: u64,
     /// Clock: offset and deviation in parts per million.
     pub offset_ms: u64,
-    pub wall_ahead_ms: i64,
+    pub wall_offset_ms: i64,
     pub rate_ppm: i64,
     /// The process dies before its n-th effect from now.
     pub crash_in: Option<u64>,
@@ -90,7 +90,7 @@ impl Node {
             suspended_until: None,
             suspended_since: 0,
             offset_ms: 0,
-            wall_ahead_ms: 0,
+            wall_offset_ms: 0,
             rate_ppm: 0,
             crash_in: None,
             applying: None,
@@ -113,7 +113,7 @@ impl Node {
         let mono = i128::from(t) * i128::from(1_000_000 + self.rate_ppm) / 1_000_000;
         Now {
             mono: Millis(mono as u64 + self.offset_ms),
-            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_ahead_ms),
+            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_offset_ms),
         }
     }
 

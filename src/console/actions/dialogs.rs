@@ -231,7 +231,14 @@ fn become_master(status: &Status) -> Dialog {
              Make sure that it is off."
         ),
     ];
-    typed("Take over by force", body, own, "Take over", Order::BecomeMaster { without_arbiter: false }, "Becoming master")
+    typed(
+        "Take over by force",
+        body,
+        own,
+        "Take over",
+        Order::BecomeMaster { without_arbiter: false },
+        "Becoming master",
+    )
 }
 
 fn become_shadow(status: &Status) -> Dialog {
