@@ -141,6 +141,8 @@ fn peace(world: &mut World) {
     }
     world.start(1 - first);
     let end = world.t + HEAL_LIMIT_MS;
+    // An arbiter that lost its memory has a vote again when both have looked (spec 7.11).
+    let settled_ms = if world.check.has_arbiter { 40_000 } else { 15_000 };
     let mut well_since: Option<u64> = None;
     while world.t < end && world.failure.is_none() {
         world.run_until(world.t + 500);
@@ -149,7 +151,7 @@ fn peace(world: &mut World) {
         }
         let is_well = world.is_healthy();
         well_since = is_well.then(|| well_since.unwrap_or(world.t));
-        if well_since.is_some_and(|since| world.t - since >= 15_000) {
+        if well_since.is_some_and(|since| world.t - since >= settled_ms) {
             break;
         }
         operate(world);
