@@ -22,6 +22,7 @@ mod addresses;
 mod arbiter;
 mod clocks;
 mod conflict;
+pub(crate) mod faults;
 mod core;
 mod failing;
 mod fence;

@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Hook;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::master::{Activity, Reign};
 use super::message::Purpose;
 use super::push::ScanThen;
@@ -76,6 +77,9 @@ impl Engine {
     }
 
     pub(super) fn gave_way_stopped(&mut self) {
+        if breaks(Fault::ForgetsEdits) {
+            return self.gave_way_scanned();
+        }
         self.release_vote();
         self.scan_for(ScanThen::GiveWay);
     }

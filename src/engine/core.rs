@@ -11,6 +11,7 @@ use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
 use super::failing::Failing;
+use super::faults::{Fault, breaks};
 use super::fence::FenceWork;
 use super::input::{Boot, Committed, Input};
 use super::links::Links;
@@ -412,6 +413,9 @@ impl Engine {
     /// The smallest own term above every term known (spec 7.3).
     pub(super) fn next_own_term(&self, above: Term) -> Term {
         let own = self.peer().map_or(super::base::OwnTerms::Odd, |peer| peer.own_terms);
+        if breaks(Fault::ReusesTerm) {
+            return self.durable.term;
+        }
         own.next_above(self.highest_term().max(self.arbiter_term()).max(above))
     }
 

@@ -98,7 +98,15 @@ impl Engine {
         self.stop_service(StopFor::GiveBack, 0, Reason::ServiceFailed);
     }
 
+    /// What was edited while the role was on trial is committed, and lands in a branch (spec 7.6).
     pub(super) fn gave_back_stopped(&mut self) {
+        if self.reign.scan.dirty || self.reign.scan.under_way {
+            return self.scan_for(super::push::ScanThen::GiveBack);
+        }
+        self.gave_back_scanned();
+    }
+
+    pub(super) fn gave_back_scanned(&mut self) {
         self.release_vote();
         let draft = Durable {
             role: Some(Role::Shadow),
@@ -110,8 +118,8 @@ impl Engine {
             }),
             connect_wanted: true,
             settings_due: None,
-            ungranted: None,
             restore_due: false,
+            ungranted: None,
             notice: None,
             ..self.draft()
         };

@@ -4,6 +4,7 @@ use super::base::{LinkId, Reason, Role, Term};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::links::Dialling;
 use super::master::Activity;
 use super::message::{Answer, Body, Purpose, Question, Refusal, RefusalCode};
@@ -80,7 +81,9 @@ impl Engine {
             // The word must hold for as long as the asker may act on the answer.
             let timing = self.timing();
             let word_ms = 2 * timing.request_timeout_ms + timing.connect_timeout_ms;
-            self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+            if !breaks(Fault::AnswerCancelsNothing) {
+                self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+            }
             if self.watch.lost.is_some() && self.links.dialling.is_none() {
                 // It is there: attach before the new delay is over.
                 self.timers.set(Timer::Redial, self.after(super::core::REDIAL_PAUSE_MIN_MS));
@@ -156,7 +159,7 @@ impl Engine {
 
     /// With a hand-over open only these settle it (spec 7.7).
     fn answered_with_offer(&mut self, role: Role, term: Term, answer: &Answer) {
-        let Some(offer) = self.durable.offer else { return };
+        let Some(offer) = self.durable.offer.filter(|_| !breaks(Fault::StaysInDoubt)) else { return };
         if role == Role::Master && term >= offer.term {
             if answer.has_taken_over {
                 self.offer_taken(term);
@@ -274,6 +277,8 @@ impl Engine {
             self.end_pause("this instance is master now");
         }
         self.reign.activity = Activity::Active;
+        // Whatever led here was decided on something fresh: a stall of the role before bars nothing.
+        self.stall = super::stall::Stall::default();
         self.reign.hold_ends = None;
         self.reign.frozen = false;
         self.handover = None;

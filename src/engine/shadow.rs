@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::durable::Durable;
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{Body, Check, CheckAnswer, Hello, PauseKind, Purpose, Push, Refusal, RefusalCode};
 use super::takeover::Lost;
 use super::then::Then;
@@ -141,7 +142,11 @@ impl Engine {
         self.timers.clear(Timer::Takeover);
         let state = if self.watch.complete { LinkState::Initsync } else { LinkState::Handshake };
         self.set_state(state, None);
-        for code in ["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-015", "H-021"] {
+        let first = usize::from(breaks(Fault::KeepsAlert));
+        for code in ["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-015", "H-021"]
+            .into_iter()
+            .skip(first)
+        {
             self.settle(code, "");
         }
         for order in std::mem::take(&mut self.watch.connecting) {
@@ -261,6 +266,9 @@ impl Engine {
             return;
         }
         let complete = push.base.is_none() || self.watch.complete;
+        if breaks(Fault::AcknowledgesEarly) {
+            self.send(id, Body::Applied(super::message::Applied { revision: push.revision, files: 0 }));
+        }
         self.watch.applying = Some(push.revision);
         self.out.push(Effect::Apply { link: id, push, complete });
     }
@@ -416,7 +424,8 @@ impl Engine {
             && self.leaving.is_none()
             && self.parting.is_none()
             // A change of role that is being written ends the search for the master.
-            && self.is_settled_on_disk();
+            && self.is_settled_on_disk()
+            && !(self.watch.lost.is_some() && breaks(Fault::StopsLooking));
         if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
         }

@@ -4,6 +4,7 @@ use super::base::{LinkId, Reason, Term};
 use super::core::Engine;
 use super::durable::{Durable, OpenOffer};
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::master::Activity;
 use super::message::{Body, Offer, OfferKind};
 use super::order::{Rehearsal, Reply};
@@ -86,6 +87,10 @@ impl Engine {
         if self.stall.is_barred() {
             let why = "Standin was late a moment ago, and has not heard from the other instance since";
             return self.refuse(id, "roles not switched", why, "Try again");
+        }
+        if self.leaving.is_some() {
+            // It waited for the shadow, and this instance was told to stop meanwhile.
+            return self.refuse(id, "roles not switched", "this instance is stopping", "");
         }
         if self.switch_waits(id, &checks) {
             return;
@@ -275,7 +280,7 @@ impl Engine {
         self.hold_alert("H-011", "", &why);
         self.note(EventKind::Role, Severity::Error, why.clone());
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());
-        if let Some(order) = order {
+        if let Some(order) = order.filter(|_| !breaks(Fault::ForgetsReply)) {
             let todo = "Bring the other instance back; or `ha become-master --force` if it is certainly not active";
             self.refuse(order, "the switch is in doubt", why, todo);
         }

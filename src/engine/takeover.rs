@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{CHECKS_TOLD_MAX, TOLD_CHARS_MAX};
 use super::settings::{Settings, SettingsPatch};
 use super::status::{CheckResult, Notice, TimelineEntry};
@@ -124,7 +125,9 @@ impl Engine {
         self.watch.lost = Some(lost);
         self.fence.passed = None;
         self.set_state(LinkState::Lost, Some(why.to_owned()));
-        self.hold_alert("H-001", "", why);
+        if !breaks(Fault::ForgetsAlert) {
+            self.hold_alert("H-001", "", why);
+        }
         self.timers.set(Timer::Takeover, self.takeover_due());
         self.timers.clear(Timer::Redial);
     }
@@ -203,7 +206,9 @@ impl Engine {
             Some(rival) if !rival.wins && self.is_fresh(rival) => Some("the other shadow has precedence".into()),
             Some(rival) if rival.wins => None,
             _ if !lost.was_ready && self.may_be_granted_alone() => None,
-            _ if !lost.was_ready => Some("it was not READY when the link broke, or since it started".into()),
+            _ if !lost.was_ready && !breaks(Fault::TakesOverInHandshake) => {
+                Some("it was not READY when the link broke, or since it started".into())
+            }
             _ => None,
         }
     }
@@ -399,7 +404,9 @@ impl Engine {
         if let Some(missing) = missing {
             self.hold_alert("H-019", "", &missing);
         }
-        self.out.push(Effect::RestoreDrift);
+        if !breaks(Fault::SkipsDrift) {
+            self.out.push(Effect::RestoreDrift);
+        }
         self.begin_reign(StartFor::NewMaster, reason, None);
         if let Some(order) = order {
             self.done(order, text);

@@ -141,6 +141,8 @@ fn peace(world: &mut World) {
     }
     world.start(1 - first);
     let end = world.t + HEAL_LIMIT_MS;
+    // An arbiter that lost its memory has a vote again when both have looked (spec 7.11).
+    let settled_ms = if world.check.has_arbiter { 40_000 } else { 15_000 };
     let mut well_since: Option<u64> = None;
     while world.t < end && world.failure.is_none() {
         world.run_until(world.t + 500);
@@ -149,7 +151,7 @@ fn peace(world: &mut World) {
         }
         let is_well = world.is_healthy();
         well_since = is_well.then(|| well_since.unwrap_or(world.t));
-        if well_since.is_some_and(|since| world.t - since >= 15_000) {
+        if well_since.is_some_and(|since| world.t - since >= settled_ms) {
             break;
         }
         operate(world);
@@ -180,9 +182,21 @@ fn operate(world: &mut World) {
     });
     if both_shadows && neither {
         world.check.was_forced = true;
-        world.check.permit_two(0, &world.nodes);
-        world.order(0, Order::BecomeMaster { without_arbiter: false });
+        let is_asked = world.pending.values().any(|(.., order)| matches!(order, Order::BecomeMaster { .. }));
+        if !is_asked {
+            choose_master(world);
+        }
     }
+}
+
+/// On one, then on the other; the arbiter is overruled when it grants neither what it is asked for.
+fn choose_master(world: &mut World) {
+    let (node, without_arbiter) = (world.chosen % 2, world.check.has_arbiter && world.chosen >= 4);
+    world.log(|| format!("OPERATOR chooses node-{node}, without arbiter: {without_arbiter}"));
+    world.chosen += 1;
+    world.check.was_without_arbiter |= without_arbiter;
+    world.check.permit_two(node, &world.nodes);
+    world.order(node, Order::BecomeMaster { without_arbiter });
 }
 
 fn judge(world: &mut World, is_well: bool) {
@@ -205,7 +219,9 @@ fn judge(world: &mut World, is_well: bool) {
 
 /// Everything an operator may still try, ending with force.
 fn has_way_out(world: &mut World) -> bool {
-    for order in [Order::Connect, Order::Resume, Order::BecomeShadow, Order::BecomeMaster { without_arbiter: false }] {
+    let without_arbiter = world.check.has_arbiter;
+    world.check.was_without_arbiter |= without_arbiter;
+    for order in [Order::Connect, Order::Resume, Order::BecomeShadow, Order::BecomeMaster { without_arbiter }] {
         for node in 0..2 {
             world.check.was_forced = true;
             world.check.permit_two(node, &world.nodes);

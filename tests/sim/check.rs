@@ -42,7 +42,9 @@ pub struct Checker {
     /// An operator forced a role at some time.
     pub was_forced: bool,
     pub owners: BTreeMap<Term, usize>,
+    /// Terms that the arbiter granted, and terms that were taken over with.
     pub granted: BTreeSet<(Term, usize)>,
+    pub taken: BTreeSet<(Term, usize)>,
     pub committed: BTreeSet<RevisionId>,
     pub acknowledged: BTreeSet<RevisionId>,
     /// Alerts that stand, by node: id and code.

@@ -195,7 +195,9 @@ impl World {
             }
             Effect::StopService { .. } => {
                 let takes = self.stop_takes(node);
-                self.at(self.t + takes, What::Service { node, incarnation, start: false });
+                // Nothing of an earlier run's service is left either.
+                let done = (self.t + takes).max(self.nodes[node].guard.orphan_until);
+                self.at(done, What::Service { node, incarnation, start: false });
             }
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;

@@ -6,7 +6,7 @@ use standin::engine::order::Order;
 use standin::engine::settings::SettingsPatch;
 
 use crate::sim::node::service_status;
-use crate::sim::world::World;
+use crate::sim::world::{What, World};
 
 /// Kinds of trouble; every life weighs some and leaves others out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub enum Fault {
     Drift,
     Crash,
     CrashSoon,
+    Restart,
     Start,
     Switch,
     Stop,
@@ -75,6 +76,7 @@ pub const ALL: &[Fault] = &[
     Fault::Drift,
     Fault::Crash,
     Fault::CrashSoon,
+    Fault::Restart,
     Fault::Start,
     Fault::Switch,
     Fault::Stop,
@@ -157,6 +159,11 @@ pub fn strike(world: &mut World, fault: Fault, node: usize) {
             world.crash(node, is_silent);
         }
         Fault::CrashSoon => world.nodes[node].crash_in = Some(world.random.range(0, 40)),
+        Fault::Restart => {
+            world.crash(node, false);
+            let pause_ms = world.random.pick(&[20u64, 600, 3_000]);
+            world.later((1, pause_ms), What::Chaos { fault: Fault::Start, node });
+        }
         Fault::Start => world.start(node),
         Fault::Terminate => world.feed(node, Input::Terminate),
         Fault::DiskFull => world.nodes[node].persist_fails = true,
@@ -247,7 +254,11 @@ fn give_order(world: &mut World, fault: Fault, node: usize) {
             world.check.was_forced = true;
             world.check.permit_two(node, &world.nodes);
             match fault {
-                Fault::BecomeMaster => Order::BecomeMaster { without_arbiter: false },
+                Fault::BecomeMaster => {
+                    let without_arbiter = world.random.chance(5);
+                    world.check.was_without_arbiter |= without_arbiter;
+                    Order::BecomeMaster { without_arbiter }
+                }
                 Fault::BecomeShadow => Order::BecomeShadow,
                 _ => Order::Resume,
             }

@@ -34,6 +34,7 @@ impl World {
     pub fn stop_takes(&mut self, node: usize) -> u64 {
         let limit = self.stop_limit_ms(node);
         let takes = match self.random.range(0, 3) {
+            _ if self.random.is_steady() => limit,
             0 => 0,
             1 => limit,
             _ => self.random.range(0, limit),

@@ -59,6 +59,8 @@ pub struct World {
     pub answers: BTreeMap<u64, Result<Reply, standin::engine::base::Problem>>,
     pub trace: bool,
     pub failure: Option<String>,
+    /// How often the operator had to choose a master in peace.
+    pub chosen: usize,
     /// Faults of services, disks and transfers are off.
     pub is_calm: bool,
     pub digest: u64,
@@ -127,6 +129,7 @@ impl World {
             answers: BTreeMap::new(),
             trace: false,
             failure: None,
+            chosen: 0,
             is_calm: true,
             digest: 0,
             ambushes: Vec::new(),
@@ -179,6 +182,19 @@ impl World {
             self.happen(what);
         }
         self.t = self.t.max(until);
+    }
+
+    /// The next thing that waits.
+    pub fn step(&mut self) {
+        if let Some(((at, _), what)) = self.queue.pop_first() {
+            self.t = at;
+            self.happen(what);
+        }
+    }
+
+    /// All that waits, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &What)> {
+        self.queue.iter().map(|((at, _), what)| (*at, what))
     }
 
     /// Lets it go on until the condition holds; false: it did not within the limit.
@@ -392,9 +408,7 @@ impl World {
         let (path, content) = (self.random.range(0, 5) as u8, self.random.next());
         self.nodes[node].disk.mirror.edit(path, content);
         self.log(|| format!("node-{node} is edited"));
-        if self.nodes[node].suspended_until.is_none() {
-            self.feed(node, Input::DirectoryChanged);
-        }
+        self.feed(node, Input::DirectoryChanged);
     }
 
     pub fn glance(&self, node: usize) -> Option<Glance> {

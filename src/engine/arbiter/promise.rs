@@ -4,6 +4,7 @@ use super::super::base::{LinkId, LinkState, Millis, Reason, Role, Term};
 use super::super::core::Engine;
 use super::super::durable::Durable;
 use super::super::event::{EventKind, Severity};
+use super::super::faults::{Fault, breaks};
 use super::super::message::{Body, Renewal};
 use super::super::then::Then;
 use super::super::timers::Timer;
@@ -56,7 +57,7 @@ impl Engine {
 
     /// Until when this instance may not become active; none: it may.
     pub(in super::super) fn promise_runs_until(&self) -> Option<Millis> {
-        self.arb.promised_until.filter(|until| *until > self.now.mono)
+        self.arb.promised_until.filter(|until| *until > self.now.mono && !breaks(Fault::IgnoresPromise))
     }
 
     /// Connected again and about to be READY: the standing promise is over, as if one had just been given.
@@ -80,7 +81,7 @@ impl Engine {
         if !self.has_arbiter() {
             return true;
         }
-        if self.granted_term().is_some() {
+        if self.granted_term().is_some() || breaks(Fault::NeedsNoGrant) {
             return true;
         }
         self.arb.wants_takeover = true;

@@ -32,7 +32,9 @@ impl Checker {
 
     /// Nobody answered, and the rules go on; or an operator knows better.
     pub fn permit_two(&mut self, node: usize, nodes: &[Node; 2]) {
-        if nodes[1 - node].role() == Some(Role::Master) {
+        // With an offer on its way the other may become master on it.
+        let is_offered = nodes[node].disk.durable.offer.is_some();
+        if nodes[1 - node].role() == Some(Role::Master) || is_offered {
             self.is_split = true;
         }
     }

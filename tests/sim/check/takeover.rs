@@ -15,6 +15,7 @@ impl Checker {
             match new.last_role_change.as_ref().map(|change| change.reason) {
                 Some(Reason::Takeover) => {
                     self.takeovers += 1;
+                    self.taken.insert((new.term, node));
                     self.takeover(t, node, nodes, new)?;
                     self.permit_takeover(node, nodes);
                 }
@@ -79,8 +80,8 @@ impl Checker {
     /// With an arbiter whoever took over was granted the term it starts its service with (spec 7.11).
     pub fn granted_before(&self, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
         let durable = &nodes[node].disk.durable;
-        let reason = durable.last_role_change.as_ref().map(|change| change.reason);
-        if reason == Some(Reason::Takeover) && !self.granted.contains(&(durable.term, node)) {
+        let taken = (durable.term, node);
+        if self.taken.contains(&taken) && !self.granted.contains(&taken) {
             return Err(format!("(e) node-{node} took over with term {}, which nobody granted", durable.term));
         }
         Ok(())
