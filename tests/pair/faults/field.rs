@@ -160,16 +160,24 @@ impl Field {
         Self::of(prepared(&wish(), is_stubborn))
     }
 
+    /// The same with homes that are prepared otherwise, not started.
     pub fn of(pair: Pair) -> Self {
+        for instance in [&pair.a, &pair.b] {
+            let (hold, budget) = (format!("{HOLD_MS}ms"), format!("{STOP_BUDGET_MS}ms"));
+            for (key, value) in [("hold", &hold[..]), ("stop_budget", &budget), ("request_timeout", "700ms")] {
+                instance.set("arbiter", key, value);
+            }
+        }
+        Self::with_defaults(pair)
+    }
+
+    /// The same at the timing that the homes have.
+    pub fn with_defaults(pair: Pair) -> Self {
         let folder = pair.a.home.parent().unwrap().to_owned();
         let mut vote = Witness::beside(&pair.network, folder);
         vote.start();
         for instance in [&pair.a, &pair.b] {
-            let (hold, budget) = (format!("{HOLD_MS}ms"), format!("{STOP_BUDGET_MS}ms"));
             instance.set("arbiter", "endpoints", &format!("['http://{VOTE}:2379']"));
-            for (key, value) in [("hold", &hold[..]), ("stop_budget", &budget), ("request_timeout", "700ms")] {
-                instance.set("arbiter", key, value);
-            }
         }
         let mut field = Self { pair, vote };
         field.a.start();
