@@ -55,9 +55,14 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A file for which a full disk has no room, however well it is packed.
-fn large() -> String {
-    (0..200_000_u32).map(|n| format!("k{n}: {}\n", n.wrapping_mul(2_654_435_761))).collect()
+/// For which a full disk has no room, however well it is packed; no YAML, because that takes a while to read.
+fn large() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..2_000_000).map(|_| next()).collect()
 }
 
 /// spec 5.5, 7.3: a push that finds no space is told and made up for; the space kept for it carries a takeover on a full disk; without that space there is none and the alert says why; with
@@ -69,7 +74,7 @@ pub fn a_shadow_with_a_full_disk() {
     pair.b.start();
     pair.connect();
     of_b.fill();
-    edit(&pair.a, "alerting.yaml", large().as_bytes());
+    edit(&pair.a, "large.bin", &large());
     eventually("the push fails, and says why", || {
         pair.a.alerts().iter().any(|alert| alert["code"] == "P-010" && alert["why"].to_string().contains("full"))
     });
@@ -112,8 +117,7 @@ pub fn a_master_with_a_full_disk() {
     pair.connect();
     fs::remove_file(pair.a.home.join("standin.reserve")).unwrap();
     disk.fill();
-    let text = large();
-    edit(&pair.a, "alerting.yaml", text.as_bytes());
+    edit(&pair.a, "large.bin", &large());
     eventually("it is told", || {
         let of_disk = |alert: &serde_json::Value| {
             alert["severity"] == "error" && alert["why"].as_str().is_some_and(|why| why.contains("full"))
@@ -125,7 +129,7 @@ pub fn a_master_with_a_full_disk() {
     disk.free();
     pair.a.wait("the change is committed", |status| status["configuration"]["revision"] == 2);
     pair.wait_settled(&pair.a, &pair.b);
-    assert_eq!(fs::read(pair.b.directory.join("alerting.yaml")).unwrap(), text.as_bytes());
+    assert_eq!(fs::read(pair.b.directory.join("large.bin")).unwrap(), large());
     probe::assert_never_stopped(&pair.a);
     assert_eq!(pair.a.status()["term"], 1);
 }
