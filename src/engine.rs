@@ -33,6 +33,7 @@ mod settings_rules;
 mod shadow;
 mod start;
 mod status_of;
+mod steps;
 mod stop;
 mod switch;
 mod takeover;

@@ -182,7 +182,7 @@ fn is_timeout(error: &io::Error) -> bool {
 fn time_limit(order: &Order) -> Duration {
     let seconds = match order {
         // A grace period and a stop grace of minutes are legal.
-        Order::Switch { dry_run: false } | Order::BecomeShadow | Order::BecomeMaster | Order::Stop { .. } => 120,
+        Order::Switch { dry_run: false } | Order::BecomeShadow | Order::BecomeMaster { .. } | Order::Stop { .. } => 120,
         Order::Pair { .. } => 60,
         // Reads every byte on both sides.
         Order::Verify => 1_800,

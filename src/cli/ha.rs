@@ -37,6 +37,9 @@ pub enum HaAction {
         /// Run every check and say what would happen, no more
         #[arg(long)]
         dry_run: bool,
+        /// End a switch under way; possible until the offer is on disk
+        #[arg(long, conflicts_with = "dry_run")]
+        abort: bool,
     },
     /// Make this master a shadow while none is connected; says what will happen
     BecomeShadow {
@@ -49,6 +52,9 @@ pub enum HaAction {
         /// Really
         #[arg(long)]
         force: bool,
+        /// Do not even ask the arbiter: the other instance is certainly not active
+        #[arg(long)]
+        without_arbiter: bool,
     },
     /// Suspend takeovers for a time
     Maintenance(MaintenanceArguments),
@@ -72,6 +78,21 @@ pub struct HaEdit {
     /// How long the outgoing master lets its service end in peace at a switch
     #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
     pub grace_period: Option<u64>,
+    /// The third vote: addresses of etcd, as https://host:2379; give the other instance the same
+    #[arg(long, value_name = "URL[,URL…]", group = "change", value_delimiter = ',', num_args = 1)]
+    pub arbiter: Option<Vec<String>>,
+    /// No third vote
+    #[arg(long, group = "change", conflicts_with = "arbiter")]
+    pub no_arbiter: bool,
+    /// How long a master goes on after it asked for its last confirmation
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub hold: Option<u64>,
+    /// Within this the service has stopped, the kill included
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub stop_budget: Option<u64>,
+    /// What a confirmation promises; 0s: the shortest that is safe
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub promise: Option<u64>,
 }
 
 /// `--ha-port` of a master and of a shadow.
@@ -125,11 +146,14 @@ pub struct MaintenanceArguments {
 pub fn run(context: &Context, action: &HaAction, out: &mut Output) -> Outcome {
     let order = match action {
         HaAction::Show => return show(context, out),
-        HaAction::Switch { dry_run } => return switch(context, *dry_run, out),
+        HaAction::Switch { abort: true, .. } => Order::SwitchAbort,
+        HaAction::Switch { dry_run, .. } => return switch(context, *dry_run, out),
         HaAction::BecomeShadow { force: false } => return Err(what_become_shadow_does().into()),
-        HaAction::BecomeMaster { force: false } => return Err(what_become_master_does().into()),
+        HaAction::BecomeMaster { force: false, .. } => return Err(what_become_master_does().into()),
         HaAction::BecomeShadow { force: true } => Order::BecomeShadow,
-        HaAction::BecomeMaster { force: true } => Order::BecomeMaster,
+        HaAction::BecomeMaster { force: true, without_arbiter } => {
+            Order::BecomeMaster { without_arbiter: *without_arbiter }
+        }
         HaAction::Enable => Order::Edit(SettingsPatch { enabled: Some(true), ..SettingsPatch::default() }),
         HaAction::Disable => Order::Edit(SettingsPatch { enabled: Some(false), ..SettingsPatch::default() }),
         HaAction::Edit(edit) => Order::Edit(patch(edit)),
@@ -149,6 +173,10 @@ fn patch(edit: &HaEdit) -> SettingsPatch {
         },
         ha_port: edit.ha_port.map(HaPort::own),
         grace_period: edit.grace_period,
+        arbiter_endpoints: edit.arbiter.clone().or_else(|| edit.no_arbiter.then(Vec::new)),
+        arbiter_hold: edit.hold,
+        arbiter_stop_budget: edit.stop_budget,
+        arbiter_promise: edit.promise,
         ..SettingsPatch::default()
     }
 }
@@ -223,6 +251,9 @@ fn print_rehearsal(rehearsal: &Rehearsal, out: &mut Output) -> Result<(), Failur
     }
     if rehearsal.possible {
         out.line(&format!("{} would be master at term {}.", rehearsal.new_master, rehearsal.term))?;
+        if !rehearsal.gap.is_empty() {
+            out.line(&format!("{}.", rehearsal.gap))?;
+        }
     }
     Ok(())
 }

@@ -272,6 +272,7 @@ impl Events {
                 || event.kind.word().contains(&filter)
                 || event.severity.word().to_lowercase().contains(&filter)
                 || event.who.as_ref().is_some_and(|who| who.to_lowercase().contains(&filter))
+                || event.timeline.iter().any(|entry| entry.text.to_lowercase().contains(&filter))
         })
     }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::base::{Condition, Digest, Fingerprint, InstanceId, LinkState, Reason, Role, Term, UnixMillis};
 use super::settings::Settings;
 
+pub mod words;
+
 /// The whole. Fields up to `alerts` are fixed by the interfaces; those behind it are Standin's own and may grow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -80,9 +82,24 @@ pub struct Status {
     /// Own host names and addresses found on this machine (spec 4.1).
     #[serde(default)]
     pub own_hosts: Vec<String>,
+    /// Virtual addresses (spec 7.14), in the order of the settings.
+    #[serde(default)]
+    pub addresses: Vec<AddressStatus>,
     /// The engine is stopping.
     #[serde(default)]
     pub stopping: bool,
+    /// A switch under way (spec 7.7).
+    #[serde(default)]
+    pub switching: Option<SwitchStatus>,
+}
+
+/// A switch under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchStatus {
+    /// `2 of 4: the service is being stopped here`.
+    pub step: String,
+    /// `ha switch --abort` still ends it: the offer is not on disk yet.
+    pub can_abort: bool,
 }
 
 /// This instance.
@@ -243,6 +260,15 @@ pub struct PeerStatus {
     /// Whether it has a service: `none`, `command`.
     #[serde(default)]
     pub service: String,
+    /// Takeover checks of the shadow as it last told them (spec 7.2); empty on the shadow itself.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
+    /// How far its clock is ahead of the own one, ms, judged over several checks (spec 6.5).
+    #[serde(default)]
+    pub clock_difference_ms: Option<i64>,
+    /// What differs between the two and would hurt at a takeover (spec 2.6).
+    #[serde(default)]
+    pub differences: Vec<String>,
 }
 
 impl PeerStatus {
@@ -251,6 +277,24 @@ impl PeerStatus {
     pub fn set_round_trip(&mut self, span_ms: Option<u64>) {
         self.round_trip_ms = span_ms.map(|ms| ms as f64);
     }
+}
+
+/// One virtual address on this machine (spec 7.14).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// `192.0.2.10/24`.
+    pub address: String,
+    /// Name of the interface.
+    pub interface: String,
+    /// It is on the interface now.
+    pub present: bool,
+    /// When it was last announced by this instance.
+    pub announced_at: Option<UnixMillis>,
+    /// Why it is missing, or would be at a takeover.
+    pub problem: Option<String>,
+    /// Hardware address of another machine that answers for it.
+    #[serde(default)]
+    pub used_by: Option<String>,
 }
 
 /// The pair's settings.
@@ -262,12 +306,27 @@ pub struct HaStatus {
     pub permitted_shadow_host: Option<String>,
     /// Spec 2.4.
     pub grace_period_ms: u64,
+    /// Spec 7.10.
+    #[serde(default)]
+    pub isolation: IsolationStatus,
+}
+
+/// Whether a master that is cut off stops its service in time (spec 7.10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationStatus {
+    /// By the setting, and there are checks.
+    pub enabled: bool,
+    /// Detection and stop fit inside the shadow's takeover delay.
+    pub fits: bool,
+    /// The arithmetic in a sentence.
+    pub text: String,
 }
 
 /// The service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// `none` or `command`.
+    /// `none`, `command` or `unit`.
     pub kind: String,
     /// `none`, `stopped`, `starting`, `running`, `stopping`, `failed`.
     pub state: String,
@@ -286,6 +345,44 @@ pub struct ServiceStatus {
     /// Why it failed.
     #[serde(default)]
     pub message: Option<String>,
+    /// It ended more often than the restart limit allows, and has not run for a whole window since (spec 7.13).
+    #[serde(default)]
+    pub failing: bool,
+    /// What its health check says; none: none is configured, or it does not run.
+    #[serde(default)]
+    pub health: Option<HealthStatus>,
+    /// How long the last stop took from the signal to the end of the last process, ms.
+    #[serde(default)]
+    pub stop_took_ms: Option<u64>,
+    /// How long it may take (spec 7.13), ms; 0: there is no service.
+    #[serde(default)]
+    pub stop_budget_ms: u64,
+    /// Of a unit: whether systemd stops it when Standin ends; none: not known, or no unit.
+    #[serde(default)]
+    pub bound: Option<bool>,
+}
+
+/// The health check of the service (spec 7.13). Changes with the outcome only, not with every check.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthStatus {
+    /// `tcp localhost:8080`, `command /usr/bin/check`, `http https://…`.
+    pub target: String,
+    /// `waiting` (nothing counts yet), `passing`, `failing`, `unknown` (it cannot be run).
+    pub state: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// So many restart the service.
+    pub limit: u32,
+    /// Why the last one failed.
+    pub message: Option<String>,
+}
+
+impl HealthStatus {
+    /// As often in a row as restarts the service.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.state == "failing" && self.failures >= self.limit
+    }
 }
 
 impl Default for ServiceStatus {
@@ -298,6 +395,11 @@ impl Default for ServiceStatus {
             restarts: 0,
             name: String::new(),
             message: None,
+            failing: false,
+            health: None,
+            stop_took_ms: None,
+            stop_budget_ms: 0,
+            bound: None,
         }
     }
 }

@@ -49,6 +49,7 @@ impl Engine {
                 enabled: in_force.high_availability.enabled,
                 permitted_shadow_host: in_force.high_availability.permitted_shadow_host.clone(),
                 grace_period_ms: self.pair_grace_ms(),
+                ..HaStatus::default()
             },
             service: self.service_status(),
             arbiter: None,
@@ -67,7 +68,9 @@ impl Engine {
             settings_locked: self.settings_locked(),
             branches: self.branches.clone(),
             own_hosts: Vec::new(),
+            addresses: Vec::new(),
             stopping: self.leaving.is_some(),
+            switching: self.switch_status(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Engine {
                 hello.map_or((0, 0), |hello| hello.takeover_checks)
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
+            ..PeerStatus::default()
         };
         status.set_round_trip(self.watch.round_trip_ms);
         Some(status)

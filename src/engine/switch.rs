@@ -78,6 +78,7 @@ impl Engine {
             return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
         }
         self.note(EventKind::Role, Severity::Information, "switching roles");
+        self.begin_steps("switch begun, changes are frozen");
         self.reign.frozen = true;
         self.handover =
             Some(Handover { kind: OfferKind::Switch, order: Some(id), stage: Stage::Syncing, scanned: false });
@@ -100,6 +101,7 @@ impl Engine {
                 format!("{name} writes the term and starts the service"),
                 "this instance becomes its shadow".into(),
             ],
+            gap: self.expected_gap(),
         }
     }
 
@@ -112,6 +114,7 @@ impl Engine {
     /// At a planned stop the service is stopped already: what is left goes over, then the role (spec 7.9).
     pub(super) fn hand_over_at_stop(&mut self) {
         self.reign.frozen = true;
+        self.begin_steps("planned stop, the service has stopped");
         self.handover = Some(Handover { kind: OfferKind::Stop, order: None, stage: Stage::Resyncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(STOP_SYNC_LIMIT_MS));
         self.scan_for(ScanThen::Handover);
@@ -139,6 +142,7 @@ impl Engine {
                 handover.stage = Stage::Stopping;
                 handover.scanned = false;
                 self.timers.clear(Timer::Handover);
+                self.step("the shadow has the last changes; the service is told to stop");
                 self.stop_service(StopFor::Handover, grace_ms, Reason::Switch);
             }
             Stage::Resyncing => self.write_offer(),
@@ -152,6 +156,7 @@ impl Engine {
             return self.start_again();
         };
         handover.stage = Stage::Resyncing;
+        self.step_stopped();
         if self.reign.shadow.is_none() {
             return self.handover_abort("the shadow is gone");
         }
@@ -173,6 +178,7 @@ impl Engine {
     pub(super) fn offer_written(&mut self) {
         self.reign.activity = Activity::Offering;
         let term = self.durable.offer.map_or(Term(0), |offer| offer.term);
+        self.step(format!("the shadow has everything; offer of term {term} on disk"));
         self.note(EventKind::Role, Severity::Information, format!("term {term} offered to {}", self.peer_name()));
         self.timers.set(Timer::OfferDoubt, self.after(DOUBT_TIMEOUTS * self.timing().request_timeout_ms));
         self.offer_again();

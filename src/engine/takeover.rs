@@ -301,6 +301,7 @@ impl Engine {
     pub(super) fn took_over(&mut self, reason: Reason, order: Option<u64>) {
         let missing = self.missing_revisions();
         let text = format!("this instance is now master, term {}", self.durable.term);
+        self.begin_steps(format!("term {} on disk", self.durable.term));
         self.note(EventKind::Role, Severity::Warning, text.clone());
         if let Some(missing) = missing {
             self.hold_alert("H-019", "", &missing);

@@ -176,9 +176,10 @@ impl Engine {
         let mut draft = self.draft();
         if let Some(notice) = &mut draft.notice {
             let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            notice.timeline = self.with_steps(std::mem::take(&mut notice.timeline));
             notice.timeline.push(TimelineEntry { at: wall, text });
         }
-        self.write(draft, super::then::Then::Nothing);
+        self.write(draft, super::then::Then::ServiceStarted);
     }
 
     fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {

@@ -89,6 +89,7 @@ impl Orders {
             severity: Severity::Information,
             text,
             who,
+            timeline: Vec::new(),
         });
     }
 

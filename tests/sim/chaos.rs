@@ -191,7 +191,7 @@ pub fn strike(world: &mut World, index: usize) {
         Fault::BecomeMaster | Fault::BecomeShadow | Fault::Resume => {
             world.check.was_forced = true;
             let order = match fault {
-                Fault::BecomeMaster => Order::BecomeMaster,
+                Fault::BecomeMaster => Order::BecomeMaster { without_arbiter: false },
                 Fault::BecomeShadow => Order::BecomeShadow,
                 _ => Order::Resume,
             };
@@ -286,7 +286,7 @@ fn operate(world: &mut World) {
     });
     if both_shadows && neither {
         world.check.was_forced = true;
-        world.order(0, Order::BecomeMaster);
+        world.order(0, Order::BecomeMaster { without_arbiter: false });
     }
 }
 

@@ -201,7 +201,7 @@ fn b2_forced_roles_never_share_a_term() {
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
     world.order(0, Order::BecomeShadow);
     assert!(world.run_till(5_000, |world| role(world, 0).0 == Some(Role::Shadow)));
-    world.order(0, Order::BecomeMaster);
+    world.order(0, Order::BecomeMaster { without_arbiter: false });
     assert_eq!(role(&world, 0), (Some(Role::Master), 3));
     assert_eq!(role(&world, 1), (Some(Role::Master), 2));
     cut(&mut world, false);
@@ -335,7 +335,7 @@ fn a_shadow_that_starts_alone_stays_shadow() {
     world.run_until(world.t + 600_000);
     assert_eq!(role(&world, 1), (Some(Role::Shadow), 1));
     assert!(world.status(1).unwrap().takeover.why_not.is_some());
-    let order = world.order(1, Order::BecomeMaster);
+    let order = world.order(1, Order::BecomeMaster { without_arbiter: false });
     assert!(world.answers[&order].is_ok());
     assert_eq!(role(&world, 1), (Some(Role::Master), 2));
 }

@@ -66,6 +66,7 @@ fn a_rehearsal_shows_every_check_and_step() {
         new_master: "node-b".into(),
         term: Term(8),
         checks: vec![check("shadow READY", true), check("same revision", false)],
+        gap: "Expected gap 0.3 s".into(),
         steps: vec!["changes are frozen".into()],
     };
     let (mut out, written) = output();

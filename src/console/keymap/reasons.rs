@@ -83,6 +83,15 @@ pub fn switch(model: &Model) -> Reason {
     })
 }
 
+/// `a`
+pub fn abort_switch(model: &Model) -> Reason {
+    with(model, |status| match &status.switching {
+        Some(switch) if switch.can_abort => None,
+        Some(switch) => no(format!("Too late: {}", switch.step)),
+        None => no("No switch is under way"),
+    })
+}
+
 fn state(status: &Status) -> &'static str {
     status.state.map_or("unknown", LinkState::word)
 }
@@ -107,7 +116,7 @@ pub fn maintenance(model: &Model) -> Reason {
 /// `r`
 pub fn now(model: &Model) -> Reason {
     with(model, |status| {
-        if status.hold.is_some() {
+        if status.hold.is_some() || status.condition == Some(Condition::Damped) {
             return None;
         }
         match (status.role, status.state) {

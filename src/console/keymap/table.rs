@@ -62,7 +62,9 @@ pub static TABLE: &[Row] = rows![
     Understood [k('u')] in SCREENS, footer OVERVIEW; Pair Plain "understood"
         "Put away the notice of the last change of role, for every console.", why::understood;
     Now [k('r')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "push now"
-        "Now: resume during the boot hold, push again on a master, try the master again on a shadow.", why::now;
+        "Now: resume during the boot hold, end damping, push again on a master, try the master again on a shadow.", why::now;
+    AbortSwitch [k('a')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "end the switch"
+        "Master: end a switch under way; possible until the offer of the role is on disk.", why::abort_switch;
     Open [ENTER] in FILES.or(ALERTS).or(EVENTS), footer FILES.or(ALERTS).or(EVENTS); Look Plain "open"
         "Open the selected directory, file, alert or event.", why::open;
     Connect [k('c')] in SCREENS, footer PAIR; Pair Plain "connect"

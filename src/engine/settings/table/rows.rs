@@ -259,7 +259,7 @@ pub const ROWS: [Row; 49] = [
         absent: "no arbiter",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.prefix",
@@ -329,7 +329,7 @@ pub const ROWS: [Row; 49] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.hold",
@@ -339,7 +339,7 @@ pub const ROWS: [Row; 49] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.promise",
@@ -349,7 +349,7 @@ pub const ROWS: [Row; 49] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.stop_budget",
@@ -359,7 +359,7 @@ pub const ROWS: [Row; 49] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.clock_error",
