@@ -156,10 +156,12 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
     if let Some(arbiter) = &status.arbiter {
         let (words, is_bad) = arbiter.state_text();
         let word = words.split(':').next().unwrap_or(words);
-        let confirmed = if status.role == Some(Role::Master) && !is_bad {
-            format!(", confirmed {}", arbiter.confirmed_text())
-        } else {
-            String::new()
+        let confirms = |who: &str| arbiter.confirmed_by.iter().any(|by| by == who);
+        let confirmed = match (status.role, is_bad) {
+            (Some(Role::Master), _) if confirms("arbiter") => ", confirms",
+            (Some(Role::Master), _) if confirms("shadow") => ", shadow confirms",
+            (Some(Role::Master), _) if status.active => ", NOT CONFIRMED",
+            _ => "",
         };
         let style = if is_bad { theme.error() } else { theme.plain() };
         page.styled_field("  arbiter", &format!("{word}{confirmed}"), style);

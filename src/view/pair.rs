@@ -58,7 +58,8 @@ fn checks(page: &mut Page, label: &str, checks: &[CheckResult]) {
         } else {
             format!("{}  {}", check.target, check.message)
         };
-        marked(page, if index == 0 { label } else { "" }, check.ok, &text);
+        let label = if index == 0 { label.to_owned() } else { " ".repeat(label.width()) };
+        marked(page, &label, check.ok, &text);
     }
 }
 

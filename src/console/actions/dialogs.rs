@@ -262,7 +262,7 @@ fn become_master(status: &Status) -> Dialog {
     let mut dialog = typed("Take over by force", body, own, "Take over", order, label)
         .entry(&format!("Type {WITHOUT_ARBITER} as well:"), "", false)
         .button(
-            "Without arbiter",
+            "No arbiter",
             Deed::Send(Order::BecomeMaster { without_arbiter: true }, "Becoming master without the arbiter".into()),
         );
     dialog.second_word = Some(WITHOUT_ARBITER.into());
