@@ -69,7 +69,7 @@ fn run(context: &Context, command: Option<Command>, out: &mut Output) -> Outcome
         Some(Command::Users { action }) => users::run(context, &action, out),
         Some(Command::Doctor) => doctor::run(context, out),
         Some(Command::Paths) => paths::run(context, out),
-        Some(Command::Guard) => rooms::guard(),
+        Some(Command::Guard { addresses, run }) => rooms::guard(addresses.zip(run)),
         Some(Command::Engine(arguments)) => console::run_child(context, &arguments),
     }
 }

@@ -13,8 +13,11 @@ pub mod password;
 pub mod settings;
 pub mod setup;
 pub mod status;
+pub mod timeouts;
 pub mod vote;
 
+mod addresses;
+mod clocks;
 mod conflict;
 mod core;
 mod links;

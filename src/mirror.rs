@@ -24,7 +24,7 @@ pub mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 pub use self::commit::ScanOutcome;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
@@ -32,6 +32,7 @@ pub use self::scan::Held;
 use self::scan::Stamps;
 use self::stage::Stage;
 use self::tree::Tree;
+use self::watch::{Dirty, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
@@ -59,6 +60,8 @@ struct Inner {
     stage: Stage,
     newest: RwLock<Newest>,
     work: Mutex<Work>,
+    /// Knows what may have changed; none: anything may.
+    watcher: OnceLock<Watcher>,
     #[cfg(test)]
     crash: testing::Crash,
 }
@@ -110,6 +113,7 @@ impl Mirror {
                 stage,
                 newest: RwLock::new(Newest { head, tree }),
                 work: Mutex::new(Work { stamps, is_interrupted: false }),
+                watcher: OnceLock::new(),
                 #[cfg(test)]
                 crash: testing::Crash::default(),
             }),
@@ -118,6 +122,29 @@ impl Mirror {
         // Not before: an interrupted apply needs contents that only its plan names.
         mirror.inner.store.drop_unused_contents()?;
         Ok(mirror)
+    }
+
+    /// Watches the directory from now on, so that later looks cost only what changed. Once.
+    ///
+    /// # Errors
+    /// As [`Watcher::start`]; every look is at everything then.
+    pub fn watch(&self, tell: impl Fn(WatchEvent) + Send + 'static) -> Result<(), Problem> {
+        let watcher = Watcher::start(&self.inner.directory, tell)?;
+        // Only the first is kept; a second one ends here.
+        let _ = self.inner.watcher.set(watcher);
+        Ok(())
+    }
+
+    /// What has to be looked at to know the directory as it is now.
+    fn take_dirty(&self) -> Dirty {
+        self.inner.watcher.get().map_or_else(Dirty::all, Watcher::take)
+    }
+
+    /// Has to be looked at by the next one.
+    fn give_back(&self, dirty: Dirty) {
+        if let Some(watcher) = self.inner.watcher.get().filter(|_| !dirty.is_nothing()) {
+            watcher.give_back(dirty);
+        }
     }
 
     /// The limits from now on.

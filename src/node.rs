@@ -21,7 +21,7 @@ use net::{About, Limits, Net, NetConfig};
 use orders::Orders;
 use settings_file::SettingsDesk;
 use shared::Shared;
-use works::Works;
+use works::{Places, Works};
 
 mod bulk_source;
 pub mod clock;
@@ -40,6 +40,8 @@ mod settings_watch;
 mod shared;
 pub mod signals;
 pub mod system;
+mod timeouts;
+mod trips;
 mod verify;
 mod works;
 
@@ -101,9 +103,15 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
     let store = Store::open(&options.home)?;
     let in_force = settings.in_force();
     let log = log::Logging::start(&options.home.join("log"), &in_force.log, options.verbose)?;
-    let runtime = Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build().map_err(|error| {
-        Problem::new("Standin cannot start", format!("no threads: {error}"), "Free memory and try again.")
-    })?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        // A check that is late because the service is busy must not look like a master that is gone.
+        .on_thread_start(crate::service::priority::raise)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Problem::new("Standin cannot start", format!("no threads: {error}"), "Free memory and try again.")
+        })?;
     let socket = options.home.join("control.sock");
     let driver = {
         let _inside = runtime.enter();
@@ -115,8 +123,15 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
 
 /// The process that holds the service; runs on the main thread, which its parent-death signal needs.
 #[must_use]
-pub fn guard() -> i32 {
-    crate::service::guard::main(std::io::stdin(), std::io::stdout())
+pub fn guard(addresses: Option<(PathBuf, String)>) -> i32 {
+    let left = addresses.map(|(note, run)| crate::service::guard::Left { note, run });
+    crate::service::guard::main(std::io::stdin(), std::io::stdout(), left)
+}
+
+/// Why these virtual addresses could not be raised by this process; changes nothing.
+#[must_use]
+pub fn address_problems(wanted: &[crate::engine::settings::VirtualAddress]) -> Vec<(String, Option<String>)> {
+    crate::service::addresses::problems(wanted, &[])
 }
 
 /// What a node is put together from.
@@ -155,7 +170,7 @@ impl Parts {
         let program = system::own_program().map_err(|error| {
             Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
         })?;
-        let works = Works::start(program, mark, in_force, directory.clone(), &mirror, &shared)?;
+        let works = Works::start(program, mark, in_force, Places { directory: directory.clone(), addresses: home.join("addresses") }, &mirror, &shared)?;
         // Only now: an instance that could not start has used up no run.
         let durable = store.raise_run()?;
         let boot = Boot {
@@ -186,6 +201,7 @@ impl Parts {
     ) -> Result<JoinHandle<()>, Problem> {
         let listener = control::bind(socket, in_force.control.group.as_deref())?;
         let Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory } = self;
+        let trips = trips::Trips::default();
         let orders = Arc::new(Orders {
             shared: shared.clone(),
             store: store.clone(),
@@ -195,6 +211,7 @@ impl Parts {
             settings: settings.clone(),
             identity: Arc::clone(&identity),
             instance: boot.instance,
+            trips: trips.clone(),
         });
         let edits = settings_watch::start(&settings, &shared)?;
         signals::to_engine(&shared, options.has_terminal, edits.looks.clone())?;
@@ -214,6 +231,7 @@ impl Parts {
             published: tokio::time::Instant::now(),
             is_stale: true,
             pinned: None,
+            trips,
             log_level,
         };
         let (answering, may_answer) = oneshot::channel();

@@ -13,10 +13,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::base::{Digest, Reason, Role, Term};
 
+pub mod addresses;
 pub mod checks;
 pub mod guard;
 pub mod hooks;
 mod lines;
+pub mod priority;
 mod procs;
 mod protocol;
 mod raw;

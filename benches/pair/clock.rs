@@ -28,6 +28,21 @@ pub fn ms_between(begin_ns: u64, end_ns: u64) -> f64 {
     end_ns.saturating_sub(begin_ns) as f64 / 1e6
 }
 
+/// The same with a sign.
+#[expect(clippy::cast_precision_loss, reason = "spans of hours are far below 2^52 ns")]
+pub fn signed_ms_between(begin_ns: u64, end_ns: u64) -> f64 {
+    end_ns.wrapping_sub(begin_ns).cast_signed() as f64 / 1e6
+}
+
+/// `CLOCK_MONOTONIC` of a wall clock of this machine in ms, ns: the middle of that ms.
+pub fn monotonic_of(wall_ms: i64) -> Result<u64, Fail> {
+    const MS: u64 = 1_000_000;
+    let (now, wall) = (now_ns(), clock_gettime(ClockId::Realtime));
+    let wall_ns = u64::try_from(wall.tv_sec)? * 1_000 * MS + u64::try_from(wall.tv_nsec)?;
+    let ago_ns = wall_ns.checked_sub(u64::try_from(wall_ms)? * MS + MS / 2).ok_or("a moment in the future")?;
+    Ok(now.saturating_sub(ago_ns))
+}
+
 /// Ctrl-C and SIGTERM end the wait under way with an error, so that every process and directory is cleaned up.
 pub fn end_politely() -> Result<(), Fail> {
     use tokio::signal::unix::{SignalKind, signal};

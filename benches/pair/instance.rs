@@ -28,6 +28,9 @@ pub struct Instance {
     /// Starts of its service.
     pub journal: PathBuf,
     pub port: u16,
+    pub address: String,
+    /// The network namespace it lives in; none: that of the measurement.
+    namespace: Option<String>,
     folder: PathBuf,
     child: Option<Child>,
 }
@@ -44,13 +47,31 @@ impl Instance {
             journal: folder.join(format!("{name}.starts")),
             // Free now; nobody else is likely to take it before it is bound again.
             port: std::net::TcpListener::bind((ADDRESS, 0))?.local_addr()?.port(),
+            address: ADDRESS.into(),
+            namespace: None,
             folder: folder.to_owned(),
             child: None,
         })
     }
 
+    /// The same on a host of its own: a network namespace.
+    pub fn on_host(folder: &Path, name: &'static str, namespace: &str, address: &str) -> Result<Self, Fail> {
+        let mut instance = Self::new(folder, name)?;
+        instance.address = address.into();
+        instance.namespace = Some(namespace.into());
+        Ok(instance)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = match &self.namespace {
+            None => Command::new(PROGRAM),
+            Some(namespace) => {
+                // Becomes the program, with the same process id.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, PROGRAM]);
+                command
+            }
+        };
         command.arg("--home").arg(&self.home).args(arguments).env_remove("STANDIN_HOME").stdin(Stdio::null());
         command
     }
@@ -77,7 +98,16 @@ impl Instance {
         let (password, port) = (self.password_file()?, self.port.to_string());
         let directory = self.directory.display().to_string();
         let mut arguments = vec!["setup", "--role", role, "--user", USER, "--password-file", &password];
-        arguments.extend(["--host", ADDRESS, "--listen", ADDRESS, "--admin-port", &port, "--directory", &directory]);
+        arguments.extend([
+            "--host",
+            &self.address,
+            "--listen",
+            &self.address,
+            "--admin-port",
+            &port,
+            "--directory",
+            &directory,
+        ]);
         arguments.extend(more);
         self.ok(&arguments)?;
         let command = serde_json::to_string(&service::command(&self.journal)?)?;
@@ -119,11 +149,25 @@ impl Instance {
         Ok(at_ns)
     }
 
+    /// Sends it a signal; `CLOCK_MONOTONIC` just before.
+    pub fn signal(&self, signal: Signal) -> Result<u64, Fail> {
+        let pid = i32::try_from(self.process()?).ok().and_then(Pid::from_raw).ok_or("a process id")?;
+        let at_ns = clock::now_ns();
+        kill_process(pid, signal)?;
+        Ok(at_ns)
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) -> Result<(), Fail> {
+        if self.child.is_some() {
+            self.signal(Signal::TERM)?;
+        }
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub fn ended(&mut self) -> Result<(), Fail> {
         let Some(child) = &mut self.child else { return Ok(()) };
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("a process id")?;
-        kill_process(pid, Signal::TERM)?;
         clock::until("the instance ends on SIGTERM", || Ok(child.try_wait()?))?;
         self.child = None;
         Ok(())

@@ -18,6 +18,12 @@ pub fn folder() -> Result<tempfile::TempDir, Fail> {
     Ok(tempfile::Builder::new().prefix("standin-bench").tempdir()?)
 }
 
+/// This program.
+pub fn own_program() -> Result<String, Fail> {
+    let program = std::env::current_exe()?;
+    Ok(program.to_str().ok_or("the path of this program is no UTF-8")?.to_owned())
+}
+
 /// A paragraph: what the figures depend on.
 pub fn describe() -> Result<String, Fail> {
     let folder = folder()?;

@@ -1,10 +1,12 @@
 //! What the pair costs, measured on the real binary: two instances on loopback, in homes that are thrown away. Prints one
 //! Markdown table. `cargo bench --bench pair`, with `-- --quick` for few rounds.
 
+#[allow(dead_code, reason = "shared with the other measurement")]
 mod clock;
 mod edits;
 mod figures;
 mod idle;
+#[allow(dead_code, reason = "shared with the other measurement")]
 mod instance;
 mod machine;
 mod pair;

@@ -7,7 +7,7 @@ use std::path::Path;
 use standin::engine::base::{LinkState, Role};
 use standin::engine::status::Status;
 
-use crate::instance::{ADDRESS, Instance, USER};
+use crate::instance::{Instance, USER};
 use crate::{Fail, clock, machine, service};
 
 pub struct Pair {
@@ -21,12 +21,18 @@ impl Pair {
     /// `a` is the active master, `b` its READY shadow; every setting but `more` of the shadow's is the default.
     pub fn ready(more: &[&str]) -> Result<Self, Fail> {
         let folder = machine::folder()?;
-        let mut a = Instance::new(folder.path(), "a")?;
-        let mut b = Instance::new(folder.path(), "b")?;
+        let a = Instance::new(folder.path(), "a")?;
+        let b = Instance::new(folder.path(), "b")?;
+        Self::of(folder, a, b, more)
+    }
+
+    /// The same of two instances whose homes in `folder` are not set up yet.
+    pub fn of(folder: tempfile::TempDir, mut a: Instance, mut b: Instance, more: &[&str]) -> Result<Self, Fail> {
         copy_sample(&a.directory)?;
         a.set_up("master", &["--enable-ha"])?;
         let port = a.port.to_string();
-        let mut arguments = vec!["--master-host", ADDRESS, "--master-port", &port];
+        let host = a.address.clone();
+        let mut arguments = vec!["--master-host", &host, "--master-port", &port];
         arguments.extend(more);
         b.set_up("shadow", &arguments)?;
         a.spawn()?;

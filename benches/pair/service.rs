@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::figures::Samples;
-use crate::{Fail, terminal};
+use crate::{Fail, machine};
 
 /// First argument that makes this binary the service.
 pub const WORD: &str = "service";
@@ -26,7 +26,7 @@ pub fn run(started_ns: u64, arguments: &[String]) -> Result<(), Fail> {
 
 /// The words that run it.
 pub fn command(journal: &Path) -> Result<[String; 3], Fail> {
-    Ok([terminal::own_program()?, WORD.into(), journal.display().to_string()])
+    Ok([machine::own_program()?, WORD.into(), journal.display().to_string()])
 }
 
 /// One start.

@@ -15,6 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::instance::PROGRAM;
+use crate::machine::own_program;
 use crate::{Fail, clock};
 
 /// First argument that makes this binary the way into a terminal of its own.
@@ -27,12 +28,6 @@ const FRAME_END: &[u8] = b"\x1b[?2026l";
 const PIECES_MAX: usize = 4096;
 /// A console that is left ends within this time.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
-
-/// This program.
-pub fn own_program() -> Result<String, Fail> {
-    let program = std::env::current_exe()?;
-    Ok(program.to_str().ok_or("the path of this program is no UTF-8")?.to_owned())
-}
 
 /// Makes standard input the controlling terminal of a new session, says when, and becomes the program of the arguments.
 pub fn become_leader(arguments: &[String]) -> Result<(), Fail> {

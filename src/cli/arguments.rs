@@ -118,7 +118,14 @@ pub enum Command {
     Paths,
     /// The process that holds the service; started by Standin alone
     #[command(hide = true)]
-    Guard,
+    Guard {
+        /// The note of the virtual addresses to take away when Standin is gone
+        #[arg(long)]
+        addresses: Option<std::path::PathBuf>,
+        /// The run of Standin that wrote it
+        #[arg(long)]
+        run: Option<String>,
+    },
     /// The engine with a console in a process of its own; started by Standin alone
     #[command(hide = true, name = "engine-console")]
     Engine(console::ChildArguments),

@@ -6,6 +6,7 @@ use super::output::{Exit, Failure, Outcome, Output, Paint};
 use super::text::count;
 use crate::engine::status::Status;
 
+mod addresses;
 mod files;
 mod machine;
 mod pair;
@@ -59,6 +60,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     findings.extend(of_settings);
     findings.push(answer);
     findings.extend(machine::look(context, settings.as_ref(), status.as_ref()));
+    findings.extend(addresses::look(settings.as_ref(), status.as_ref()));
     findings.extend(pair::look(context, status.as_ref()));
     for finding in &findings {
         print(finding, out)?;

@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &EventsArguments, out: &mut Output) -> 
     }
     client.subscribe(after)?;
     out.flush()?;
-    while let Some(frame) = client.next_frame()? {
+    while let Some(frame) = client.next_frame_wanted()? {
         if let ServerFrame::Events(mut events) = frame {
             print_new(&mut events, &mut after, arguments.json, out)?;
             out.flush()?;

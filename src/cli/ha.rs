@@ -11,8 +11,8 @@ use super::output::{Exit, Failure, Outcome, Output, Paint};
 use super::reconnect::{plain_order, told};
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::{Order, Rehearsal, Reply};
-use crate::engine::settings::{SettingsPatch, duration};
-use crate::engine::status::Status;
+use crate::engine::settings::{SettingsPatch, duration, failover};
+use crate::engine::status::{Status, words};
 
 /// A hand-over itself, beside the grace period of the old master and the stop grace of both services.
 const SWITCH_LIMIT: Duration = Duration::from_secs(120);
@@ -313,9 +313,47 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
     if let Some(dial_back) = &status.dial_back {
         rows.push(("Dials back", if dial_back.ok { "ok".into() } else { format!("FAIL: {}", dial_back.message) }));
     }
+    trust_rows(status, &mut rows);
     let own = status.instance.fingerprint.map_or("none".into(), |fingerprint| fingerprint.to_string());
     rows.push(("This instance", own));
     rows
+}
+
+/// What a failover rests on: arbiter, longest failover, isolation, checks, differences, addresses (spec 2.6, 7.10, 7.11).
+fn trust_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
+    let mut settings = status.settings.clone();
+    if let Some(peer) = &status.peer {
+        for check in &peer.checks {
+            let word = if check.ok { "ok" } else { "FAIL" };
+            rows.push(("  takeover check", format!("{word}  {}  {}", check.target, check.message)));
+        }
+        rows.extend(peer.differences.iter().map(|difference| ("  differs", difference.clone())));
+        if let Some(difference) = peer.clock_difference_ms {
+            rows.push(("  clock", words::clock_text(difference)));
+        }
+        if status.role == Some(Role::Master) && peer.check_interval_ms > 0 {
+            settings.shadow.check_interval = peer.check_interval_ms;
+            settings.shadow.takeover_delay = peer.takeover_delay_ms;
+            settings.shadow.request_timeout = peer.request_timeout_ms;
+        }
+    }
+    match &status.arbiter {
+        Some(arbiter) => {
+            let why = arbiter.message.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            rows.push(("Arbiter", format!("{}{why}", arbiter.state_text().0)));
+            rows.push(("  endpoints", arbiter.endpoints.join(", ")));
+            if status.role == Some(Role::Master) {
+                rows.push(("  confirmed", arbiter.confirmed_text()));
+            }
+            rows.push(("  times", arbiter.times_text()));
+        }
+        None => rows.push(("Arbiter", "none: both may be active when only the link between the two is cut".into())),
+    }
+    rows.push(("Longest failover", failover::longest_failover(&settings).text()));
+    if !status.ha.isolation.text.is_empty() {
+        rows.push(("Cut off", status.ha.isolation.text.clone()));
+    }
+    rows.extend(status.addresses.iter().map(|address| ("Virtual address", address.text(status.active).1)));
 }
 
 #[cfg(test)]

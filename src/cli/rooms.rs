@@ -1,7 +1,7 @@
 //! Everything that the command line asks of other rooms: the one file of `cli` that knows `node`. Each function is small and
 //! blocking.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
+use crate::engine::settings::VirtualAddress;
 use crate::engine::status::Status;
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Theme};
@@ -57,11 +58,17 @@ pub fn start_engine(context: &Context) -> Result<Running, Problem> {
 ///
 /// # Errors
 /// Never by itself.
-pub fn guard() -> Outcome {
-    match node::guard() {
+pub fn guard(addresses: Option<(PathBuf, String)>) -> Outcome {
+    match node::guard(addresses) {
         0 => Ok(Exit::Done),
         status => Ok(Exit::Status(u8::try_from(status).unwrap_or(1))),
     }
+}
+
+/// Why virtual addresses could not be raised here, each with its interface.
+#[must_use]
+pub fn address_problems(wanted: &[VirtualAddress]) -> Vec<(String, Option<String>)> {
+    node::address_problems(wanted)
 }
 
 /// The role in the home's database, without starting anything; none: never set up.

@@ -15,6 +15,7 @@ use crate::engine::settings::{SettingsPatch, duration};
 use crate::engine::status::Status;
 
 pub mod connect;
+mod timeouts;
 
 /// `standin shadow …`.
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,8 @@ pub enum ShadowAction {
     Disconnect,
     /// Forget the master (refused while connected)
     Reset,
+    /// Measure connections and answers against the real master, and say whether the timeouts hold
+    CheckTimeouts,
     /// Names and addresses of this machine that the master may know it by
     HostNames,
 }
@@ -74,6 +77,7 @@ pub fn run(context: &Context, action: &ShadowAction, out: &mut Output) -> Outcom
         ShadowAction::Connect(arguments) => connect::run(context, arguments, out),
         ShadowAction::Disconnect => plain_order(context, Order::Disconnect, out),
         ShadowAction::Reset => plain_order(context, Order::ShadowReset, out),
+        ShadowAction::CheckTimeouts => timeouts::run(context, out),
         ShadowAction::HostNames => host_names(context, out),
     }
 }

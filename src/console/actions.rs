@@ -66,6 +66,9 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
             }
             send(model, Order::Verify, Asked::Verify, "Looking for differences: every file is read on both sides")
         }
+        Action::CheckTimeouts => {
+            send(model, Order::CheckTimeouts, Asked::Timeouts, "Measuring connections and answers of the master")
+        }
         Action::Branches => send(model, Order::Branches, Asked::Branches, "Asking for the branches"),
         Action::ShowSecrets if model.files.show_secrets => {
             model.files.show_secrets = false;

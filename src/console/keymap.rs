@@ -126,6 +126,7 @@ pub enum Action {
     Verify,
     Differences,
     Branches,
+    CheckTimeouts,
     ShowSecrets,
     Copy,
     Understood,

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::addresses::OwnAddresses;
 use super::alerts::{Alert, book::AlertBook};
 use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis};
+use super::clocks::Clocks;
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
@@ -85,6 +87,8 @@ pub struct Engine {
     pub(super) work: ServiceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
+    pub(super) addresses: OwnAddresses,
+    pub(super) clocks: Clocks,
     pub(super) transfer: Option<Transfer>,
     pub(super) link_steps: Vec<LinkStep>,
 }
@@ -132,6 +136,8 @@ impl Engine {
             work: ServiceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
+            addresses: OwnAddresses::default(),
+            clocks: Clocks::default(),
             transfer: None,
             link_steps: Vec::new(),
         }
@@ -219,6 +225,7 @@ impl Engine {
             Input::PushFailed { link, why } => self.push_failed(link, &why),
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
+            Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
             // Their rules come with the arbiter's.
             Input::Arbiter { .. } | Input::Stalled { .. } => {}
@@ -250,6 +257,7 @@ impl Engine {
         self.plan_push();
         self.plan_dial();
         self.plan_leave();
+        self.judge_addresses();
         self.show_checks();
         self.timers.set_if_unset(Timer::Health, self.now.mono.plus(HEALTH_INTERVAL_MS));
     }

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::message::{Branch, Envelope, PairGrant, PairHello};
 use super::order::{Actor, Order, Reply};
 use super::settings::Settings;
-use super::status::{CheckResult, LinkStep, ServiceStatus, Transfer};
+use super::status::{AddressStatus, CheckResult, LinkStep, ServiceStatus, Transfer};
 
 /// One thing that happened. The node hands these over one at a time, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +134,8 @@ pub enum Input {
 
     /// The service's state changed.
     Service(ServiceChange),
+    /// The virtual addresses as they are on this machine now (spec 7.14), in the order of the settings.
+    Addresses(Vec<AddressStatus>),
     /// The result of [`super::effect::Effect::RunTakeoverChecks`].
     TakeoverChecked(Vec<CheckResult>),
 

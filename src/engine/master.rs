@@ -57,6 +57,10 @@ pub(super) struct Reign {
     pub peer_ready: bool,
     pub peer_checks_pass: bool,
     pub peer_checks: (u16, u16),
+    /// Results of the shadow's takeover checks, as it told them.
+    pub peer_results: Vec<super::status::CheckResult>,
+    /// The shadow's virtual addresses; none: not told yet.
+    pub peer_addresses: Option<super::message::AddressesTold>,
     pub peer_role: Option<Role>,
     pub peer_term: Term,
     /// In sync once since the shadow attached.
@@ -110,6 +114,8 @@ impl Engine {
         self.reign.peer_ready = false;
         self.reign.peer_checks_pass = hello.takeover_checks_pass;
         self.reign.peer_checks = hello.takeover_checks;
+        self.reign.peer_results.clear();
+        self.clocks.forget();
         self.reign.was_in_sync = false;
         self.reign.push = PushWork { complete: hello.complete, ..PushWork::default() };
         for timer in [Timer::PushRetry, Timer::PushLimit] {
@@ -186,6 +192,13 @@ impl Engine {
         self.reign.peer_ready = check.ready;
         self.reign.peer_checks_pass = check.takeover_checks_pass;
         self.reign.peer_checks = check.takeover_checks;
+        if let Some(results) = check.checks {
+            self.reign.peer_results = super::takeover::bounded(results);
+        }
+        if let Some(told) = check.addresses {
+            self.peer_addresses_told(told);
+        }
+        self.clock_difference_told(check.clock_difference_ms);
         if !self.reign.push.under_way && check.head != self.reign.peer_head {
             // In sync is what is on its disk, not what was once acknowledged (spec 5.7).
             self.reign.peer_head = check.head;
@@ -203,6 +216,7 @@ impl Engine {
             head: self.head_id(),
             active: self.is_active(),
             description: self.settings.description.clone(),
+            wall_ms: Some(self.now.wall.0),
         };
         self.send(id, Body::CheckAnswer(answer));
         self.check_sync();

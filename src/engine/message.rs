@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::base::{InstanceId, OwnTerms, PairId, RevisionId, Role, Run, Term};
+use super::status::CheckResult;
 
 /// Every message: who says it, in which run, role and term (spec 7.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,6 +260,29 @@ pub struct Check {
     pub timing: Timing,
     /// It is READY.
     pub ready: bool,
+    /// Results of its takeover checks, at most [`CHECKS_TOLD_MAX`]; none: as told before over this connection.
+    #[serde(default)]
+    pub checks: Option<Vec<CheckResult>>,
+    /// Its virtual addresses; none: as told before over this connection.
+    #[serde(default)]
+    pub addresses: Option<AddressesTold>,
+    /// How far the master's clock is ahead of its own, ms, judged over several checks (spec 6.5).
+    #[serde(default)]
+    pub clock_difference_ms: Option<i64>,
+}
+
+/// Most results of takeover checks in one message.
+pub const CHECKS_TOLD_MAX: usize = 48;
+/// Longest text in a [`CheckResult`] or an [`AddressesTold`], in characters; a longer one is cut.
+pub const TOLD_CHARS_MAX: usize = 200;
+
+/// The virtual addresses of an instance (spec 7.14), as the other one has to know them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressesTold {
+    /// Without the interface, which may differ; at most [`super::settings::table::ADDRESSES_MAX`].
+    pub list: Vec<String>,
+    /// Why it could not raise all of them; none: it could.
+    pub problem: Option<String>,
 }
 
 /// The master's answer: an application hello.
@@ -273,6 +297,9 @@ pub struct CheckAnswer {
     /// Free text of its operator.
     #[serde(default)]
     pub description: String,
+    /// Its wall clock when it answered, Unix milliseconds; for the alert of spec 6.5 alone.
+    #[serde(default)]
+    pub wall_ms: Option<i64>,
 }
 
 /// A revision for the shadow. Contents that are not in `inline` are fetched over the bulk connection by digest, and so is

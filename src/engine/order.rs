@@ -10,6 +10,7 @@ use super::event::Event;
 use super::message::Branch;
 use super::settings::SettingsPatch;
 use super::status::{CheckResult, Status};
+use super::timeouts::TimeoutReport;
 
 /// Largest frame of the control socket.
 pub const CONTROL_FRAME_MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -195,6 +196,8 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// `shadow check-timeouts` (spec 4.2).
+    CheckTimeouts,
     /// `shadow host-names` (spec 4.1).
     HostNames,
     /// `users set-password`.
@@ -232,6 +235,8 @@ pub enum Reply {
     Branches(Vec<Branch>),
     /// To [`Order::HostNames`].
     HostNames(Vec<String>),
+    /// To [`Order::CheckTimeouts`].
+    Timeouts(TimeoutReport),
 }
 
 /// Every check of a switch, and what would happen (spec 7.7).

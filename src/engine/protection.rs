@@ -6,6 +6,14 @@ use super::master::Activity;
 use super::message::PauseKind;
 use super::status::Protection;
 
+/// A service that nobody finds at its address is not protected in full (spec 7.14).
+fn without_addresses((level, text): (Protection, String), problem: Option<String>) -> (Protection, String) {
+    match problem {
+        None => (level, text),
+        Some(why) => (Protection::Reduced, format!("{text}; {why}")),
+    }
+}
+
 impl Engine {
     /// With a sentence for the operator.
     pub(super) fn protection(&self) -> (Protection, String) {
@@ -46,7 +54,8 @@ impl Engine {
         if their_service == "none" && self.facts.service_kind != "none" {
             return Err(format!("{name} has no service configured"));
         }
-        Ok(self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync()))
+        let level = self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync());
+        Ok(without_addresses(level, self.peer_lacks_addresses()))
     }
 
     fn shadow_protection(&self) -> Result<(Protection, String), String> {
@@ -71,7 +80,7 @@ impl Engine {
         }
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
-        Ok(self.full_or_reduced("this shadow", behind, in_sync))
+        Ok(without_addresses(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem()))
     }
 
     fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {

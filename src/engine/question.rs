@@ -215,7 +215,7 @@ impl Engine {
         if self.reign.activity != Activity::Holding || self.facts.is_copied {
             return;
         }
-        if self.in_force().takeover_checks.tcp.is_empty() {
+        if self.in_force().takeover_checks.is_empty() {
             self.note(EventKind::Role, Severity::Warning, "nobody answered within the boot hold; this master goes on");
             return self.resume();
         }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub description: String,
     /// This machine's own name or address, declared to the peer at every connect (spec 4.1).
     pub host: String,
+    /// Addresses that exist on the active instance only (spec 7.14). At most [`table::ADDRESSES_MAX`].
+    pub addresses: Vec<VirtualAddress>,
     /// Where this instance listens.
     pub administration: Administration,
     /// The pair, as the master sees it (spec 2).
@@ -34,10 +36,22 @@ pub struct Settings {
     pub service: Service,
     /// Commands run at a change of role or configuration (spec 7.13).
     pub hooks: Hooks,
+    /// From when on the health checks alert (spec 6.5).
+    pub alerting: Alerting,
     /// The program log.
     pub log: Log,
     /// Who may use the control socket.
     pub control: Control,
+}
+
+/// An address that the active instance has, and no other (spec 7.14).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualAddress {
+    /// With the length of its network: `192.0.2.10/24`, `2001:db8::10/64`.
+    pub address: String,
+    /// Name of the network interface that gets it.
+    pub interface: String,
 }
 
 /// Where this instance listens.
@@ -137,12 +151,18 @@ impl Default for Configuration {
     }
 }
 
-/// Proofs that this machine, not the other, is the connected one; any one passing suffices, none counts as passing.
+/// Proofs that this machine, not the other, is the connected one; none counts as passing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TakeoverChecks {
     /// `host:port` each; passes when a connection is made. At most 16.
     pub tcp: Vec<String>,
+    /// Passes when the answer has the expected status. At most 16.
+    pub http: Vec<HttpCheck>,
+    /// Program and arguments each; passes when it ends with exit status 0. At most 16.
+    pub command: Vec<Vec<String>>,
+    /// `any`: one passing suffices; `all`: each one has to pass.
+    pub require: String,
     /// For one check: 10 ms to 60 s.
     #[serde(with = "duration")]
     pub timeout: u64,
@@ -153,7 +173,67 @@ pub struct TakeoverChecks {
 
 impl Default for TakeoverChecks {
     fn default() -> Self {
-        Self { tcp: Vec::new(), timeout: 1_000, interval: 30_000 }
+        Self {
+            tcp: Vec::new(),
+            http: Vec::new(),
+            command: Vec::new(),
+            require: REQUIRE[0].into(),
+            timeout: 1_000,
+            interval: 30_000,
+        }
+    }
+}
+
+/// Words of `takeover_checks.require`; the first is the default.
+pub const REQUIRE: [&str; 2] = ["any", "all"];
+
+impl TakeoverChecks {
+    /// How many are configured, of all kinds.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tcp.len() + self.http.len() + self.command.len()
+    }
+
+    /// None is configured, which counts as passing (spec 7.2).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Each one has to pass; otherwise any one suffices.
+    #[must_use]
+    pub fn needs_all(&self) -> bool {
+        self.require == REQUIRE[1]
+    }
+}
+
+/// An address asked by HTTP or HTTPS, and the status it answers when all is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    /// `http://` or `https://`, host, port and path.
+    pub url: String,
+    /// Expected: 100 to 599.
+    #[serde(default = "status_ok")]
+    pub status: u16,
+}
+
+fn status_ok() -> u16 {
+    200
+}
+
+/// From when on the health checks alert (spec 6.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerting {
+    /// The clocks of the two instances differ by more than this: 100 ms to 1 h.
+    #[serde(with = "duration")]
+    pub clock_difference: u64,
+}
+
+impl Default for Alerting {
+    fn default() -> Self {
+        Self { clock_difference: 2_000 }
     }
 }
 

@@ -72,6 +72,7 @@ impl Engine {
         if had_checks != self.settings.takeover_checks {
             self.plan_checks();
         }
+        self.judge_peer_addresses();
         if self.is_shadow() && self.peer().is_none() {
             self.start_watch();
         }
@@ -149,6 +150,11 @@ impl Engine {
     pub(super) fn plan_settings(&mut self) {
         let Some(due) = &self.durable.settings_due else { return };
         if self.settings_work.writer.is_some() || self.settings_work.tried.as_ref() == Some(due) {
+            return;
+        }
+        // They are in force already; the start of the service does not wait for their file. One that was told to fail may
+        // take for ever.
+        if self.work.starting.is_some() && !self.book.holds("V-001", "") {
             return;
         }
         let due = due.clone();

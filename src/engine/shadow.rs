@@ -123,6 +123,9 @@ impl Engine {
         self.watch.attached = true;
         self.watch.gave_up = false;
         self.watch.connected_since = Some(self.now.wall);
+        self.checks.told = false;
+        self.addresses.told = None;
+        self.clocks.forget();
         self.watch.master_head = self.watch.master.as_ref().and_then(|hello| hello.head);
         self.watch.master_active = false;
         self.watch.last_check = Some(self.now);
@@ -164,6 +167,9 @@ impl Engine {
             takeover_checks: self.checks.counts(&settings),
             timing,
             ready: self.watch.state == Some(LinkState::Ready),
+            checks: self.checks.take_news(),
+            addresses: self.take_address_news(),
+            clock_difference_ms: self.clocks.difference(),
         };
         self.send(id, Body::Check(check));
     }
@@ -179,7 +185,9 @@ impl Engine {
         }
         while let Some((nonce, sent)) = self.watch.unanswered.pop_front() {
             if nonce == answer.nonce {
-                self.watch.round_trip_ms = Some(self.now.mono.since(sent));
+                let round_trip_ms = self.now.mono.since(sent);
+                self.watch.round_trip_ms = Some(round_trip_ms);
+                self.clock_told(answer.wall_ms, round_trip_ms);
                 break;
             }
         }
@@ -390,7 +398,9 @@ impl Engine {
             && self.links.dialling.is_none()
             && self.timers.get(Timer::Redial).is_none()
             && self.leaving.is_none()
-            && self.parting.is_none();
+            && self.parting.is_none()
+            // A change of role that is being written ends the search for the master.
+            && self.is_settled_on_disk();
         if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
         }

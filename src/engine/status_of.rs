@@ -68,7 +68,7 @@ impl Engine {
             settings_locked: self.settings_locked(),
             branches: self.branches.clone(),
             own_hosts: Vec::new(),
-            addresses: Vec::new(),
+            addresses: self.addresses.list.clone(),
             stopping: self.leaving.is_some(),
             switching: self.switch_status(),
         }
@@ -158,6 +158,8 @@ impl Engine {
                 hello.map_or((0, 0), |hello| hello.takeover_checks)
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
+            checks: if is_master { self.reign.peer_results.clone() } else { Vec::new() },
+            clock_difference_ms: self.clocks.difference(),
             ..PeerStatus::default()
         };
         status.set_round_trip(self.watch.round_trip_ms);

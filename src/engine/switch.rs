@@ -60,6 +60,9 @@ impl Engine {
         let own_terms = self.peer().is_some();
         add("the versions can talk", own_terms, "there is no pair".into());
         add("takeover checks of the shadow", self.reign.peer_checks_pass, format!("those of {name} fail"));
+        let addresses = self.peer_lacks_addresses();
+        let lacks = addresses.clone().unwrap_or_default();
+        add("virtual addresses of the shadow", addresses.is_none(), lacks);
         let has_service =
             self.facts.service_kind == "none" || self.reign.hello.as_ref().is_none_or(|hello| hello.service != "none");
         add("the shadow has a service", has_service, format!("{name} has no service configured"));

@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
+use super::message::{CHECKS_TOLD_MAX, TOLD_CHARS_MAX};
 use super::settings::{Settings, SettingsPatch};
 use super::status::{CheckResult, Notice, TimelineEntry};
 use super::then::Then;
@@ -54,19 +55,46 @@ pub(super) struct OwnChecks {
     pub running: Option<Millis>,
     /// When the run that gave the results began.
     pub begun: Option<Millis>,
+    /// The master knows these results.
+    pub told: bool,
 }
 
 impl OwnChecks {
-    /// Any one passing suffices, none configured counts as passing (spec 7.2).
+    /// Any one passing suffices, or all have to; none configured counts as passing (spec 7.2).
     pub fn pass(&self, settings: &Settings) -> bool {
-        settings.takeover_checks.tcp.is_empty() || self.results.iter().any(|result| result.ok)
+        let checks = &settings.takeover_checks;
+        let passing = self.results.iter().filter(|result| result.ok).count();
+        checks.is_empty() || if checks.needs_all() { passing >= checks.count() } else { passing > 0 }
+    }
+
+    /// For the master, within the limits of the message; none: it knows them.
+    pub fn take_news(&mut self) -> Option<Vec<CheckResult>> {
+        let is_new = !std::mem::replace(&mut self.told, true);
+        is_new.then(|| bounded(self.results.clone()))
     }
 
     /// Configured, passing.
     pub fn counts(&self, settings: &Settings) -> (u16, u16) {
         let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let passing = self.results.iter().filter(|result| result.ok).count();
-        (count(settings.takeover_checks.tcp.len()), count(passing))
+        (count(settings.takeover_checks.count()), count(passing))
+    }
+}
+
+/// Cut to the limits of a message; also whatever came from the peer is.
+pub(super) fn bounded(mut results: Vec<CheckResult>) -> Vec<CheckResult> {
+    results.truncate(CHECKS_TOLD_MAX);
+    for result in &mut results {
+        cut(&mut result.target);
+        cut(&mut result.message);
+    }
+    results
+}
+
+/// At most [`TOLD_CHARS_MAX`] characters.
+pub(super) fn cut(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(TOLD_CHARS_MAX) {
+        text.truncate(at);
     }
 }
 
@@ -186,7 +214,7 @@ impl Engine {
             self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
             return;
         }
-        let has_checks = !self.in_force().takeover_checks.tcp.is_empty();
+        let has_checks = !self.in_force().takeover_checks.is_empty();
         let now = self.now;
         let Some(lost) = &mut self.watch.lost else { return };
         lost.delay_over.get_or_insert(now.wall);
@@ -230,11 +258,18 @@ impl Engine {
         let Some(begun) = self.checks.running.take() else { return };
         self.checks.begun = Some(begun);
         self.checks.results = results;
+        self.checks.told = false;
         let settings = self.in_force();
         if self.checks.pass(&settings) {
             self.settle("H-016", "");
         } else {
-            self.hold_alert("H-016", "", "none of the takeover checks passes on this machine");
+            let why = if settings.takeover_checks.needs_all() {
+                let (configured, passing) = self.checks.counts(&settings);
+                format!("{passing} of {configured} takeover checks pass on this machine, and all are required")
+            } else {
+                "none of the takeover checks passes on this machine".to_owned()
+            };
+            self.hold_alert("H-016", "", &why);
         }
         let interval_ms = settings.takeover_checks.interval;
         self.timers.set(Timer::Checks, self.after(interval_ms));
@@ -246,8 +281,9 @@ impl Engine {
 
     /// The checks beforehand, so that both sides show today whether it could take over (spec 7.2).
     pub(super) fn plan_checks(&mut self) {
-        if self.in_force().takeover_checks.tcp.is_empty() {
+        if self.in_force().takeover_checks.is_empty() {
             self.checks.results.clear();
+            self.checks.told = false;
             self.settle("H-016", "");
             let interval_ms = self.in_force().takeover_checks.interval;
             self.timers.set(Timer::Checks, self.after(interval_ms.max(1_000)));

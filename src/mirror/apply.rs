@@ -14,6 +14,7 @@ use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
 use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
 use super::scan::{Found, Manner, Stamp, Stamps, look_at};
 use super::tree::{Entry, Tree};
+use super::watch::Dirty;
 use super::{Mirror, Newest, Work, digest, history, make_directory, place};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::input::Committed;
@@ -50,7 +51,7 @@ impl Mirror {
         make_directory(&self.inner.directory)?;
         let ground = Ground::open(&self.inner.directory)?;
         let (found, obstacles) = if is_complete {
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true)?
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?
         } else {
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
         };
@@ -277,7 +278,10 @@ impl Mirror {
         scanned: &[(RelPath, Stamp)],
     ) -> Result<Committed, Problem> {
         let before = plan.before(target)?;
-        let found = self.read_back(ground, plan, &before, false)?;
+        let dirty = self.take_dirty();
+        let found = self.read_back(ground, plan, &before, false);
+        self.give_back(without(dirty, plan, found.is_ok()));
+        let found = found?;
         if found.tree.root() != plan.revision.root {
             let why = "what is on the disk after it is not what the master has: something else changes the directory";
             return Err(Problem::new(
@@ -413,4 +417,14 @@ impl Mirror {
         #[cfg(not(test))]
         false
     }
+}
+
+/// What a plan has changed and was read back needs no further look.
+fn without(mut dirty: Dirty, plan: &Plan, is_read: bool) -> Dirty {
+    if is_read {
+        for path in plan.paths() {
+            dirty.paths.remove(path);
+        }
+    }
+    dirty
 }

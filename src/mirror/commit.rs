@@ -6,9 +6,10 @@ use super::ground::Ground;
 use super::path::RelPath;
 use super::plan::{DRIFT, OwnSide};
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, ManifestEntry};
-use super::scan::{Found, Held, Manner, Stamps, scan};
+use super::scan::{Found, Held, Manner, Sink, Stamps, look_at, scan};
 use super::tree::{Entry, Tree};
-use super::{Mirror, committed, place, yaml};
+use super::watch::Dirty;
+use super::{Mirror, Work, committed, place, yaml};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
@@ -60,12 +61,26 @@ impl Mirror {
     /// When the directory itself cannot be read, or the store cannot be written; nothing was committed.
     pub fn scan_and_commit(&self, term: Term, author: &str, message: &str) -> Result<ScanOutcome, Problem> {
         let mut work = self.work()?;
+        let dirty = self.take_dirty();
+        let outcome = self.scan_where(&dirty, &mut work, term, author, message);
+        self.look_again(outcome.as_ref().ok().map(|outcome| outcome.held.as_slice()));
+        outcome
+    }
+
+    fn scan_where(
+        &self,
+        dirty: &Dirty,
+        work: &mut Work,
+        term: Term,
+        author: &str,
+        message: &str,
+    ) -> Result<ScanOutcome, Problem> {
         let newest = self.newest();
         let store = &self.inner.store;
         let ground = Ground::open(&self.inner.directory)?;
         let mut keep = Keep::new(store);
         let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit() };
-        let found = scan(&ground, &newest.tree, &work.stamps, manner, &mut |path, known, digest, bytes| {
+        let found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
             if let Some(why) = yaml_fault(store, path, known, &bytes)? {
                 return Ok(Some(why));
             }
@@ -105,11 +120,21 @@ impl Mirror {
     /// When the directory cannot be read or written; some of it may have been put back.
     pub fn restore_drift(&self) -> Result<u64, Problem> {
         let mut work = self.work()?;
+        let dirty = self.take_dirty();
+        let outcome = self.restore_where(&dirty, &mut work);
+        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
+        outcome.map(|(count, _)| count)
+    }
+
+    fn restore_where(&self, dirty: &Dirty, work: &mut Work) -> Result<(u64, Vec<Held>), Problem> {
         let newest = self.newest();
-        let Some(head) = newest.head else { return Ok(0) };
+        let Some(head) = newest.head else { return Ok((0, Vec::new())) };
+        if dirty.is_nothing() {
+            return Ok((0, Vec::new()));
+        }
         super::make_directory(&self.inner.directory)?;
         let ground = Ground::open(&self.inner.directory)?;
-        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, &work.stamps, false)?;
+        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, &work.stamps, false, dirty)?;
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
         for held in found.held.iter().filter(|held| !held.is_worthless) {
             if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
@@ -120,7 +145,7 @@ impl Mirror {
         let ops = super::diff::between(&found.tree, &newest.tree);
         if ops.is_empty() && obstacles.is_empty() {
             work.stamps.extend(found.stamps);
-            return Ok(0);
+            return Ok((0, found.held));
         }
         let row = self.inner.store.newest_revision()?;
         let branch = OwnSide {
@@ -141,7 +166,56 @@ impl Mirror {
         for op in &ops {
             work.stamps.remove(&op.path);
         }
-        Ok(ops.len().max(obstacles.len()) as u64)
+        Ok((ops.len().max(obstacles.len()) as u64, found.held))
+    }
+
+    /// After a look at what was taken as dirty: what is held back may be right another time; after one that failed (none),
+    /// everything is in doubt.
+    fn look_again(&self, held: Option<&[Held]>) {
+        let mut again = if held.is_some() { Dirty::nothing() } else { Dirty::all() };
+        for held in held.unwrap_or_default() {
+            match &held.at {
+                Some(path) => again.add(path.clone(), true),
+                None => again = Dirty::all(),
+            }
+        }
+        self.give_back(again);
+    }
+
+    /// What was read a moment ago and was not told to have changed since needs no second reading: its times are trusted from
+    /// now on, also by the next run. To be called when the last change is more than [`super::scan::SETTLED_AFTER_MS`] ago.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn settle(&self) -> Result<(), Problem> {
+        let mut work = self.work()?;
+        let dirty = self.take_dirty();
+        let now_ns = super::scan::now_ns();
+        let is_clean = |path: &RelPath| !dirty.is_all && !dirty.paths.iter().any(|(other, _)| path.is_within(other));
+        let mut settled = Vec::new();
+        for (path, stamp) in work.stamps.iter_mut().filter(|(_, stamp)| !stamp.is_settled) {
+            if stamp.is_old(now_ns) && is_clean(path) {
+                stamp.is_settled = true;
+                settled.push((path.clone(), *stamp));
+            }
+        }
+        self.give_back(dirty);
+        if settled.is_empty() { Ok(()) } else { self.inner.store.save_stamps(&settled) }
+    }
+
+    /// Looks at everything, for what the watcher cannot know; true: something has changed, and is not dealt with.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn has_changed_unseen(&self) -> Result<bool, Problem> {
+        let work = self.work()?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit() };
+        let found = scan(&ground, &self.newest().tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
+        if !found.changes.is_empty() {
+            self.give_back(Dirty::all());
+        }
+        Ok(!found.changes.is_empty())
     }
 
     /// Re-reads every byte: the digest of what is on the disk, and each path (spec 5.7).
@@ -156,17 +230,19 @@ impl Mirror {
         Ok((found.tree.root(), found.tree.iter().map(ManifestEntry::from).collect()))
     }
 
-    /// The directory as it really is, what differs from `known` kept in the store; and what is in the way of a tree.
+    /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in
+    /// the way of a tree.
     pub(super) fn what_is_there(
         &self,
         ground: &Ground,
         known: &Tree,
         stamps: &Stamps,
         is_full: bool,
+        dirty: &Dirty,
     ) -> Result<(Found, Vec<RelPath>), Problem> {
         let mut keep = Keep::new(&self.inner.store);
         let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
-        let found = scan(ground, known, stamps, manner, &mut |_, _, digest, bytes| {
+        let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
         })?;
@@ -185,6 +261,22 @@ impl Mirror {
 
     fn file_size_limit(&self) -> u64 {
         self.inner.file_size_limit.load(std::sync::atomic::Ordering::Relaxed).min(CONTENT_MAX_BYTES)
+    }
+}
+
+/// Everything, or only where something may have changed.
+fn look(
+    ground: &Ground,
+    known: &Tree,
+    stamps: &Stamps,
+    manner: Manner,
+    dirty: &Dirty,
+    sink: &mut Sink<'_>,
+) -> Result<Found, Problem> {
+    if dirty.is_all {
+        scan(ground, known, stamps, manner, sink)
+    } else {
+        look_at(ground, known, stamps, manner, dirty.each(), sink)
     }
 }
 

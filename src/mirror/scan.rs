@@ -27,6 +27,7 @@ use crate::engine::order::FileKind;
 pub const ENTRIES_MAX: usize = 1_000_000;
 /// A file must have been left alone for so long before it was read, or its times are not trusted: the coarsest clock of a
 /// file system in use, 2 s.
+pub const SETTLED_AFTER_MS: u64 = 2_000;
 const SETTLED_AFTER_NS: i64 = 2_000_000_000;
 
 /// What the file system said about a file when its content was read.
@@ -50,8 +51,14 @@ impl Stamp {
         let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         let mtime_ns = nanoseconds(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
         let ctime_ns = nanoseconds(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0));
-        let is_settled = mtime_ns.max(ctime_ns).saturating_add(SETTLED_AFTER_NS) < now_ns;
-        Self { size: u64::try_from(stat.st_size).unwrap_or(0), mtime_ns, ctime_ns, inode: stat.st_ino, is_settled }
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let stamp = Self { size, mtime_ns, ctime_ns, inode: stat.st_ino, is_settled: false };
+        Self { is_settled: stamp.is_old(now_ns), ..stamp }
+    }
+
+    /// Its file was left alone long enough before `now_ns`.
+    pub(super) fn is_old(&self, now_ns: i64) -> bool {
+        self.mtime_ns.max(self.ctime_ns).saturating_add(SETTLED_AFTER_NS) < now_ns
     }
 
     fn is_same_file(&self, other: &Self) -> bool {
@@ -369,7 +376,8 @@ fn names_in(fd: BorrowedFd<'_>) -> rustix::io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn now_ns() -> i64 {
+/// Wall clock, ns since 1970.
+pub(super) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,9 +1,10 @@
 //! The control socket: consoles and commands attach here (spec 8.1, interfaces). Any number at once; a slow one is behind,
 //! never in the way.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -12,12 +13,15 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::{Duration, timeout};
 
 use super::orders::Orders;
-use super::shared::Shared;
+use super::shared::{OwedAnswer, Shared, lock};
 use crate::engine::base::Problem;
 use crate::engine::event::Event;
 use crate::engine::order::{Actor, ClientFrame, ServerFrame};
 use crate::engine::status::Status;
 use crate::wire::control;
+
+/// Answers of one client that are not written yet, by its numbers.
+type Owed = Arc<Mutex<BTreeMap<u64, OwedAnswer>>>;
 
 /// Consoles and commands attached at once.
 pub const CLIENTS_MAX: usize = 64;
@@ -84,13 +88,14 @@ async fn client(stream: UnixStream, shared: Shared, orders: Arc<Orders>) {
     if outgoing.send(welcome).await.is_err() {
         return;
     }
-    let writing = tokio::spawn(write_frames(writer, frames));
-    let _ = read_frames(reader, &outgoing, &shared, &orders, &actor).await;
+    let owed = Owed::default();
+    let writing = tokio::spawn(write_frames(writer, frames, Arc::clone(&owed)));
+    let _ = read_frames(reader, &outgoing, &shared, &orders, &actor, &owed).await;
     drop(outgoing);
     let _ = writing.await;
 }
 
-async fn write_frames(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<ServerFrame>) {
+async fn write_frames(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<ServerFrame>, owed: Owed) {
     while let Some(frame) = frames.recv().await {
         let bytes = match control::encode(&frame) {
             Ok(bytes) => bytes,
@@ -100,9 +105,14 @@ async fn write_frames(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Ser
             },
         };
         if !matches!(timeout(WRITE_LIMIT, writer.write_all(&bytes)).await, Ok(Ok(()))) {
-            return;
+            break;
+        }
+        if let ServerFrame::Reply { id, .. } = &frame {
+            lock(&owed).remove(id);
         }
     }
+    // Nothing is owed to a client that cannot be told.
+    lock(&owed).clear();
 }
 
 /// An answer over the limit becomes an error that says so.
@@ -118,6 +128,7 @@ async fn read_frames(
     shared: &Shared,
     orders: &Arc<Orders>,
     actor: &Actor,
+    owed: &Owed,
 ) -> std::io::Result<()> {
     loop {
         let mut header = [0; 4];
@@ -131,9 +142,13 @@ async fn read_frames(
             }
             ClientFrame::Order { id, order } => {
                 let (outgoing, orders, actor) = (outgoing.clone(), Arc::clone(orders), actor.clone());
+                let owed = Arc::clone(owed);
+                lock(&owed).insert(id, shared.owe());
                 tokio::spawn(async move {
                     let outcome = orders.carry_out(actor, order).await;
-                    let _ = outgoing.send(ServerFrame::Reply { id, outcome }).await;
+                    if outgoing.send(ServerFrame::Reply { id, outcome }).await.is_err() {
+                        lock(&owed).remove(&id);
+                    }
                 });
             }
         }

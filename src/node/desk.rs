@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,18 +17,24 @@ use super::clock;
 use super::net::Net;
 use super::shared::{OrderOutcome, Shared, lock};
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
+use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{FileKind, Order, Reply};
 use crate::engine::settings::Settings;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::Held;
-use crate::mirror::watch::{WatchEvent, Watcher};
+use crate::mirror::scan::SETTLED_AFTER_MS;
+use crate::mirror::watch::WatchEvent;
 use crate::mirror::{Limits, ManifestEntry, Mirror};
 use crate::store::Store;
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
+/// After the last scan or apply: the times of what it read can be trusted then.
+const SETTLE_AFTER: Duration = Duration::from_millis(SETTLED_AFTER_MS + 500);
+/// So often everything is looked at, without reading it, for changes that the system does not tell of.
+const FULL_LOOK_EVERY: Duration = Duration::from_secs(600);
 /// Links remembered as gone; an apply looks when one goes.
 const DOWN_MAX: usize = 64;
 
@@ -71,7 +77,6 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<AtomicU64>,
-    _watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
 impl MirrorDesk {
@@ -92,21 +97,18 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
-            _watcher: Arc::default(),
         };
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
-        desk.watch(directory)?;
+        desk.watch()?;
         Ok(desk)
     }
 
-    fn watch(&self, directory: &Path) -> Result<(), Problem> {
+    fn watch(&self) -> Result<(), Problem> {
         let (quiet, shared) = (Arc::clone(&self.quiet), self.shared.clone());
-        let watcher = Watcher::start(directory, move |event| {
-            if let WatchEvent::Failed(why) = &event {
-                tracing::warn!("the directory is not watched: {why}");
-            }
+        self.mirror.watch(move |event| {
+            tell_watcher(&shared, &event);
             let now_ms = clock::monotonic().0;
             let is_first = {
                 let mut quiet = lock(&quiet);
@@ -117,9 +119,7 @@ impl MirrorDesk {
             if is_first {
                 shared.input_blocking(Input::DirectoryChanged);
             }
-        })?;
-        *lock(&self._watcher) = Some(watcher);
-        Ok(())
+        })
     }
 
     /// New settings are in force.
@@ -245,7 +245,18 @@ impl MirrorDesk {
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
         let mut told = BTreeSet::new();
-        while let Ok(job) = jobs.recv() {
+        let mut rest = SETTLE_AFTER;
+        loop {
+            let job = match jobs.recv_timeout(rest) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look_after(rest == FULL_LOOK_EVERY);
+                    rest = FULL_LOOK_EVERY;
+                    continue;
+                }
+            };
+            rest = SETTLE_AFTER;
             let input = match job {
                 DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
                 DiskJob::Apply { link, push, complete, other, net } => {
@@ -254,6 +265,21 @@ impl MirrorDesk {
                 }
             };
             self.shared.input_blocking(input);
+        }
+    }
+
+    /// While nothing else is to be done.
+    fn look_after(&self, is_full: bool) {
+        if !is_full {
+            if let Err(problem) = self.mirror.settle() {
+                tracing::warn!("the times of files were not kept: {problem}");
+            }
+            return;
+        }
+        match self.mirror.has_changed_unseen() {
+            Ok(false) => {}
+            Ok(true) => self.shared.input_blocking(Input::DirectoryChanged),
+            Err(problem) => tracing::warn!("the directory was not looked at: {problem}"),
         }
     }
 
@@ -309,6 +335,20 @@ impl MirrorDesk {
                 Input::ApplyFailed { link, revision: push.revision, why: format!("{}: {}", problem.what, problem.why) }
             }
         }
+    }
+}
+
+/// That the directory cannot be watched is an alert as long as it lasts; lost events cost one look at everything.
+fn tell_watcher(shared: &Shared, event: &WatchEvent) {
+    let subject = String::new();
+    match event {
+        WatchEvent::Changed => {}
+        WatchEvent::NeedRescan => {
+            let why = "too many changes at once for the system's queue: the whole directory is looked at";
+            shared.note(EventKind::Configuration, Severity::Warning, why.to_owned());
+        }
+        WatchEvent::Failed(why) => shared.input_blocking(Input::Trouble { code: "F-003", subject, why: why.clone() }),
+        WatchEvent::Recovered => shared.input_blocking(Input::TroubleOver { code: "F-003", subject }),
     }
 }
 

@@ -28,6 +28,8 @@ use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Protection;
 use crate::store::Store;
 
+/// How long the last answers may take to reach those who asked.
+const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
 /// Inputs handled in a row before the status is published in between.
@@ -59,6 +61,8 @@ pub struct Driver {
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
     pub pinned: Option<Fingerprint>,
+    /// Round trips of the checks.
+    pub trips: super::trips::Trips,
     /// Of the program log.
     pub log_level: super::log::Level,
 }
@@ -101,6 +105,7 @@ impl Driver {
         }
         self.publish();
         self.shared.recorder.flush();
+        self.shared.settle(ANSWERS_LIMIT).await;
         self.works.shut_down();
     }
 
@@ -138,6 +143,7 @@ impl Driver {
         match input {
             Input::LinkDown { link, .. } => self.mirror.link_down(*link),
             Input::Settings(settings) => self.apply_settings(settings),
+            Input::Received { envelope, .. } => self.trips.received(envelope),
             _ => {}
         }
     }
@@ -150,7 +156,10 @@ impl Driver {
                 self.net.dial(attempt, hosts, port, fingerprint, connect_timeout_ms);
             }
             Effect::CancelDial { attempt } => self.net.cancel_dial(attempt),
-            Effect::Send { link, envelope } => self.net.send(link, &envelope),
+            Effect::Send { link, envelope } => {
+                self.trips.sent(&envelope);
+                self.net.send(link, &envelope);
+            }
             Effect::Close { link, why } => self.net.close(link, &why),
             Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),

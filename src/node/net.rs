@@ -288,6 +288,26 @@ impl Net {
         dial::start(&self.shared, attempt, dial::Target { hosts, port, fingerprint, connect_timeout_ms });
     }
 
+    /// Connects to the peer as a dial does, proves the certificate, and hangs up: how long it took, µs (spec 4.2).
+    ///
+    /// # Errors
+    /// Why it came to nothing.
+    pub async fn time_connect(
+        &self,
+        hosts: &[String],
+        port: u16,
+        fingerprint: Fingerprint,
+        timeout_ms: u64,
+    ) -> Result<u64, String> {
+        let (pin, protocol) = (tls::Pin::Only(fingerprint), wire::link::ALPN);
+        let goal = connect::Goal { hosts, port, pin, protocol, timeout_ms };
+        let began = tokio::time::Instant::now();
+        match connect::connect(&self.shared, &goal).await {
+            Ok(_) => Ok(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)),
+            Err(not) => Err(not.why),
+        }
+    }
+
     /// Gives up a dial that has not made its connection yet; nothing more is heard of it.
     pub fn cancel_dial(&self, attempt: u64) {
         if let Some(Some(task)) = self.shared.state().dials.remove(&attempt) {

@@ -8,7 +8,8 @@ use super::desk::MirrorDesk;
 use super::net::Net;
 use super::settings_file::SettingsDesk;
 use super::shared::{OrderOutcome, Shared};
-use super::{clock, hosts, verify};
+use super::trips::Trips;
+use super::{clock, hosts, timeouts, verify};
 use crate::access::Access;
 use crate::engine::base::{Fingerprint, InstanceId, Problem, Role};
 use crate::engine::event::{Event, EventKind, Severity};
@@ -40,6 +41,8 @@ pub struct Orders {
     pub identity: Arc<Identity>,
     /// This instance.
     pub instance: InstanceId,
+    /// Round trips of the checks.
+    pub trips: Trips,
 }
 
 impl Orders {
@@ -57,6 +60,7 @@ impl Orders {
                 let mirror = self.mirror.clone();
                 blocking(move || mirror.read(&order)).await
             }
+            Order::CheckTimeouts => timeouts::check(self).await,
             Order::Verify => verify::verify(self).await,
             Order::SetPassword { user, password } => self.set_password(actor, user, password).await,
             Order::Probe { host, port } => self.probe(host, port).await,

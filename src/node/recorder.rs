@@ -1,6 +1,7 @@
 //! Keeps events and alerts on disk from a thread of its own, so that no check waits for it.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
@@ -11,6 +12,12 @@ use crate::store::Store;
 
 /// Records waiting for the disk; more are dropped and counted in the program log.
 pub const RECORDS_MAX: usize = 8_192;
+
+/// Events come in bursts, and a burst comes when there is something better to do for disk and processors than to keep it: a
+/// change of roles. So they are kept, and told to consoles, together.
+const GATHER: Duration = Duration::from_millis(50);
+/// Most of them at once.
+const TOGETHER_MAX: usize = 256;
 
 enum Record {
     Event(Event),
@@ -69,19 +76,45 @@ impl Recorder {
 }
 
 fn run(store: &Store, events: &broadcast::Sender<Event>, records: &Receiver<Record>) {
-    while let Ok(record) = records.recv() {
-        let result = match record {
-            Record::Event(event) => keep_event(store, events, event),
-            Record::SaveAlert(alert) => store.save_alert(&alert),
-            Record::DropAlert(id) => store.drop_alert(id),
-            Record::Flush(done) => {
-                let _ = done.send(());
-                Ok(())
+    while let Ok(first) = records.recv() {
+        let mut waiting = vec![first];
+        gather(records, &mut waiting);
+        let flushed = waiting.pop_if(|record| matches!(record, Record::Flush(_)));
+        // One transaction: the record of the engine waits for at most one of these.
+        let kept = store.keep_together(|| {
+            for record in waiting.drain(..) {
+                keep(store, events, record);
             }
-        };
-        if let Err(problem) = result {
-            tracing::error!("an event or alert was not kept: {problem}");
+        });
+        if let Err(problem) = kept {
+            tracing::error!("events and alerts were not kept: {problem}");
         }
+        if let Some(Record::Flush(done)) = flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// What comes within [`GATHER`], up to a flush.
+fn gather(records: &Receiver<Record>, waiting: &mut Vec<Record>) {
+    let end = Instant::now() + GATHER;
+    while waiting.len() < TOGETHER_MAX && !matches!(waiting.last(), Some(Record::Flush(_))) {
+        match records.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(record) => waiting.push(record),
+            Err(_) => return,
+        }
+    }
+}
+
+fn keep(store: &Store, events: &broadcast::Sender<Event>, record: Record) {
+    let result = match record {
+        Record::Event(event) => keep_event(store, events, event),
+        Record::SaveAlert(alert) => store.save_alert(&alert),
+        Record::DropAlert(id) => store.drop_alert(id),
+        Record::Flush(_) => Ok(()),
+    };
+    if let Err(problem) = result {
+        tracing::error!("an event or alert was not kept: {problem}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -44,6 +45,17 @@ pub struct Shared {
     pub recorder: super::recorder::Recorder,
     orders: Arc<Mutex<BTreeMap<u64, oneshot::Sender<OrderOutcome>>>>,
     next_order: Arc<AtomicU64>,
+    /// Answers that clients wait for and that are not written yet.
+    owed: watch::Sender<usize>,
+}
+
+/// An answer that a client waits for; dropped when it is written, or when the client is gone.
+pub struct OwedAnswer(watch::Sender<usize>);
+
+impl Drop for OwedAnswer {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 impl Shared {
@@ -59,6 +71,7 @@ impl Shared {
             recorder,
             orders: Arc::default(),
             next_order: Arc::new(AtomicU64::new(1)),
+            owed: watch::Sender::new(0),
         };
         (shared, receiver)
     }
@@ -108,6 +121,19 @@ impl Shared {
         }
     }
 
+    /// A client asked something: the engine does not end before the answer is out.
+    #[must_use]
+    pub fn owe(&self) -> OwedAnswer {
+        self.owed.send_modify(|count| *count += 1);
+        OwedAnswer(self.owed.clone())
+    }
+
+    /// The engine has ended: whoever still waits for an answer hears so, and every answer goes out, within `limit`.
+    pub async fn settle(&self, limit: Duration) {
+        lock(&self.orders).clear();
+        settled(&self.owed, limit).await;
+    }
+
     /// Gives an order to the engine and waits for its answer.
     ///
     /// # Errors
@@ -118,5 +144,35 @@ impl Shared {
             || Problem::new("The order was not carried out", "the engine is stopping", "Look at `standin status`.");
         self.inputs.send(Input::Order { id, actor, order }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+}
+
+async fn settled(owed: &watch::Sender<usize>, limit: Duration) {
+    let _ = tokio::time::timeout(limit, owed.subscribe().wait_for(|count| *count == 0)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// interfaces, `standin stop`: the program does not end before the answer is out, and waits for no answer for ever.
+    #[tokio::test]
+    async fn the_end_waits_for_answers_that_are_owed() {
+        let owed = watch::Sender::new(0);
+        let answer = |owed: &watch::Sender<usize>| {
+            owed.send_modify(|count| *count += 1);
+            OwedAnswer(owed.clone())
+        };
+        let (first, second) = (answer(&owed), answer(&owed));
+        let begun = std::time::Instant::now();
+        settled(&owed, Duration::from_millis(30)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(30), "both are owed");
+        drop(first);
+        let waiting = owed.clone();
+        let task = tokio::spawn(async move { settled(&waiting, Duration::from_secs(60)).await });
+        tokio::task::yield_now().await;
+        assert!(!task.is_finished(), "one is owed");
+        drop(second);
+        task.await.unwrap();
     }
 }

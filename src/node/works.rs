@@ -1,7 +1,7 @@
 //! What the engine wants started, stopped and run: the service, hooks and takeover checks. Drift is put back before a start,
 //! in the same order as the engine said (spec 7.3).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -11,8 +11,9 @@ use crate::engine::base::{Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
 use crate::engine::event::{EventKind, Severity};
-use crate::engine::input::Input;
-use crate::engine::settings::Settings;
+use crate::engine::input::{Input, ServiceChange};
+use crate::engine::settings::{Settings, VirtualAddress};
+use crate::service::addresses::Addresses;
 use crate::service::hooks::{HookDone, HookRun, Runner};
 use crate::service::{Env, GuardCommand, OutputLine, Supervisor, checks};
 
@@ -24,6 +25,7 @@ enum Work {
     Start(Box<Env>),
     Stop { grace_ms: u64 },
     Checks,
+    Addresses(Vec<VirtualAddress>),
     End(SyncSender<()>),
 }
 
@@ -35,6 +37,15 @@ pub struct Works {
     settings: Arc<Mutex<Settings>>,
     directory: PathBuf,
     mirror: MirrorDesk,
+    addresses: Addresses,
+}
+
+/// Where things are.
+pub struct Places {
+    /// The mirrored directory.
+    pub directory: PathBuf,
+    /// The note of virtual addresses under the home.
+    pub addresses: PathBuf,
 }
 
 impl Works {
@@ -46,14 +57,20 @@ impl Works {
         program: PathBuf,
         mark: String,
         settings: &Settings,
-        directory: PathBuf,
+        places: Places,
         mirror: &MirrorDesk,
         shared: &Shared,
     ) -> Result<Self, Problem> {
+        let Places { directory, addresses: note } = places;
+        // The guard works in another directory.
+        let note = std::path::absolute(&note).unwrap_or(note);
+        let (looks, run) = (shared.clone(), uuid::Uuid::new_v4().to_string());
+        let tell = move |list| send(&looks, Input::Addresses(list));
+        let addresses = Addresses::new(note.clone(), run.clone(), &settings.addresses, tell)?;
         let (changes, outputs, done) = (shared.clone(), shared.clone(), shared.clone());
         let supervisor = Supervisor::new(
-            GuardCommand::of(program, mark),
-            move |change| send(&changes, Input::Service(change)),
+            GuardCommand::of(program, mark).with_addresses(&note, &run),
+            with_addresses(&addresses, move |change| send(&changes, Input::Service(change))),
             move |line| tell_output(&outputs, "service", &line),
         )?;
         let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
@@ -66,16 +83,18 @@ impl Works {
             shared: shared.clone(),
             settings: Arc::clone(&settings),
             directory: directory.clone(),
+            addresses: addresses.clone(),
         };
-        let checker = (shared.clone(), Arc::clone(&settings));
+        let checker = (shared.clone(), Arc::clone(&settings), directory.clone());
         spawn("works", move || worker.run(&works))?;
-        spawn("checks", move || run_checks(&checker.0, &checker.1, &checking))?;
-        Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone() })
+        spawn("checks", move || run_checks(&checker.0, &checker.1, &checker.2, &checking))?;
+        Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone(), addresses })
     }
 
     /// New settings, for the next start of anything.
     pub fn set_settings(&self, settings: &Settings) {
         *lock(&self.settings) = settings.clone();
+        self.send(Work::Addresses(settings.addresses.clone()));
     }
 
     /// See [`crate::engine::effect::Effect::RestoreDrift`].
@@ -118,6 +137,10 @@ impl Works {
             Hook::BecomeShadow => settings.hooks.become_shadow,
             Hook::NewConfiguration => settings.hooks.new_configuration,
         };
+        if hook == Hook::BecomeMaster {
+            // The network may still point at the other one (spec 7.6).
+            self.addresses.announce();
+        }
         let env = self.env(durable, role, term, reason, revision);
         let run = HookRun { hook, argv, directory: self.directory.clone(), env, timeout_ms: settings.hooks.timeout };
         self.hooks.run(run)
@@ -156,20 +179,29 @@ struct Worker {
     shared: Shared,
     settings: Arc<Mutex<Settings>>,
     directory: PathBuf,
+    addresses: Addresses,
 }
 
 impl Worker {
     fn run(self, works: &Receiver<Work>) {
+        // The start of the service waits for this thread.
+        crate::service::priority::raise();
         while let Ok(work) = works.recv() {
             match work {
                 Work::RestoreDrift => self.restore_drift(),
                 Work::Start(env) => {
+                    // Before the service, which may bind to them; and what stops from here on withdraws them.
+                    self.addresses.raise();
                     let service = lock(&self.settings).service.clone();
                     let directory = service.directory.clone().map_or_else(|| self.directory.clone(), PathBuf::from);
                     self.supervisor.start(&service, &directory, &env);
                 }
-                Work::Stop { grace_ms } => self.supervisor.stop(grace_ms),
+                Work::Stop { grace_ms } => {
+                    self.addresses.release();
+                    self.supervisor.stop(grace_ms);
+                }
                 Work::Checks => {}
+                Work::Addresses(wanted) => self.addresses.set(&wanted),
                 Work::End(done) => {
                     drop(self);
                     let _ = done.send(());
@@ -199,10 +231,25 @@ impl Worker {
     }
 }
 
-fn run_checks(shared: &Shared, settings: &Mutex<Settings>, wishes: &Receiver<Work>) {
+/// *Stopped* means that the virtual addresses are gone too, and what would not stop loses them at once (spec 7.13, 7.14): so
+/// this comes before the engine hears of it. A start that was asked for meanwhile keeps them.
+fn with_addresses(
+    addresses: &Addresses,
+    tell: impl Fn(ServiceChange) + Send + Sync + 'static,
+) -> impl Fn(ServiceChange) + Send + Sync + 'static {
+    let addresses = addresses.clone();
+    move |change| {
+        if matches!(change, ServiceChange::Stopped(_) | ServiceChange::StopFailed(_)) {
+            addresses.withdraw_unless_held();
+        }
+        tell(change);
+    }
+}
+
+fn run_checks(shared: &Shared, settings: &Mutex<Settings>, directory: &Path, wishes: &Receiver<Work>) {
     while wishes.recv().is_ok() {
         let checks = lock(settings).takeover_checks.clone();
-        let results = checks::run_tcp(&checks.tcp, checks.timeout);
+        let results = checks::run(&checks, directory);
         send(shared, Input::TakeoverChecked(results));
     }
 }

@@ -5,12 +5,14 @@
 //! So "no child left" means "nothing of the service runs", and that is the only proof it accepts.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
 use rustix::process::{Signal, getpid, set_child_subreaper, setsid};
 
+use super::addresses;
 use super::protocol::{Ask, FRAME_BYTES_MAX};
 use super::raw;
 use children::{Children, Ended};
@@ -24,6 +26,15 @@ mod outbox;
 /// Most events waiting for the guard's loop; the threads that bring them then wait.
 const EVENTS_MAX: usize = 256;
 
+/// The virtual addresses that Standin noted (spec 7.14); taken away when it is gone.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The file that names them.
+    pub note: PathBuf,
+    /// The run of Standin that this guard belongs to.
+    pub run: String,
+}
+
 /// What wakes the guard.
 enum Event {
     Ask(Ask),
@@ -36,7 +47,7 @@ enum Event {
 /// survived even a kill, or 2 when the guard could not be set up.
 ///
 /// To be called on the main thread of a process of its own: the kernel ties the life of the service to that thread.
-pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static) -> i32 {
+pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, left: Option<Left>) -> i32 {
     if prepare().is_err() {
         return 2;
     }
@@ -50,7 +61,7 @@ pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'stat
         let _ = sender.send(Event::Ended(ended));
     });
     match children {
-        Ok(children) if is_ready => run(Keeper::new(children, outbox), &events),
+        Ok(children) if is_ready => run(Keeper::new(children, outbox), &events, left.as_ref()),
         _ => 2,
     }
 }
@@ -63,6 +74,8 @@ fn prepare() -> rustix::io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     // Not found by a `killall standin`, which would take the guard away at the same moment as Standin.
     let _ = std::fs::write("/proc/self/comm", "service-guard");
+    // Before its threads are made: a takeover waits for them.
+    super::priority::raise();
     Ok(())
 }
 
@@ -89,7 +102,7 @@ fn read_asks(stdin: impl Read, events: &SyncSender<Event>) {
     }
 }
 
-fn run(mut keeper: Keeper, events: &Receiver<Event>) -> i32 {
+fn run(mut keeper: Keeper, events: &Receiver<Event>, left: Option<&Left>) -> i32 {
     loop {
         let event = match keeper.deadline() {
             Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())),
@@ -99,7 +112,13 @@ fn run(mut keeper: Keeper, events: &Receiver<Event>) -> i32 {
             Ok(Event::Ask(Ask::Start(start))) => keeper.start(*start),
             Ok(Event::Ask(Ask::Stop { id, grace_ms })) => keeper.stop(id, grace_ms),
             Ok(Event::Ended(ended)) => keeper.ended(&ended),
-            Ok(Event::Alone) | Err(RecvTimeoutError::Disconnected) => keeper.alone(),
+            Ok(Event::Alone) | Err(RecvTimeoutError::Disconnected) => {
+                // First: from now on the other instance may take over, and clients have to find that one.
+                if let Some(left) = left {
+                    addresses::withdraw_left(&left.note, &left.run);
+                }
+                keeper.alone();
+            }
             Err(RecvTimeoutError::Timeout) => {}
         }
         keeper.tick(Instant::now());

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setpriority_process};
 
 unsafe extern "C" {
     // SAFETY: of the C library of every Linux. Any signal number is allowed (a wrong one is an error result), and the only
@@ -25,16 +25,21 @@ pub fn shrug_off(signals: &[Signal]) {
 }
 
 /// The kernel will send KILL to the command when the calling *thread* ends (so: spawn from a thread that lasts). The kernel
-/// drops this at the exec of a setuid program, and it does not reach the command's own children.
+/// drops this at the exec of a setuid program, and it does not reach the command's own children. The command gets the
+/// priority that Standin was started with.
 pub fn die_with_parent(command: &mut Command) {
-    let parent = getpid();
+    let (parent, usual) = (getpid(), super::priority::usual());
     let in_child = move || {
+        if let Some(usual) = usual {
+            // Lowering is always permitted.
+            let _ = setpriority_process(None, usual);
+        }
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // The parent may have died between fork and the call above: then no signal will ever come.
         if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(ESRCH)) }
     };
-    // SAFETY: between fork and exec only async-signal-safe things may happen. The closure makes two system calls (prctl,
-    // getppid), allocates nothing, takes no lock and cannot panic.
+    // SAFETY: between fork and exec only async-signal-safe things may happen. The closure makes three system calls
+    // (setpriority, prctl, getppid), allocates nothing, takes no lock and cannot panic.
     unsafe {
         command.pre_exec(in_child);
     }

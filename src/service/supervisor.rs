@@ -45,6 +45,13 @@ impl GuardCommand {
         Self { program, arguments: vec!["guard".into()], mark: mark.into() }
     }
 
+    /// The guard also takes away what the run `run` noted of virtual addresses, when Standin dies.
+    #[must_use]
+    pub fn with_addresses(mut self, note: &Path, run: &str) -> Self {
+        self.arguments.extend(["--addresses".into(), note.to_string_lossy().into_owned(), "--run".into(), run.into()]);
+        self
+    }
+
     fn spawn(&self) -> Result<Child, Problem> {
         Command::new(&self.program)
             .args(&self.arguments)

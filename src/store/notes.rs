@@ -54,6 +54,22 @@ impl Store {
             .map_err(|error| trouble("drop an alert", &error))
     }
 
+    /// Keeps all that `work` keeps of alerts and events in one transaction.
+    ///
+    /// # Errors
+    /// When it cannot be begun or ended; in the second case nothing of it was kept.
+    pub fn keep_together(&self, work: impl FnOnce()) -> Result<(), Problem> {
+        let run = |sql| self.notes().execute_batch(sql).map_err(|error| trouble("write events", &error));
+        let begun = run("BEGIN IMMEDIATE");
+        // Where none could be begun each is tried on its own.
+        work();
+        begun?;
+        run("COMMIT").inspect_err(|_| {
+            // SQLite has rolled it back itself already, or does so now.
+            let _ = run("ROLLBACK");
+        })
+    }
+
     /// Keeps an event and gives it its number; `event.id` is not looked at.
     ///
     /// # Errors

@@ -135,6 +135,7 @@ fn master(home: &Path, possible: bool) -> Engine {
             new_master: "node-b".into(),
             term: Term(8),
             checks: vec![],
+            gap: "Expected gap 0.3 s".into(),
             steps: vec!["changes are frozen".into()],
         })),
         Order::Status => Ok(Reply::Status(Box::default())),
@@ -194,7 +195,7 @@ fn events_are_read_to_their_end() {
         kind: EventKind::Program,
         severity: Severity::Information,
         text: format!("number {id}"),
-        who: None,
+        who: None, timeline: Vec::new(),
     };
     let home = home();
     let engine = Engine::start(home.path(), move |order| match order {

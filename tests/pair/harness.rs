@@ -90,6 +90,8 @@ pub struct Instance {
     pub directory: PathBuf,
     /// The service writes here when it starts and ends.
     pub journal: PathBuf,
+    /// Program and arguments that run Standin: `setpriv …`.
+    pub wrap: Vec<String>,
     child: Option<Child>,
     folder: PathBuf,
 }
@@ -106,6 +108,7 @@ impl Instance {
             journal: folder.join(format!("{name}.journal")),
             home,
             directory,
+            wrap: Vec::new(),
             child: None,
             folder: folder.into(),
         }
@@ -114,7 +117,9 @@ impl Instance {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command
-            .args(["netns", "exec", &self.namespace, env!("CARGO_BIN_EXE_standin"), "--home"])
+            .args(["netns", "exec", &self.namespace])
+            .args(&self.wrap)
+            .args([env!("CARGO_BIN_EXE_standin"), "--home"])
             .arg(&self.home)
             .args(arguments)
             .env_remove("STANDIN_HOME")

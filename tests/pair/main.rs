@@ -1,6 +1,7 @@
 //! Real processes on two hosts (network namespaces): the pair as an operator has it. Needs root and `iproute2`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod addresses;
 mod failover;
 mod harness;
 mod mirroring;

@@ -125,6 +125,31 @@ fn overview_in_trouble() {
     });
 }
 
+/// spec 4.2: what was measured, beside what is set.
+#[test]
+fn timeouts() {
+    use standin::engine::message::Timing;
+    use standin::engine::timeouts::{Measured, judge};
+    scene("timeouts", |columns, rows| {
+        let mut model = f::model(f::ready(), Vec::new(), columns, rows);
+        press(&mut model, "2t");
+        let timing = Timing {
+            check_interval_ms: 1_000,
+            takeover_delay_ms: 3_000,
+            connect_timeout_ms: 1_000,
+            request_timeout_ms: 10,
+        };
+        let measured = Measured {
+            master: "node-a.example.net port 8443".into(),
+            connects_us: vec![1_900, 2_100],
+            requests_us: vec![400, 7_300],
+            ..Measured::default()
+        };
+        f::answer(&mut model, Reply::Timeouts(judge(&measured, timing)));
+        model
+    });
+}
+
 /// spec 2.6, 7.2, 7.10, 7.11, 7.13, 7.14: what a failover to be trusted rests on, on both panels.
 #[test]
 fn trust() {

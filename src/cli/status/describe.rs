@@ -57,7 +57,11 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     } else if let (Some(Role::Shadow), Some(why)) = (status.role, &status.takeover.why_not) {
         rows.push(Row::painted("Takeover", "would not: ", Paint::Warning, why.clone()));
     }
+    if let Some(switch) = &status.switching {
+        rows.push(Row::painted("Switch", "under way: ", Paint::Warning, switch.step.clone()));
+    }
     peer(status, now, &mut rows);
+    trust(status, &mut rows);
     configuration(status, now, &mut rows);
     rows.push(service(status));
     rows.push(alerts(status.alerts));
@@ -137,6 +141,29 @@ fn link(peer: &PeerStatus, now: UnixMillis) -> String {
     format!("{state}, check every {interval}{round_trip}, takeover after {delay}")
 }
 
+/// What a failover rests on, in few lines: the rest is in `ha show`.
+fn trust(status: &Status, rows: &mut Vec<Row>) {
+    if let Some(arbiter) = &status.arbiter {
+        let (text, is_bad) = arbiter.state_text();
+        let paint = if is_bad { Paint::Error } else { Paint::Plain };
+        let confirmed = if status.role == Some(Role::Master) {
+            format!(", this master is confirmed {}", arbiter.confirmed_text())
+        } else {
+            String::new()
+        };
+        rows.push(Row::painted("Arbiter", text, paint, format!("{confirmed}; {}", arbiter.times_text())));
+    }
+    let differences = status.peer.as_ref().map_or(0, |peer| peer.differences.len());
+    if differences > 0 {
+        let text = count(differences as u64, "difference", "differences");
+        rows.push(Row::painted("", text, Paint::Warning, " that would hurt at a takeover: standin ha show"));
+    }
+    for address in &status.addresses {
+        let (is_right, text) = address.text(status.active);
+        rows.push(Row::painted("Address", text, if is_right { Paint::Plain } else { Paint::Error }, ""));
+    }
+}
+
 fn count_revisions(number: u64) -> String {
     count(number, "revision", "revisions")
 }
@@ -180,7 +207,11 @@ fn service(status: &Status) -> Row {
     } else {
         format!(", {}", count(service.restarts.into(), "restart", "restarts"))
     };
-    Row::painted("Service", service.state.clone(), paint, format!("  {}{restarts}{message}", service.name))
+    let health = service.health.as_ref().map_or_else(String::new, |health| format!(", health {}", health.state));
+    let stop = service.stop_text().map_or_else(String::new, |text| format!(", last stop {text}"));
+    let failing = if service.failing { " FAILING" } else { "" };
+    let state = format!("{}{failing}", service.state);
+    Row::painted("Service", state, paint, format!("  {}{health}{restarts}{stop}{message}", service.name))
 }
 
 fn alerts(counts: AlertCounts) -> Row {
@@ -222,6 +253,9 @@ pub fn line(status: &Status) -> String {
     }
     parts.push(format!("protection {}", status.protection.word()));
     parts.push(format!("revision {}", status.configuration.revision));
+    if let Some(arbiter) = &status.arbiter {
+        parts.push(format!("arbiter {}", arbiter.state));
+    }
     if status.service.kind != "none" {
         parts.push(format!("service {}", status.service.state));
     }

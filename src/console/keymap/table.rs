@@ -93,6 +93,8 @@ pub static TABLE: &[Row] = rows![
         "Read every file on both sides again and list each difference.", why::verify;
     Branches [k('o')] in SCREENS, footer NONE; Look Plain "other branches"
         "Show the revisions kept as branches after both instances had changed the configuration.", why::branches;
+    CheckTimeouts [k('t')] in SCREENS, footer NONE; Look Plain "check timeouts"
+        "Shadow: measure connections and answers against the real master, and say whether the timeouts hold.", why::timeouts;
     Filter [k('/')] in FILES.or(EVENTS), footer FILES.or(EVENTS); Look Plain "filter"
         "Show only what holds this text; in Configuration * stands for anything.", why::never;
     ShowSecrets [k('X')] in FILES, footer FILES; Look Ask "show secrets"

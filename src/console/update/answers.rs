@@ -57,6 +57,18 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
+        (Asked::Timeouts, Reply::Timeouts(report)) => {
+            let (tone, text) = if report.holds() {
+                (Tone::Plain, "Measured: both timeouts hold")
+            } else {
+                (Tone::Warning, "Measured: not every timeout holds")
+            };
+            model.say(tone, text);
+            if model.dialog.is_none() {
+                actions::overlay(model, Overlay::Timeouts(Box::new(report)));
+            }
+            Vec::new()
+        }
         (Asked::Branches, Reply::Branches(branches)) => {
             model.files.branches = branches;
             if model.dialog.is_none() {

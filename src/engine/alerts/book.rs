@@ -155,6 +155,16 @@ impl AlertBook {
         self.causes.contains_key(&(code.to_owned(), subject.to_owned()))
     }
 
+    /// What its alert says while the cause holds.
+    #[must_use]
+    pub fn why_of(&self, code: &str, subject: &str) -> Option<&str> {
+        if !self.holds(code, subject) {
+            return None;
+        }
+        let is_it = |alert: &&Alert| alert.code == code && alert.subject == subject && !alert.is_over;
+        self.open.values().find(is_it).map(|alert| alert.why.as_str())
+    }
+
     /// Whether its alert is open and not over (perhaps from an earlier run).
     #[must_use]
     pub fn is_open(&self, code: &str) -> bool {

@@ -36,7 +36,7 @@ pub fn longest_failover(settings: &Settings) -> Failover {
     let mut parts = Failover {
         detection_ms: shadow.check_interval.saturating_add(shadow.request_timeout),
         delay_ms: shadow.takeover_delay,
-        checks_ms: if checks.tcp.is_empty() { 0 } else { checks.timeout },
+        checks_ms: if checks.is_empty() { 0 } else { checks.timeout },
         ..Failover::default()
     };
     if arbiter.is_set() {

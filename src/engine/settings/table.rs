@@ -6,6 +6,7 @@ use serde_yaml::Value;
 use super::{Settings, SettingsPatch, duration};
 use crate::engine::base::Problem;
 
+mod lists;
 mod rows;
 mod rules;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod value;
 
 pub use rows::{ROWS, SECTIONS};
 pub use rules::{replaced_after_ms, replaced_after_text, seconds_text, validate, warnings};
+pub use lists::prefix_of;
 pub use value::{is_host, is_host_at, shown};
 
 /// Longest description, in characters.
@@ -24,6 +26,12 @@ pub const HOST_MAX_CHARS: usize = 253;
 pub const PATH_MAX_BYTES: usize = 4_095;
 /// Most addresses of one master.
 pub const MASTER_HOSTS_MAX: usize = 8;
+/// Most virtual addresses.
+pub const ADDRESSES_MAX: usize = 16;
+/// Longest name of a network interface, in bytes (what Linux takes).
+pub const INTERFACE_MAX_BYTES: usize = 15;
+/// Longest address of an HTTP check, in characters.
+pub const URL_MAX_CHARS: usize = 1_024;
 /// Most takeover checks of one kind.
 pub const TAKEOVER_TARGETS_MAX: usize = 16;
 /// Most addresses of the arbiter.
@@ -77,6 +85,12 @@ pub enum Kind {
     Hosts(usize),
     /// `host:port` each, at most so many.
     Targets(usize),
+    /// `url` and expected `status` each, at most so many.
+    HttpChecks(usize),
+    /// `address` with its prefix length and `interface` each, at most so many.
+    Addresses(usize),
+    /// Programs with their arguments, at most so many.
+    Commands(usize),
     /// `http://host:port` or `https://…`, at most so many.
     Urls(usize),
     /// A program and its arguments.
@@ -87,6 +101,23 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A group of the operating system.
     Group,
+}
+
+impl Kind {
+    /// More than one value, none among them.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Hosts(_)
+                | Self::Targets(_)
+                | Self::Urls(_)
+                | Self::HttpChecks(_)
+                | Self::Addresses(_)
+                | Self::Commands(_)
+                | Self::Command
+        )
+    }
 }
 
 /// When a change is in force.
@@ -147,7 +178,7 @@ impl Row {
             Kind::Duration(..) => "duration: ms, s, m or h",
             Kind::Bytes(..) => "bytes",
             Kind::Switch => "true or false",
-            Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command => "list",
+            kind if kind.is_list() => "list",
             Kind::Count(..) => "number",
             Kind::Choice(_) => "one of",
             _ => "text",
@@ -176,6 +207,9 @@ impl Row {
             Kind::Count(from, to) => format!("{from} to {to}"),
             Kind::Hosts(max) => format!("at most {max} host names or addresses"),
             Kind::Targets(max) => format!("at most {max}, each host:port"),
+            Kind::HttpChecks(max) => format!("at most {max}, each {{url: 'https://host/path', status: 200}}"),
+            Kind::Addresses(max) => format!("at most {max}, each {{address: 192.0.2.10/24, interface: eth0}}"),
+            Kind::Commands(max) => format!("at most {max}, each a list of a program and its arguments"),
             Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),

@@ -17,6 +17,8 @@ use crate::engine::base::Fingerprint;
 use crate::engine::status::LinkStep;
 use crate::identity::fingerprint_of;
 
+mod race;
+
 /// Most steps told.
 const STEPS_MAX: usize = 64;
 const NAME: &str = "name found";
@@ -29,7 +31,7 @@ pub(super) struct Goal<'a> {
     pub(super) port: u16,
     pub(super) pin: Pin,
     pub(super) protocol: &'a [u8],
-    /// For each address, for TCP and again for TLS.
+    /// For each address, for TCP and again for TLS; they run side by side.
     pub(super) timeout_ms: u64,
 }
 
@@ -67,36 +69,10 @@ impl NotConnected {
     }
 }
 
-/// Tries every address of every host, in order, until one answers as wanted.
+/// Tries every address of every host side by side, each a little after the one before or at once when that fails, until one
+/// answers as wanted: an address that is silently dead costs the others nothing but [`race::STAGGER_MS`] (spec 4.1).
 pub(super) async fn connect(shared: &Shared, goal: &Goal<'_>) -> Result<Connected, NotConnected> {
-    let mut tried = NotConnected { why: "no host is given".into(), ..NotConnected::default() };
-    for host in goal.hosts {
-        let began = Instant::now();
-        let addresses = match shared.names.resolve(host).await {
-            Ok(resolved) => {
-                tried.step(NAME, Some(true), found(host, &resolved, began));
-                resolved.addresses
-            }
-            Err(why) => {
-                tried.step(NAME, Some(false), why);
-                continue;
-            }
-        };
-        for address in addresses {
-            if let Some(connected) = try_address(shared, goal, host, address, &mut tried).await {
-                return Ok(connected);
-            }
-        }
-    }
-    if let Some(foreign) = tried.foreign {
-        tried.why = format!("another certificate answered: {foreign}");
-    }
-    for missing in [TCP, TLS] {
-        if tried.steps.iter().all(|step| step.name != missing) {
-            tried.step(missing, None, "not reached".into());
-        }
-    }
-    Err(tried)
+    race::run(shared, goal).await
 }
 
 fn found(host: &str, resolved: &super::names::Resolved, began: Instant) -> String {
@@ -115,8 +91,8 @@ async fn try_address(
     goal: &Goal<'_>,
     host: &str,
     address: IpAddr,
-    tried: &mut NotConnected,
-) -> Option<Connected> {
+) -> Result<Box<Connected>, NotConnected> {
+    let mut tried = NotConnected::default();
     let to = SocketAddr::new(address, goal.port);
     let limit = Duration::from_millis(goal.timeout_ms.max(1));
     let began = Instant::now();
@@ -125,11 +101,11 @@ async fn try_address(
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tried.step(TCP, Some(false), tcp_words(host, to, own, &error));
-            return None;
+            return Err(tried);
         }
         Err(_) => {
             tried.step(TCP, Some(false), format!("{to} did not answer: timed out after {}", Span(goal.timeout_ms)));
-            return None;
+            return Err(tried);
         }
     };
     tried.step(TCP, Some(true), format!("{to} ({})", Took(began)));
@@ -140,7 +116,7 @@ async fn try_address(
         Ok(made) => made,
         Err(problem) => {
             tried.step(TLS, Some(false), problem.why);
-            return None;
+            return Err(tried);
         }
     };
     let name = rustls::pki_types::ServerName::from(address);
@@ -152,7 +128,8 @@ async fn try_address(
         Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(goal.protocol) => {
             tried.step(TLS, Some(true), format!("certificate {fingerprint} at {to} ({})", Took(began)));
             let (host, steps) = (host.to_owned(), std::mem::take(&mut tried.steps));
-            return Some(Connected { stream, host, address, own_address, fingerprint, certificate, steps });
+            let connected = Connected { stream, host, address, own_address, fingerprint, certificate, steps };
+            return Ok(Box::new(connected));
         }
         Ok(Ok(_)) => format!("{to} answers, but does not speak {}", String::from_utf8_lossy(goal.protocol)),
         _ if is_other => {
@@ -163,7 +140,7 @@ async fn try_address(
         Err(_) => format!("{to} accepted the connection and then said nothing for {}", Span(goal.timeout_ms)),
     };
     tried.step(TLS, Some(false), words);
-    None
+    Err(tried)
 }
 
 fn expected(pin: Pin) -> String {

@@ -43,6 +43,9 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         Some(why) => page.field("", &format!("locked: {why}")),
         None => page.field("", "e edit"),
     }
+    if status.peer.is_some() {
+        page.field("", "t measures whether the timeouts hold");
+    }
     page.blank();
     differences(page, status);
     super::common::add(page, model, status);

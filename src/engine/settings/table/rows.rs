@@ -1,6 +1,7 @@
 //! The rows themselves, in the order of the file.
 
-use super::{DESCRIPTION_MAX_CHARS, Effect, Kind, Lock, MASTER_HOSTS_MAX, Row, TAKEOVER_TARGETS_MAX};
+use super::{ADDRESSES_MAX, DESCRIPTION_MAX_CHARS, Effect, Kind, Lock, MASTER_HOSTS_MAX, Row, TAKEOVER_TARGETS_MAX};
+use crate::engine::settings::REQUIRE;
 
 /// Milliseconds of a minute.
 const MINUTE: u64 = 60_000;
@@ -16,7 +17,7 @@ const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 
 /// What stands above each section of the file.
-pub const SECTIONS: [(&str, &str); 10] = [
+pub const SECTIONS: [(&str, &str); 11] = [
     ("administration", "Where this instance listens."),
     ("high_availability", "The pair, as the master sees it."),
     ("shadow", "The master and the timing, as the shadow sees them."),
@@ -25,12 +26,13 @@ pub const SECTIONS: [(&str, &str); 10] = [
     ("arbiter", "The third vote: with one, no fault of the network makes two active instances."),
     ("service", "What the active instance runs."),
     ("hooks", "Commands run at a change of role or configuration, one at a time."),
+    ("alerting", "From when on the health checks alert."),
     ("log", "The program log, in the directory log of the home."),
     ("control", "The socket that console and commands attach to."),
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 49] = [
+pub const ROWS: [Row; 54] = [
     Row {
         key: "description",
         label: "Description",
@@ -50,6 +52,16 @@ pub const ROWS: [Row; 49] = [
         effect: Effect::AtOnce,
         lock: Lock::Shadow,
         in_form: true,
+    },
+    Row {
+        key: "addresses",
+        label: "Virtual addresses",
+        help: "Addresses that exist on the active instance only; needs CAP_NET_ADMIN and CAP_NET_RAW",
+        kind: Kind::Addresses(ADDRESSES_MAX),
+        absent: "no virtual address",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
     },
     Row {
         key: "administration.listen",
@@ -224,9 +236,39 @@ pub const ROWS: [Row; 49] = [
     Row {
         key: "takeover_checks.tcp",
         label: "TCP checks",
-        help: "Places that a connected machine reaches; any one passing allows a takeover",
+        help: "Places that a connected machine reaches; passes when a connection is made",
         kind: Kind::Targets(TAKEOVER_TARGETS_MAX),
-        absent: "no check, which counts as passing",
+        absent: "no check of this kind; none at all counts as passing",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "takeover_checks.http",
+        label: "HTTP checks",
+        help: "Asked by HTTP or HTTPS; passes when the answer has the expected status",
+        kind: Kind::HttpChecks(TAKEOVER_TARGETS_MAX),
+        absent: "no check of this kind",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "takeover_checks.command",
+        label: "Command checks",
+        help: "Programs that tell whether this machine is the connected one; exit status 0 passes",
+        kind: Kind::Commands(TAKEOVER_TARGETS_MAX),
+        absent: "no check of this kind",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "takeover_checks.require",
+        label: "Checks required",
+        help: "Whether any one of all these checks has to pass, or all of them",
+        kind: Kind::Choice(&REQUIRE),
+        absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
         in_form: false,
@@ -465,6 +507,16 @@ pub const ROWS: [Row; 49] = [
         key: "hooks.timeout",
         label: "Timeout of a hook",
         help: "How long one run of a hook may take",
+        kind: Kind::Duration(100, HOUR),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "alerting.clock_difference",
+        label: "Clock difference",
+        help: "The clocks of the two instances may differ by this much before it is an alert",
         kind: Kind::Duration(100, HOUR),
         absent: "",
         effect: Effect::AtOnce,

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use serde_yaml::Value;
 
+use super::lists;
 use super::{COMMAND_WORDS_MAX, HOST_MAX_CHARS, Kind, PATH_MAX_BYTES, Row, duration};
 use crate::engine::base::Problem;
 use crate::engine::setup::quoted;
@@ -72,6 +73,7 @@ pub fn shown(row: &Row, value: &Value) -> String {
         (Kind::Command, Value::Sequence(words)) => {
             words.iter().filter_map(Value::as_str).map(quoted).collect::<Vec<_>>().join(" ")
         }
+        (Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_), Value::Sequence(items)) => lists::shown(row.kind, items),
         (_, Value::Sequence(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (Kind::Bytes(..), Value::Number(number)) => number.as_u64().map_or_else(String::new, bytes_text),
         (_, Value::String(text)) => text.clone(),
@@ -98,6 +100,10 @@ pub(super) fn bytes_text(bytes: u64) -> String {
 pub(super) fn yaml_text(value: &Value) -> String {
     match value {
         Value::Sequence(items) => format!("[{}]", items.iter().map(yaml_text).collect::<Vec<_>>().join(", ")),
+        Value::Mapping(map) => {
+            let entry = |(key, value): (&Value, &Value)| format!("{}: {}", yaml_text(key), yaml_text(value));
+            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
         Value::Null => "null".into(),
         Value::Bool(on) => on.to_string(),
         Value::Number(number) => number.to_string(),
@@ -111,7 +117,7 @@ pub(super) fn yaml_text(value: &Value) -> String {
 pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
     let text = text.trim();
     let number = |text: &str| text.parse::<u64>().map_err(|_| refusal(row, text, "it is not a whole number"));
-    if text.is_empty() && !matches!(row.kind, Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) | Kind::Command) {
+    if text.is_empty() && !row.kind.is_list() {
         return match row.kind {
             Kind::Text(_) | Kind::Host if !row.absent.is_empty() => Ok(Value::String(String::new())),
             _ if !row.absent.is_empty() => Ok(Value::Null),
@@ -131,6 +137,9 @@ pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
         Kind::Hosts(_) | Kind::Targets(_) | Kind::Urls(_) => {
             let items = text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty());
             Value::Sequence(items.map(Value::from).collect())
+        }
+        Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_) => {
+            lists::parse(row.kind, text).map_err(|why| refusal(row, text, &why))?
         }
         Kind::Command if text.contains(['\'', '"', '\\']) => {
             return Err(refusal(row, text, "words with quotes can only be written in the file"));
@@ -183,6 +192,9 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Switch => None,
         Kind::Hosts(max) => wrong_list(value, max, is_host, "neither a host name nor an address"),
         Kind::Targets(max) => wrong_list(value, max, is_target, "not host:port"),
+        Kind::HttpChecks(max) => lists::wrong_http(value, max),
+        Kind::Addresses(max) => lists::wrong_addresses(value, max),
+        Kind::Commands(max) => lists::wrong_commands(value, max),
         Kind::Urls(max) => wrong_list(value, max, is_url, "neither https://host:port nor http://host:port"),
         Kind::Command => wrong_command(value),
         Kind::Directory => wrong_directory(&text),
@@ -222,7 +234,7 @@ fn wrong_list(value: &Value, max: usize, is_right: fn(&str) -> bool, what: &str)
     twice.map(|(_, item)| format!("'{item}' stands there twice"))
 }
 
-fn wrong_command(value: &Value) -> Option<String> {
+pub(super) fn wrong_command(value: &Value) -> Option<String> {
     let words: Vec<&str> = value.as_sequence()?.iter().filter_map(Value::as_str).collect();
     if words.len() > COMMAND_WORDS_MAX {
         return Some(format!("it has {} words, {COMMAND_WORDS_MAX} at most", words.len()));

@@ -133,6 +133,9 @@ fn every_setting_can_be_changed_in_the_commented_default() {
         let value = match table::get(&settings, row.key).unwrap() {
             Value::Bool(on) => Value::from(!on),
             Value::Number(number) => Value::from(number.as_u64().unwrap() + 1),
+            Value::Sequence(_) if row.key == "addresses" => yaml("[{address: 192.0.2.10/24, interface: eth0}]"),
+            Value::Sequence(_) if row.key.ends_with("http") => yaml("[{url: 'https://gw/a#b', status: 204}]"),
+            Value::Sequence(_) if row.key.ends_with("checks.command") => yaml("[[ping, -c1, 'gw # 1'], ['true']]"),
             Value::Sequence(_) => yaml("['a:1', b c]"),
             Value::Null if row.key.ends_with("port") => Value::from(1),
             Value::String(text) if table::row(row.key).is_some_and(|row| row.unit().starts_with("duration")) => {

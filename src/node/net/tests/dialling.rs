@@ -65,6 +65,23 @@ async fn a_dial_tries_every_address_and_tells_each_step() {
     assert_eq!(foreign, None);
 }
 
+/// spec 4.1: an address that is silently dead does not hold up the other, whatever the connect timeout.
+#[tokio::test]
+async fn a_dead_address_costs_a_moment() {
+    let mut b = node(Options { listen: Some("127.0.0.7"), ..Options::default() });
+    let mut a = node(Options { listen: Some("0.0.0.0"), ..Options::default() });
+    // Accepts nothing and refuses nothing: the worst of the two silences.
+    let silent = TcpListener::bind(("127.0.0.6", b.net.port())).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let hosts = vec!["127.0.0.6".into(), "127.0.0.7".into()];
+    a.net.dial(1, hosts, b.net.port(), b.identity.fingerprint(), 60_000);
+    let Input::LinkUp { address, .. } = a.next().await else { panic!("no link") };
+    assert_eq!(address, "127.0.0.7");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}: a quarter of one timeout", began.elapsed());
+    assert!(matches!(b.next().await, Input::LinkUp { .. }));
+    drop(silent);
+}
+
 #[tokio::test]
 async fn something_that_is_no_standin_is_told_as_such() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,154 @@
+//! From a fault to the service's first instruction on the other side, split into what the settings ask for and Standin's
+//! own: two real instances on two hosts (network namespaces, so root is needed), in homes that are thrown away.
+//! `cargo bench --bench failover`, with `-- --quick` for few rounds.
+
+#[allow(dead_code, reason = "shared with the other measurement")]
+#[path = "../pair/clock.rs"]
+mod clock;
+mod fault;
+#[allow(dead_code, reason = "shared with the other measurement")]
+#[path = "../pair/figures.rs"]
+mod figures;
+#[allow(dead_code, reason = "shared with the other measurement")]
+#[path = "../pair/instance.rs"]
+mod instance;
+#[allow(dead_code, reason = "shared with the other measurement")]
+#[path = "../pair/machine.rs"]
+mod machine;
+mod network;
+#[allow(dead_code, reason = "shared with the other measurement")]
+#[path = "../pair/pair.rs"]
+mod pair;
+mod peers;
+#[path = "../pair/service.rs"]
+mod service;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use fault::{Fault, Timing};
+use figures::Samples;
+use instance::Instance;
+use network::Network;
+use pair::{Pair, settled};
+
+/// What a measurement that cannot go on comes to.
+type Fail = Box<dyn std::error::Error>;
+
+const ROUNDS: usize = 30;
+const ROUNDS_QUICK: usize = 3;
+/// Detection of 300 ms.
+const USUAL: Timing = Timing { interval_ms: 100, request_ms: 100, delay_ms: 100 };
+/// Nothing is waited for that need not be.
+const AT_ONCE: Timing = Timing { interval_ms: 1_000, request_ms: 1_000, delay_ms: 0 };
+
+/// Groups by the word that selects them on the command line.
+const GROUPS: [(&str, &[(Fault, Timing)]); 5] = [
+    ("kill", &[(Fault::Kill, AT_ONCE), (Fault::Kill, USUAL)]),
+    ("stop", &[(Fault::Stop, USUAL)]),
+    ("cut", &[(Fault::Cut, USUAL)]),
+    ("switch", &[(Fault::Switch, USUAL)]),
+    ("planned-stop", &[(Fault::PlannedStop, USUAL)]),
+];
+const PEERS: &str = "peers";
+
+const HEADER: &str = "| fault | setting | n | total p50 | total p95 | own p50 | own p90 | own p95 | own max |\n\
+                      | --- | --- | --: | --: | --: | --: | --: | --: | --: |";
+
+fn main() -> ExitCode {
+    // This binary is also the service that tells when it was started, and what keepalived calls.
+    let started_ns = clock::now_ns();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some(service::WORD) => service::run(started_ns, &arguments[1..]),
+        Some(peers::STAMP) => peers::stamp(started_ns, &arguments[1..]),
+        _ => bench(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "failover: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &[String]) -> Result<(), Fail> {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    // Cargo gives this word to `cargo bench` alone: a `cargo test --all-targets` measures nothing.
+    if !has("--bench") {
+        writeln!(io::stderr(), "failover: measures only under: cargo bench --bench failover [-- [--quick] [GROUP…]]")?;
+        return Ok(());
+    }
+    let wanted: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
+    let names = || GROUPS.iter().map(|(name, _)| *name).chain([PEERS]);
+    if let Some(unknown) = wanted.iter().find(|word| !names().any(|name| name == **word)) {
+        return Err(format!("no group '{unknown}'; there are: {}", names().collect::<Vec<_>>().join(", ")).into());
+    }
+    clock::end_politely()?;
+    let rounds = if has("--quick") { ROUNDS_QUICK } else { ROUNDS };
+    let mut out = io::stdout();
+    writeln!(out, "{}", machine::describe()?)?;
+    writeln!(out, "{HEADER}")?;
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
+    for (name, faults) in GROUPS.iter().filter(|(name, _)| is_wanted(name)) {
+        for (fault, timing) in *faults {
+            let row = measure(*fault, *timing, rounds).map_err(|error| format!("{name}: {error}"))?;
+            writeln!(out, "{row}")?;
+            out.flush()?;
+        }
+    }
+    let folder = machine::folder()?;
+    let bare = service::bare_starts(folder.path(), rounds)?;
+    writeln!(
+        out,
+        "| start of the same service without Standin | | {} | {:.2} | {:.2} | | | | |",
+        bare.count(),
+        bare.median(),
+        bare.percentile(95)
+    )?;
+    if is_wanted(PEERS) {
+        peers::measure(rounds, &mut out)?;
+    }
+    writeln!(out, "\nAll in ms; own: beyond what the settings ask for. Load at the end: {}.", machine::load())?;
+    Ok(())
+}
+
+/// One row.
+fn measure(fault: Fault, timing: Timing, rounds: usize) -> Result<String, Fail> {
+    let (mut total, mut own) = (Vec::new(), Vec::new());
+    let network = Network::new("pair")?;
+    let folder = machine::folder()?;
+    let a = Instance::on_host(folder.path(), "a", &network.left, Network::LEFT)?;
+    let b = Instance::on_host(folder.path(), "b", &network.right, Network::RIGHT)?;
+    let more = timing.arguments();
+    let mut pair = Pair::of(folder, a, b, &more.iter().map(String::as_str).collect::<Vec<_>>())?;
+    for number in 0..rounds {
+        let (active, other, namespace) = if number % 2 == 0 {
+            (&mut pair.a, &mut pair.b, &network.left)
+        } else {
+            (&mut pair.b, &mut pair.a, &network.right)
+        };
+        settled(active, other)?;
+        let sample = fault.measure(&network, namespace, active, other, timing, number)?;
+        total.push(sample.total_ms);
+        own.push(sample.total_ms - sample.configured_ms);
+        fault.undo(&network, namespace, active)?;
+        settled(other, active)?;
+    }
+    let (total, own) = (Samples::new(total), Samples::new(own));
+    Ok(row(fault.word(), &timing.text(), &total, Some(&own)))
+}
+
+fn row(what: &str, setting: &str, total: &Samples, own: Option<&Samples>) -> String {
+    let own = own.map_or_else(
+        || " | | | |".to_owned(),
+        |own| {
+            let [p50, p90, p95, max] = [50, 90, 95, 100].map(|percent| own.percentile(percent));
+            format!(" {p50:.2} | {p90:.2} | {p95:.2} | {max:.2} |")
+        },
+    );
+    let (p50, p95) = (total.median(), total.percentile(95));
+    format!("| {what} | {setting} | {} | {p50:.1} | {p95:.1} |{own}", total.count())
+}

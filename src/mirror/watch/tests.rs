@@ -1,0 +1,125 @@
+use std::fs;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::*;
+use crate::mirror::path::RelPath;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn start(directory: &Path) -> (Watcher, Receiver<WatchEvent>) {
+    let (sender, heard) = channel();
+    (Watcher::start(directory, move |event| drop(sender.send(event))).unwrap(), heard)
+}
+
+fn wait(heard: &Receiver<WatchEvent>) {
+    heard.recv_timeout(LIMIT).expect("the change must be told");
+    // The rest of the same change.
+    while heard.recv_timeout(Duration::from_millis(100)).is_ok() {}
+}
+
+fn taken(watcher: &Watcher) -> Vec<(String, bool)> {
+    let dirty = watcher.take();
+    assert!(!dirty.is_all, "only what changed");
+    dirty.each().map(|(path, is_deep)| (path.to_string(), is_deep)).collect()
+}
+
+/// spec 5.2
+#[test]
+fn changes_are_told_in_new_directories_too_and_readers_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let (watcher, heard) = start(home.path());
+    fs::write(home.path().join("a"), "1").unwrap();
+    wait(&heard);
+    fs::create_dir(home.path().join("d")).unwrap();
+    wait(&heard);
+    fs::write(home.path().join("d/inside"), "1").unwrap();
+    wait(&heard);
+    fs::read(home.path().join("d/inside")).unwrap();
+    fs::read_dir(home.path().join("d")).unwrap().count();
+    fs::write(home.path().join("a~"), "1").unwrap();
+    fs::write(home.path().join("b"), "the first thing told after the three above").unwrap();
+    assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Changed));
+    drop(watcher);
+    assert!(Watcher::start(&home.path().join("missing"), |_| {}).is_err());
+}
+
+/// spec 5.2, 7.3: what may have changed is known at the very moment of asking, whether the thread was told or not
+#[test]
+fn what_changed_is_known_at_once_and_only_that() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir_all(at("d/e")).unwrap();
+    for name in ["a", "d/x", "d/e/y"] {
+        fs::write(at(name), "1").unwrap();
+    }
+    let (watcher, _heard) = start(home.path());
+    assert_eq!(watcher.take(), Dirty::all(), "nothing is known at first");
+    for round in 0..100 {
+        assert_eq!(watcher.take(), Dirty::nothing());
+        fs::read(at("d/e/y")).unwrap();
+        assert_eq!(watcher.take(), Dirty::nothing(), "readers change nothing");
+        fs::write(at("d/e/y"), round.to_string()).unwrap();
+        assert_eq!(taken(&watcher), [("d/e/y".to_owned(), false)]);
+    }
+    fs::rename(at("a"), at("d/a")).unwrap();
+    assert_eq!(taken(&watcher), [("a".to_owned(), true), ("d/a".to_owned(), true)]);
+
+    // A directory that moved is watched under its new name, and no longer under the old.
+    fs::rename(at("d"), at("f")).unwrap();
+    assert_eq!(taken(&watcher), [("d".to_owned(), true), ("f".to_owned(), true)]);
+    fs::write(at("f/e/y"), "moved").unwrap();
+    assert_eq!(taken(&watcher), [("f/e/y".to_owned(), false)]);
+    fs::create_dir_all(at("g/h/i")).unwrap();
+    fs::write(at("g/h/i/z"), "1").unwrap();
+    assert_eq!(taken(&watcher)[0], ("g".to_owned(), true));
+    fs::write(at("g/h/i/z"), "2").unwrap();
+    assert_eq!(taken(&watcher), [("g/h/i/z".to_owned(), false)]);
+    fs::remove_dir_all(at("g")).unwrap();
+    assert_eq!(taken(&watcher), [("g".to_owned(), true)]);
+
+    let mut again = Dirty::nothing();
+    again.add(RelPath::new(b"k").unwrap(), false);
+    watcher.give_back(again);
+    assert_eq!(taken(&watcher), [("k".to_owned(), false)]);
+}
+
+/// spec 5.2: a directory that is gone is not taken for one in which nothing changes
+#[test]
+fn a_directory_that_is_gone_is_told_and_everything_is_looked_at() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("d");
+    fs::create_dir(&directory).unwrap();
+    let (watcher, heard) = start(&directory);
+    let _ = watcher.take();
+    assert_eq!(watcher.take(), Dirty::nothing());
+    fs::rename(&directory, home.path().join("e")).unwrap();
+    assert_eq!(watcher.take(), Dirty::all());
+    assert_eq!(watcher.take(), Dirty::all(), "as long as it lasts");
+    drop((watcher, heard));
+
+    // Told by the thread where nobody asks.
+    let directory = home.path().join("e");
+    let (_watcher, heard) = start(&directory);
+    fs::rename(&directory, home.path().join("f")).unwrap();
+    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Failed(why)) if why.contains("was moved")));
+}
+
+/// spec 5.2: changes that were lost cost a look at everything, never a change that stays unseen
+#[test]
+fn a_queue_that_overflows_means_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).unwrap();
+    let mut watches = Watches::new(home.path());
+    watches.begin(fd.as_fd()).unwrap();
+    let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    // Each attribute set is an event, and two of the same kind of different files are not merged.
+    let names: Vec<_> = ["a", "b"].iter().map(|name| home.path().join(name)).collect();
+    names.iter().for_each(|name| fs::write(name, "1").unwrap());
+    for number in 0..limit + 8 {
+        let name = &names[number % 2];
+        fs::set_permissions(name, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let mut dirty = Dirty::nothing();
+    assert_eq!(watches.drain(fd.as_fd(), &mut dirty), Heard::Lost);
+}

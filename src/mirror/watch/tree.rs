@@ -1,0 +1,212 @@
+//! The watches on the directory and all directories inside it, and what they tell.
+
+use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+
+use super::Dirty;
+use crate::mirror::path::{RelPath, is_left_out};
+use crate::mirror::scan::ENTRIES_MAX;
+
+/// Changes of content, attributes and names, of directories alone. Opening, reading and closing what was read wake nobody.
+const WANTED: WatchFlags = WatchFlags::ATTRIB
+    .union(WatchFlags::CLOSE_WRITE)
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MODIFY)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR)
+    .union(WatchFlags::DONT_FOLLOW)
+    .union(WatchFlags::EXCL_UNLINK);
+/// After so many events at once the rest counts as lost, so that a busy writer holds nobody up.
+const EVENTS_AT_ONCE_MAX: usize = 100_000;
+/// Many small events, or one with the longest name.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// What reading the queue came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing that is mirrored.
+    Nothing,
+    /// Something changed.
+    Changed,
+    /// Events were lost.
+    Lost,
+    /// It is over.
+    Failed(String),
+}
+
+pub(super) struct Watches {
+    top: PathBuf,
+    /// By number; none: the top.
+    paths: BTreeMap<i32, Option<RelPath>>,
+    /// The other way round.
+    numbers: BTreeMap<Option<RelPath>, i32>,
+}
+
+impl Watches {
+    pub fn new(top: &Path) -> Self {
+        Self { top: top.to_owned(), paths: BTreeMap::new(), numbers: BTreeMap::new() }
+    }
+
+    /// Watches everything, from nothing; the error says why not.
+    pub fn begin(&mut self, fd: BorrowedFd<'_>) -> Result<(), String> {
+        for number in std::mem::take(&mut self.paths).into_keys() {
+            // Its directory may be gone, and the watch with it.
+            let _ = inotify::remove_watch(fd, number);
+        }
+        self.numbers.clear();
+        self.add(fd, None)?;
+        if self.paths.is_empty() {
+            return Err(format!("{} is not there", self.top.display()));
+        }
+        Ok(())
+    }
+
+    /// A directory with all inside it. What vanishes meanwhile is told by its own directory.
+    fn add(&mut self, fd: BorrowedFd<'_>, from: Option<RelPath>) -> Result<(), String> {
+        let mut waiting = vec![from];
+        while let Some(path) = waiting.pop() {
+            let place = self.place(path.as_ref());
+            let number = match inotify::add_watch(fd, &place, WANTED) {
+                Ok(number) => number,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                // It is held back by the scan, which says so.
+                Err(Errno::ACCESS) if path.is_some() => continue,
+                Err(Errno::NOSPC) => {
+                    return Err(format!(
+                        "the limit of watches is reached at {}: raise fs.inotify.max_user_watches",
+                        place.display()
+                    ));
+                }
+                Err(error) => return Err(format!("{}: {}", place.display(), std::io::Error::from(error))),
+            };
+            if self.paths.len() >= ENTRIES_MAX {
+                return Err(format!("more than {ENTRIES_MAX} directories"));
+            }
+            if let Some(Some(old)) = self.paths.insert(number, path.clone()) {
+                self.numbers.remove(&Some(old));
+            }
+            self.numbers.insert(path.clone(), number);
+            let Ok(entries) = std::fs::read_dir(&place) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_directory && !is_left_out(name.as_bytes()) {
+                    waiting.extend(RelPath::child(path.as_ref(), name.as_bytes()).ok().map(Some));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: Option<&RelPath>) -> PathBuf {
+        path.map_or_else(|| self.top.clone(), |path| self.top.join(std::ffi::OsStr::from_bytes(path.as_bytes())))
+    }
+
+    /// A directory that was moved away, with all inside it: where it went it is watched anew.
+    fn forget(&mut self, fd: BorrowedFd<'_>, gone: &RelPath) {
+        let inside: Vec<_> = self
+            .numbers
+            .range(Some(gone.clone())..)
+            .take_while(|(path, _)| path.as_ref().is_some_and(|path| path.as_bytes().starts_with(gone.as_bytes())))
+            .filter(|(path, _)| path.as_ref().is_some_and(|path| path.is_within(gone)))
+            .map(|(path, number)| (path.clone(), *number))
+            .collect();
+        for (path, number) in inside {
+            let _ = inotify::remove_watch(fd, number);
+            self.numbers.remove(&path);
+            self.paths.remove(&number);
+        }
+    }
+
+    /// Reads all that is queued, and adds to `dirty` where to look.
+    pub fn drain(&mut self, fd: BorrowedFd<'_>, dirty: &mut Dirty) -> Heard {
+        let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
+        let mut reader = Reader::new(fd, &mut buffer);
+        let mut heard = Heard::Nothing;
+        for _ in 0..EVENTS_AT_ONCE_MAX {
+            let event = match reader.next() {
+                Ok(event) => event,
+                Err(Errno::WOULDBLOCK) => return heard,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Heard::Failed(std::io::Error::from(error).to_string()),
+            };
+            let name = event.file_name().map(|name| name.to_bytes().to_vec());
+            match self.event(fd, event.wd(), event.events(), name.as_deref(), dirty) {
+                Heard::Nothing => {}
+                Heard::Changed => heard = if heard == Heard::Nothing { Heard::Changed } else { heard },
+                Heard::Lost => heard = Heard::Lost,
+                failed @ Heard::Failed(_) => return failed,
+            }
+        }
+        Heard::Lost
+    }
+
+    fn event(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        number: i32,
+        what: ReadFlags,
+        name: Option<&[u8]>,
+        dirty: &mut Dirty,
+    ) -> Heard {
+        if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+            return Heard::Lost;
+        }
+        let Some(directory) = self.paths.get(&number).cloned() else { return Heard::Nothing };
+        let is_over = ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF;
+        let Some(name) = name else {
+            if !what.intersects(is_over) {
+                // Its attributes: of the top they are not mirrored, of others their own directory tells.
+                return Heard::Nothing;
+            }
+            if directory.is_none() {
+                return Heard::Failed(format!("{} was moved, deleted or unmounted", self.top.display()));
+            }
+            if what.intersects(ReadFlags::IGNORED | ReadFlags::UNMOUNT) {
+                self.paths.remove(&number);
+                if self.numbers.get(&directory) == Some(&number) {
+                    self.numbers.remove(&directory);
+                }
+            }
+            return Heard::Nothing;
+        };
+        if is_left_out(name) {
+            return Heard::Nothing;
+        }
+        let Ok(path) = RelPath::child(directory.as_ref(), name) else {
+            // A name that cannot be mirrored: the scan of its directory says so.
+            match directory {
+                Some(directory) => dirty.add(directory, true),
+                None => *dirty = Dirty::all(),
+            }
+            return Heard::Changed;
+        };
+        let is_directory = what.contains(ReadFlags::ISDIR);
+        let is_named =
+            what.intersects(ReadFlags::CREATE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO);
+        if is_directory && what.contains(ReadFlags::MOVED_FROM) {
+            self.forget(fd, &path);
+        }
+        // Not only of directories: a directory that took a file's place may have been told as the file. Attributes of a
+        // directory may let it be read at last.
+        dirty.add(path.clone(), is_named || is_directory);
+        let may_hold_more = what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO | ReadFlags::ATTRIB);
+        if is_directory
+            && may_hold_more
+            && let Err(why) = self.add(fd, Some(path))
+        {
+            return Heard::Failed(why);
+        }
+        Heard::Changed
+    }
+}
