@@ -20,6 +20,8 @@ mod addresses;
 mod clocks;
 mod conflict;
 mod core;
+mod failing;
+mod fence;
 mod links;
 mod listen;
 mod master;

@@ -29,6 +29,7 @@ mod control;
 mod desk;
 mod driver;
 mod facts;
+mod heart;
 pub mod home;
 pub mod hosts;
 mod log;
@@ -134,6 +135,15 @@ pub fn address_problems(wanted: &[crate::engine::settings::VirtualAddress]) -> V
     crate::service::addresses::problems(wanted, &[])
 }
 
+/// Whether systemd stops this unit when Standin ends (spec 7.13), for `doctor`.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn unit_bound(unit: &str) -> Result<(), String> {
+    use crate::service::unit::{Systemctl, Units};
+    Systemctl::default().bound(unit)
+}
+
 /// What a node is put together from.
 struct Parts {
     store: Store,
@@ -170,7 +180,14 @@ impl Parts {
         let program = system::own_program().map_err(|error| {
             Problem::new("Standin cannot start", format!("its own program is not found: {error}"), "")
         })?;
-        let works = Works::start(program, mark, in_force, Places { directory: directory.clone(), addresses: home.join("addresses") }, &mirror, &shared)?;
+        let works = Works::start(
+            program,
+            mark,
+            in_force,
+            Places { directory: directory.clone(), addresses: home.join("addresses") },
+            &mirror,
+            &shared,
+        )?;
         // Only now: an instance that could not start has used up no run.
         let durable = store.raise_run()?;
         let boot = Boot {
@@ -186,7 +203,7 @@ impl Parts {
             link_port: net.port(),
             seed: random_seed(),
             fingerprint: identity.fingerprint(),
-            service_kind: if in_force.service.command.is_empty() { "none" } else { "command" }.to_owned(),
+            service_kind: in_force.service.kind().to_owned(),
         };
         Ok(Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory })
     }

@@ -16,17 +16,20 @@ use crate::engine::base::{Digest, Reason, Role, Term};
 pub mod addresses;
 pub mod checks;
 pub mod guard;
+pub mod health;
 pub mod hooks;
 mod lines;
 pub mod priority;
 mod procs;
 mod protocol;
 mod raw;
+mod sheet;
 mod spawn;
 mod supervisor;
+pub mod unit;
 
 pub use lines::OutputLine;
-pub use supervisor::{GuardCommand, Supervisor};
+pub use supervisor::{GuardCommand, Supervisor, Watchdog};
 
 /// Environment variable that every process of the service inherits; its value names the home.
 pub const MARK: &str = "STANDIN_GUARD";

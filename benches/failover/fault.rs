@@ -109,6 +109,11 @@ impl Fault {
         };
         let start = clock::until("the service starts on the other side", || {
             Ok(service::newest(&other.journal).filter(|start| start.at_ns > begin_ns))
+        })
+        .map_err(|error| {
+            let status = other.status().ok().flatten();
+            let why = status.map(|it| (it.role, it.term, it.state, it.state_message, it.takeover.why_not));
+            format!("{error}; the other side: {why:?}")
         })?;
         let status = other.wait("it is active", |status| status.active)?;
         let configured_ms = match self {

@@ -12,6 +12,7 @@ mod figures;
 #[allow(dead_code, reason = "shared with the other measurement")]
 #[path = "../pair/instance.rs"]
 mod instance;
+mod load;
 #[allow(dead_code, reason = "shared with the other measurement")]
 #[path = "../pair/machine.rs"]
 mod machine;
@@ -51,6 +52,10 @@ const GROUPS: [(&str, &[(Fault, Timing)]); 5] = [
     ("planned-stop", &[(Fault::PlannedStop, USUAL)]),
 ];
 const PEERS: &str = "peers";
+/// Only where it is named: it takes as many minutes as `--minutes=N` says.
+const LOAD: &str = "load";
+const MINUTES: &str = "--minutes=";
+const MINUTES_USUAL: u64 = 60;
 
 const HEADER: &str = "| fault | setting | n | total p50 | total p95 | own p50 | own p90 | own p95 | own max |\n\
                       | --- | --- | --: | --: | --: | --: | --: | --: | --: |";
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some(service::WORD) => service::run(started_ns, &arguments[1..]),
+        Some(load::SPIN) => load::spin(),
         Some(peers::STAMP) => peers::stamp(started_ns, &arguments[1..]),
         _ => bench(&arguments),
     };
@@ -82,7 +88,7 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
     }
     let wanted: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let names = || GROUPS.iter().map(|(name, _)| *name).chain([PEERS]);
+    let names = || GROUPS.iter().map(|(name, _)| *name).chain([PEERS, LOAD]);
     if let Some(unknown) = wanted.iter().find(|word| !names().any(|name| name == **word)) {
         return Err(format!("no group '{unknown}'; there are: {}", names().collect::<Vec<_>>().join(", ")).into());
     }
@@ -90,6 +96,12 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
     let rounds = if has("--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut out = io::stdout();
     writeln!(out, "{}", machine::describe()?)?;
+    if wanted == [LOAD] {
+        let minutes = arguments.iter().find_map(|argument| argument.strip_prefix(MINUTES));
+        let minutes = minutes.map_or(Ok(MINUTES_USUAL), str::parse)?;
+        writeln!(out, "{}", load::measure(minutes)?)?;
+        return Ok(());
+    }
     writeln!(out, "{HEADER}")?;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
     for (name, faults) in GROUPS.iter().filter(|(name, _)| is_wanted(name)) {

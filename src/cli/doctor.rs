@@ -10,6 +10,7 @@ mod addresses;
 mod files;
 mod machine;
 mod pair;
+mod service;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     findings.extend(of_settings);
     findings.push(answer);
     findings.extend(machine::look(context, settings.as_ref(), status.as_ref()));
+    findings.extend(settings.iter().flat_map(service::look));
     findings.extend(addresses::look(settings.as_ref(), status.as_ref()));
     findings.extend(pair::look(context, status.as_ref()));
     for finding in &findings {

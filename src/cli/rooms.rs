@@ -18,8 +18,8 @@ use super::setup::{self, HomeWriter};
 use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::{Settings, read};
 use crate::engine::settings::VirtualAddress;
+use crate::engine::settings::{Settings, read};
 use crate::engine::status::Status;
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Theme};
@@ -52,6 +52,14 @@ pub fn serve(context: &Context) -> Result<i32, Problem> {
 /// Why it could not start.
 pub fn start_engine(context: &Context) -> Result<Running, Problem> {
     node::start(&serve_options(context, true))
+}
+
+/// Whether systemd stops this unit when Standin ends.
+///
+/// # Errors
+/// Why not.
+pub fn unit_bound(unit: &str) -> Result<(), String> {
+    node::unit_bound(unit)
 }
 
 /// The process that holds the service.

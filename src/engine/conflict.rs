@@ -193,7 +193,12 @@ impl Engine {
         }
         // One that handed its role over stopped its service before, and calls itself master until it hears that the role
         // was taken; it resumes only at a new term (spec 7.7).
-        if self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Switch) {
+        if self
+            .durable
+            .last_role_change
+            .as_ref()
+            .is_some_and(|change| matches!(change.reason, Reason::Switch | Reason::ServiceFailed))
+        {
             return;
         }
         self.reign.met_loser = Some(term);

@@ -9,6 +9,8 @@ use super::clocks::Clocks;
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
+use super::failing::Failing;
+use super::fence::FenceWork;
 use super::input::{Boot, Committed, Input};
 use super::links::Links;
 use super::master::Reign;
@@ -85,6 +87,8 @@ pub struct Engine {
     pub(super) leaving: Option<Leaving>,
     pub(super) parting: Option<super::reset::Parting>,
     pub(super) work: ServiceWork,
+    pub(super) failing: Failing,
+    pub(super) fence: FenceWork,
     pub(super) service: ServiceStatus,
     pub(super) checks: OwnChecks,
     pub(super) addresses: OwnAddresses,
@@ -134,6 +138,8 @@ impl Engine {
             leaving: None,
             parting: None,
             work: ServiceWork::default(),
+            failing: Failing::default(),
+            fence: FenceWork::default(),
             service: ServiceStatus::default(),
             checks: OwnChecks::default(),
             addresses: OwnAddresses::default(),
@@ -225,6 +231,7 @@ impl Engine {
             Input::PushFailed { link, why } => self.push_failed(link, &why),
             Input::Progress(transfer) => self.progress(transfer),
             Input::Service(change) => self.service_changed(change),
+            Input::Fenced { ok, output } => self.fenced(ok, &output),
             Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
             // Their rules come with the arbiter's.

@@ -82,6 +82,13 @@ pub enum Effect {
     /// Put back what was changed behind Standin's back (spec 7.3), before the service is started. No answer.
     RestoreDrift,
 
+    /// Run the fence hook (spec 7.13); answer with `Fenced`, always.
+    RunFence {
+        /// For its environment: of the takeover that waits for it, or the own.
+        term: Term,
+        /// For its environment.
+        reason: Reason,
+    },
     /// Start the service; answer with `Service(Started | StartFailed)`.
     StartService {
         /// Fencing token for its environment.
@@ -159,6 +166,8 @@ pub enum Effect {
 /// Hooks of spec 7.13.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
+    /// Before a takeover, where it is required; when a stop has failed. Run by [`Effect::RunFence`] alone.
+    Fence,
     /// After the service was started on a new master.
     BecomeMaster,
     /// After a former master became shadow.
@@ -172,6 +181,7 @@ impl Hook {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Fence => "fence",
             Self::BecomeMaster => "become_master",
             Self::BecomeShadow => "become_shadow",
             Self::NewConfiguration => "new_configuration",

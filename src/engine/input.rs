@@ -134,6 +134,13 @@ pub enum Input {
 
     /// The service's state changed.
     Service(ServiceChange),
+    /// The result of [`super::effect::Effect::RunFence`].
+    Fenced {
+        /// It ended with status 0 within its time limit.
+        ok: bool,
+        /// How it ended, with the last line it wrote.
+        output: String,
+    },
     /// The virtual addresses as they are on this machine now (spec 7.14), in the order of the settings.
     Addresses(Vec<AddressStatus>),
     /// The result of [`super::effect::Effect::RunTakeoverChecks`].
@@ -256,6 +263,11 @@ pub enum ServiceChange {
     StopFailed(ServiceStatus),
     /// Something else: it ended, it is restarted; the supervisor goes on by itself.
     Changed(ServiceStatus),
+    /// It ended more often than its restart limit allows; the supervisor goes on at its longest pause.
+    Failing(ServiceStatus),
+    /// Its watchdog stopped it, because this instance did not move or its allowance was over: nothing of it runs, and
+    /// nothing starts it but [`super::effect::Effect::StartService`].
+    Expired(ServiceStatus),
 }
 
 /// Facts the engine is made with, read from the disk by the node.
@@ -285,6 +297,6 @@ pub struct Boot {
     pub instance: InstanceId,
     /// Of the own certificate.
     pub fingerprint: Fingerprint,
-    /// `none` or `command`.
+    /// `none`, `command` or `unit`.
     pub service_kind: String,
 }

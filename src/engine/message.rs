@@ -374,6 +374,8 @@ pub enum OfferKind {
     Switch,
     /// Spec 7.9.
     Stop,
+    /// The service keeps failing here (spec 7.13).
+    Failing,
 }
 
 /// Why a shadow leaves.

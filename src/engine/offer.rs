@@ -6,7 +6,7 @@ use super::durable::{Durable, RoleChange};
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
 use super::master::Activity;
-use super::message::{Body, Offer};
+use super::message::{Body, Offer, OfferKind};
 use super::status::TimelineEntry;
 use super::then::Then;
 use super::work::{StartFor, StopFor};
@@ -33,8 +33,9 @@ impl Engine {
         }
         let term = offer.term;
         let timeline = vec![TimelineEntry { at: self.now.wall, text: format!("role offered at term {term}") }];
-        let notice = self.master_notice(term, Reason::Switch, timeline);
-        let draft = self.master_draft(term, Reason::Switch, notice);
+        let reason = if offer.kind == OfferKind::Failing { Reason::ServiceFailed } else { Reason::Switch };
+        let notice = self.master_notice(term, reason, timeline);
+        let draft = self.master_draft(term, reason, notice);
         self.write(draft, Then::TookOffer { link: id, term });
     }
 
@@ -69,7 +70,11 @@ impl Engine {
         );
         self.become_active_keeping(Some(link));
         self.out.push(Effect::RestoreDrift);
-        self.start_service(StartFor::Offer, Reason::Switch);
+        let reason = self.durable.last_role_change.as_ref().map_or(Reason::Switch, |change| change.reason);
+        if reason == Reason::ServiceFailed {
+            self.received_failing();
+        }
+        self.start_service(StartFor::Offer, reason);
     }
 
     /// The service runs: the other one may become shadow.

@@ -317,12 +317,14 @@ impl Arbiter {
     }
 }
 
-/// What the active instance runs: a command that Standin supervises.
+/// What the active instance runs: a command that Standin supervises, or a systemd unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
-    /// Program and arguments; empty: no service.
+    /// Program and arguments; empty: none.
     pub command: Vec<String>,
+    /// `name.service`, started and stopped through systemd; none: `command`, or no service.
+    pub unit: Option<String>,
     /// Working directory; none: the mirrored directory.
     pub directory: Option<String>,
     /// Signal that asks it to end: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`.
@@ -336,17 +338,93 @@ pub struct Service {
     /// First pause before a restart; doubles up to 30 s.
     #[serde(with = "duration")]
     pub restart_pause: u64,
+    /// It is *failing* when it ended more often than this within the window; 0: never. 0 to 100.
+    pub restart_limit: u32,
+    /// See `restart_limit`: 1 s to 24 h.
+    #[serde(with = "duration")]
+    pub restart_window: u64,
+    /// Whether it does its work (spec 7.13).
+    pub health: Health,
 }
 
 impl Default for Service {
     fn default() -> Self {
         Self {
             command: Vec::new(),
+            unit: None,
             directory: None,
             stop_signal: "TERM".into(),
             stop_grace: 5_000,
             start_time: 100,
             restart_pause: 1_000,
+            restart_limit: 5,
+            restart_window: 300_000,
+            health: Health::default(),
+        }
+    }
+}
+
+impl Service {
+    /// Killing may take so long, after signal and grace, before the stop counts as failed, ms.
+    pub const KILL_RESERVE_MS: u64 = 1_000;
+
+    /// `none`, `command` or `unit`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match (&self.unit, self.command.is_empty()) {
+            (Some(_), _) => "unit",
+            (None, false) => "command",
+            (None, true) => "none",
+        }
+    }
+
+    /// For people: the unit, or the command line.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.unit.clone().unwrap_or_else(|| self.command.join(" "))
+    }
+
+    /// The stop budget D of spec 7.11 and 7.13, ms: from the stop signal to the moment at which nothing of the service runs
+    /// any more, or the stop is told as failed.
+    #[must_use]
+    pub fn stop_budget_ms(&self) -> u64 {
+        if self.kind() == "none" { 0 } else { self.stop_grace.saturating_add(Self::KILL_RESERVE_MS) }
+    }
+}
+
+/// Proof that the service does its work; at most one of the three kinds. Failing it restarts the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// Passes with exit status 0; empty: none.
+    pub command: Vec<String>,
+    /// `host:port`; passes when a connection is made.
+    pub tcp: Option<String>,
+    /// `http://…` or `https://…`; passes with status 200.
+    pub http: Option<String>,
+    /// From one check to the next: 100 ms to 1 h.
+    #[serde(with = "duration")]
+    pub interval: u64,
+    /// For one check: 10 ms to 60 s.
+    #[serde(with = "duration")]
+    pub timeout: u64,
+    /// So many in a row restart the service: 1 to 100.
+    pub failures: u32,
+    /// After a start failures do not count for so long, or until it passed once: 0 to 1 h.
+    #[serde(with = "duration")]
+    pub start_grace: u64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            tcp: None,
+            http: None,
+            interval: 10_000,
+            timeout: 5_000,
+            failures: 3,
+            start_grace: 30_000,
         }
     }
 }
@@ -361,6 +439,11 @@ pub struct Hooks {
     pub become_shadow: Vec<String>,
     /// After a revision was applied or committed.
     pub new_configuration: Vec<String>,
+    /// Makes sure that the other machine, or what would not stop here, does no harm: run when a stop has failed, and before
+    /// a takeover where it is required.
+    pub fence: Vec<String>,
+    /// No takeover before `fence` has succeeded.
+    pub fence_required: bool,
     /// For one run: 100 ms to 1 h.
     #[serde(with = "duration")]
     pub timeout: u64,
@@ -368,7 +451,14 @@ pub struct Hooks {
 
 impl Default for Hooks {
     fn default() -> Self {
-        Self { become_master: Vec::new(), become_shadow: Vec::new(), new_configuration: Vec::new(), timeout: 30_000 }
+        Self {
+            become_master: Vec::new(),
+            become_shadow: Vec::new(),
+            new_configuration: Vec::new(),
+            fence: Vec::new(),
+            fence_required: false,
+            timeout: 30_000,
+        }
     }
 }
 

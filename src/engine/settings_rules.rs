@@ -206,3 +206,60 @@ fn locked_keys(role: Role) -> &'static [(&'static str, Differs)] {
         Role::Shadow => SHADOW,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{Digest, Fingerprint, InstanceId, Millis, Now, Reason, UnixMillis};
+    use crate::engine::durable::Durable;
+    use crate::engine::input::Boot;
+    use crate::engine::work::StartFor;
+
+    /// A new master whose record says which settings its file has yet to get.
+    fn new_master() -> Engine {
+        let instance = InstanceId(uuid::Uuid::from_u128(1));
+        let durable = Durable {
+            role: Some(Role::Master),
+            settings_due: Some(SettingsPatch { enabled: Some(true), ..SettingsPatch::default() }),
+            ..Durable::new(instance)
+        };
+        let boot = Boot {
+            durable,
+            settings: Settings::default(),
+            head: None,
+            trail: Vec::new(),
+            branches: Vec::new(),
+            alerts: Vec::new(),
+            is_copied: false,
+            version: "0".into(),
+            link_port: 1,
+            seed: 1,
+            instance,
+            fingerprint: Fingerprint(Digest::ZERO),
+            service_kind: "command".into(),
+        };
+        Engine::new(Now { mono: Millis(1), wall: UnixMillis(1) }, boot)
+    }
+
+    fn writes_settings(engine: &mut Engine) -> bool {
+        engine.plan_settings();
+        engine.out.drain(..).any(|effect| matches!(effect, Effect::WriteSettings(_)))
+    }
+
+    /// spec 2.8, 7.3: the settings of the pair are in force at once; their file is written when the service has started, or
+    /// was found not to start
+    #[test]
+    fn the_start_of_the_service_does_not_wait_for_the_settings_file() {
+        let mut engine = new_master();
+        assert!(engine.in_force().high_availability.enabled);
+        engine.work.starting = Some((StartFor::NewMaster, Reason::Takeover));
+        assert!(!writes_settings(&mut engine));
+        engine.hold_alert("V-001", "", "it does not start");
+        assert!(writes_settings(&mut engine));
+
+        let mut engine = new_master();
+        engine.work.starting = None;
+        assert!(writes_settings(&mut engine));
+        assert!(!writes_settings(&mut engine), "once");
+    }
+}

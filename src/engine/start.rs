@@ -9,8 +9,10 @@ use super::status::Protection;
 use super::timers::Timer;
 
 /// Alerts that only a master can have.
-pub(super) const MASTER_CODES: &[&str] =
-    &["H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002"];
+pub(super) const MASTER_CODES: &[&str] = &[
+    "H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002",
+    "V-004", "V-005", "V-006", "V-007", "V-008",
+];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] =
     &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021"];
@@ -24,6 +26,7 @@ impl Engine {
         let text = format!("Standin {} started, role {}", self.facts.version, self.role().map_or("none", Role::word));
         self.note(EventKind::Program, Severity::Information, text);
         self.timers.set(Timer::Checks, self.now.mono);
+        self.failing_at_start();
         // The run was raised on disk a moment ago.
         self.settle("R-001", "record");
         // A pause does not survive a restart; the other side announces its own again.
@@ -72,6 +75,8 @@ impl Engine {
     pub(super) fn health(&mut self) {
         self.timers.set(Timer::Health, self.after(HEALTH_INTERVAL_MS));
         self.remind();
+        self.hand_failing_over();
+        self.fence_health();
         self.forget_copy();
         if self.book.holds("R-001", "record") && self.is_settled_on_disk() {
             // Only a write tells whether the disk takes writes again.

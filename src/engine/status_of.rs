@@ -80,8 +80,9 @@ impl Engine {
         if status.kind == "none" && self.facts.service_kind != "none" {
             status.kind.clone_from(&self.facts.service_kind);
             "stopped".clone_into(&mut status.state);
-            status.name = self.settings.service.command.join(" ").chars().take(SERVICE_NAME_CHARS_MAX).collect();
+            status.name = self.settings.service.name().chars().take(SERVICE_NAME_CHARS_MAX).collect();
         }
+        status.stop_budget_ms = self.settings.service.stop_budget_ms();
         status
     }
 

@@ -81,10 +81,14 @@ impl Engine {
             return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
         }
         self.note(EventKind::Role, Severity::Information, "switching roles");
+        self.begin_handover(OfferKind::Switch, Some(id));
+    }
+
+    /// Every check was passed: the last changes go over, then the role.
+    pub(super) fn begin_handover(&mut self, kind: OfferKind, order: Option<u64>) {
         self.begin_steps("switch begun, changes are frozen");
         self.reign.frozen = true;
-        self.handover =
-            Some(Handover { kind: OfferKind::Switch, order: Some(id), stage: Stage::Syncing, scanned: false });
+        self.handover = Some(Handover { kind, order, stage: Stage::Syncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(SYNC_LIMIT_MS));
         self.scan_for(ScanThen::Handover);
     }
@@ -138,15 +142,20 @@ impl Engine {
         if !self.in_sync() {
             return;
         }
-        let grace_ms = self.in_force().high_availability.grace_period;
+        let pair_grace_ms = self.in_force().high_availability.grace_period;
         let Some(handover) = self.handover.as_mut().filter(|handover| handover.scanned) else { return };
         match handover.stage {
             Stage::Syncing => {
                 handover.stage = Stage::Stopping;
                 handover.scanned = false;
                 self.timers.clear(Timer::Handover);
+                // What fails anyway needs no time to end in peace.
+                let (grace_ms, reason) = match handover.kind {
+                    OfferKind::Failing => (0, Reason::ServiceFailed),
+                    OfferKind::Switch | OfferKind::Stop => (pair_grace_ms, Reason::Switch),
+                };
                 self.step("the shadow has the last changes; the service is told to stop");
-                self.stop_service(StopFor::Handover, grace_ms, Reason::Switch);
+                self.stop_service(StopFor::Handover, grace_ms, reason);
             }
             Stage::Resyncing => self.write_offer(),
             Stage::Stopping | Stage::Offered => {}

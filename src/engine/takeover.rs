@@ -114,6 +114,7 @@ impl Engine {
             checks_passed: None,
         };
         self.watch.lost = Some(lost);
+        self.fence.passed = None;
         self.set_state(LinkState::Lost, Some(why.to_owned()));
         self.hold_alert("H-001", "", why);
         self.timers.set(Timer::Takeover, self.takeover_due());
@@ -239,7 +240,7 @@ impl Engine {
         if let Some(lost) = &mut self.watch.lost {
             lost.checks_passed = Some(now.wall);
         }
-        self.take_over(Reason::Takeover, None);
+        self.fence_then_take_over();
     }
 
     /// Runs the takeover checks, unless they run.
@@ -380,6 +381,9 @@ impl Engine {
         if let Some(at) = lost.checks_passed.filter(|_| !self.checks.results.is_empty()) {
             add(at, "takeover checks passed".into());
         }
+        if let Some(at) = self.fence.passed {
+            add(at, "fence command succeeded".into());
+        }
         timeline
     }
 
@@ -403,7 +407,9 @@ impl Engine {
         if reason == Reason::Takeover {
             lines.push(format!("What {peer} changed after that, if anything, is not here yet."));
         }
-        if let Some(missing) = self.missing_revisions().filter(|_| reason != Reason::Switch) {
+        if let Some(missing) =
+            self.missing_revisions().filter(|_| !matches!(reason, Reason::Switch | Reason::ServiceFailed))
+        {
             lines.push(format!("Newest changes are missing: {missing}."));
         }
         Notice {

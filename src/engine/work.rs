@@ -81,8 +81,7 @@ impl Engine {
     /// In force at the next start of the service: one that lies failed is started with them now, instead of again and again
     /// as it was.
     pub(super) fn service_settings_changed(&mut self) {
-        let has_command = !self.settings.service.command.is_empty();
-        self.facts.service_kind = if has_command { "command" } else { "none" }.into();
+        self.settings.service.kind().clone_into(&mut self.facts.service_kind);
         let is_failed = self.service.state == "failed" && self.work.starting.is_none() && self.work.stopping.is_none();
         if is_failed && self.is_active() {
             self.start_service(StartFor::Again, Reason::Start);
@@ -92,8 +91,11 @@ impl Engine {
     pub(super) fn service_changed(&mut self, change: ServiceChange) {
         match change {
             ServiceChange::Changed(status) => self.service_moved(status),
+            ServiceChange::Failing(status) => self.service_keeps_failing(status),
+            ServiceChange::Expired(status) => self.service_expired(status),
             ServiceChange::Started(status) => {
                 self.service = status;
+                self.service_seen();
                 if self.work.stopping.is_none()
                     && let Some((purpose, reason)) = self.work.starting.take()
                 {
@@ -112,9 +114,11 @@ impl Engine {
             ServiceChange::Stopped(status) => {
                 self.service = status;
                 self.work.stuck = false;
-                for code in ["V-001", "V-002", "V-003"] {
+                for code in ["V-001", "V-002", "V-003", "V-007", "V-008"] {
                     self.settle(code, "");
                 }
+                self.failing_over();
+                self.fence_not_needed();
                 if let Some((purpose, ..)) = self.work.stopping.take() {
                     self.service_stopped(purpose);
                 }
@@ -141,10 +145,16 @@ impl Engine {
             self.hold_alert("V-002", "", &why);
         }
         self.service = status;
+        self.service_seen();
     }
 
     fn service_started(&mut self, purpose: StartFor, reason: Reason) {
-        self.settle("V-001", "");
+        for code in ["V-001", "V-006"] {
+            self.settle(code, "");
+        }
+        if !self.service.failing {
+            self.failing_over();
+        }
         self.note(EventKind::Service, Severity::Information, format!("started, reason {}", reason.word()));
         if purpose == StartFor::Offer {
             self.offer_fulfilled();
@@ -191,6 +201,7 @@ impl Engine {
         self.hold_alert("V-001", "", why);
         self.work.starting = Some((purpose, reason));
         self.timers.set(Timer::ServiceRetry, self.after(SERVICE_RETRY_MS));
+        self.start_failed_again(why);
     }
 
     fn service_stopped(&mut self, purpose: StopFor) {
@@ -205,7 +216,10 @@ impl Engine {
     }
 
     fn service_not_stopped(&mut self, purpose: StopFor, why: &str) {
+        // Virtual addresses are withdrawn here too (spec 7.13, 7.14).
         self.hold_alert("V-003", "", why);
+        let reason = self.work.stopping.map_or(Reason::Stop, |(_, _, reason)| reason);
+        self.fence_after_failed_stop(reason);
         match purpose {
             // If it still runs a switch is abandoned (spec 7.13).
             StopFor::Handover => {

@@ -18,7 +18,7 @@ use super::settings_file::SettingsDesk;
 use super::shared::Shared;
 use super::works::Works;
 use crate::engine::Engine;
-use crate::engine::base::{Fingerprint, Millis};
+use crate::engine::base::{Fingerprint, Millis, Reason, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::event::{EventKind, Severity};
@@ -82,6 +82,7 @@ impl Driver {
         // Whoever asks from now on gets an answer that means something.
         let _ = answering.send(());
         while !has_ended {
+            self.works.pulse(clock::monotonic());
             if self.is_stale && self.published.elapsed() >= PUBLISH_PAUSE {
                 self.publish();
             }
@@ -129,7 +130,7 @@ impl Driver {
     fn next_wake(&self) -> Instant {
         let now = clock::monotonic();
         let mut wake = Instant::now() + Duration::from_secs(3_600);
-        if let Some(Millis(due)) = self.engine.deadline() {
+        for Millis(due) in [self.engine.deadline(), self.works.pulse_due()].into_iter().flatten() {
             wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now.0)));
         }
         if self.is_stale {
@@ -143,6 +144,7 @@ impl Driver {
         match input {
             Input::LinkDown { link, .. } => self.mirror.link_down(*link),
             Input::Settings(settings) => self.apply_settings(settings),
+            Input::Service(change) => self.works.follow(change),
             Input::Received { envelope, .. } => self.trips.received(envelope),
             _ => {}
         }
@@ -170,7 +172,11 @@ impl Driver {
                 }
             }
             Effect::RestoreDrift => self.works.restore_drift(),
-            Effect::StartService { term, reason } => self.works.start_service(self.engine.durable(), term, reason),
+            Effect::StartService { term, reason } => {
+                self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
+            }
+            Effect::AllowServiceUntil(until) => self.works.set_allowance(until, clock::monotonic()),
+            Effect::RunFence { term, reason } => self.run_fence(term, reason),
             Effect::StopService { grace_ms, reason } => self.works.stop_service(grace_ms, reason),
             Effect::RunHook { hook, role, term, reason, revision } => {
                 if let Err(problem) = self.works.run_hook(hook, self.engine.durable(), role, term, reason, revision) {
@@ -183,7 +189,6 @@ impl Driver {
                 let answer = crate::engine::vote::VoteAnswer::Silent("there is no client for it".into());
                 self.pending.push_back(Input::Arbiter { id, answer });
             }
-            Effect::AllowServiceUntil(_) => {}
             Effect::WriteSettings(patch) => {
                 let inputs = tokio::task::block_in_place(|| self.settings.write(&patch));
                 self.pending.extend(inputs);
@@ -196,6 +201,14 @@ impl Driver {
             Effect::Exit => return true,
         }
         false
+    }
+
+    fn run_fence(&mut self, term: Term, reason: Reason) {
+        let durable = self.engine.durable();
+        let role = durable.role.unwrap_or(Role::Shadow);
+        if let Err(problem) = self.works.run_fence(durable, role, term, reason) {
+            self.pending.push_back(Input::Fenced { ok: false, output: format!("{}: {}", problem.what, problem.why) });
+        }
     }
 
     fn persist(&mut self, ticket: u64, durable: &Durable) {

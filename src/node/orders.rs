@@ -72,12 +72,12 @@ impl Orders {
 
     /// Events newer than `after`, oldest first; with `after` 0 the newest ones.
     pub async fn kept_events(&self, after: u64, limit: u32) -> Vec<Event> {
-        let store = self.store.clone();
-        let list = spawn_blocking(
-            move || {
-                if after == 0 { store.last_events(limit) } else { store.events_after(after, limit) }
-            },
-        );
+        let (store, recorder) = (self.store.clone(), self.shared.recorder.clone());
+        let list = spawn_blocking(move || {
+            // What has happened is among them, also what is still being gathered.
+            recorder.flush();
+            if after == 0 { store.last_events(limit) } else { store.events_after(after, limit) }
+        });
         match list.await {
             Ok(Ok(list)) => list,
             _ => Vec::new(),

@@ -6,16 +6,20 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::desk::MirrorDesk;
+use super::heart::Heart;
 use super::shared::{Shared, lock};
-use crate::engine::base::{Problem, Reason, RevisionId, Role, Term};
+use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Input, ServiceChange};
-use crate::engine::settings::{Settings, VirtualAddress};
+use crate::engine::settings::{Health, Settings, VirtualAddress};
 use crate::service::addresses::Addresses;
 use crate::service::hooks::{HookDone, HookRun, Runner};
-use crate::service::{Env, GuardCommand, OutputLine, Supervisor, checks};
+use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
+use service::ServiceDesk;
+
+mod service;
 
 /// Works waiting for their turn; the engine has at most a few under way.
 const WORKS_MAX: usize = 64;
@@ -23,7 +27,11 @@ const WORKS_MAX: usize = 64;
 enum Work {
     RestoreDrift,
     Start(Box<Env>),
-    Stop { grace_ms: u64 },
+    Stop {
+        grace_ms: u64,
+    },
+    /// How it is checked from now on.
+    Health(Box<Health>),
     Checks,
     Addresses(Vec<VirtualAddress>),
     End(SyncSender<()>),
@@ -34,9 +42,18 @@ pub struct Works {
     queue: SyncSender<Work>,
     checks: SyncSender<Work>,
     hooks: Runner,
+    /// By itself: a takeover must not wait for a hook.
+    fence: Runner,
     settings: Arc<Mutex<Settings>>,
     directory: PathBuf,
     mirror: MirrorDesk,
+    watchdog: Watchdog,
+    /// The service may run, so the watchdog is held off.
+    is_watching: bool,
+    /// Not beyond this moment; see [`Works::set_allowance`].
+    allowance: Option<Millis>,
+    /// systemd watches this process.
+    heart: Option<Heart>,
     addresses: Addresses,
 }
 
@@ -67,18 +84,21 @@ impl Works {
         let (looks, run) = (shared.clone(), uuid::Uuid::new_v4().to_string());
         let tell = move |list| send(&looks, Input::Addresses(list));
         let addresses = Addresses::new(note.clone(), run.clone(), &settings.addresses, tell)?;
-        let (changes, outputs, done) = (shared.clone(), shared.clone(), shared.clone());
-        let supervisor = Supervisor::new(
+        let (changes, outputs, done, fenced) = (shared.clone(), shared.clone(), shared.clone(), shared.clone());
+        let service = ServiceDesk::new(
             GuardCommand::of(program, mark).with_addresses(&note, &run),
+            health::over_checks(&directory),
             with_addresses(&addresses, move |change| send(&changes, Input::Service(change))),
             move |line| tell_output(&outputs, "service", &line),
         )?;
         let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
+        let fence = Runner::new(move |hook| tell_fence(&fenced, &hook))?;
+        let watchdog = service.watchdog();
         let settings = Arc::new(Mutex::new(settings.clone()));
         let (queue, works) = sync_channel(WORKS_MAX);
         let (checks, checking) = sync_channel(1);
         let worker = Worker {
-            supervisor,
+            service,
             mirror: mirror.clone(),
             shared: shared.clone(),
             settings: Arc::clone(&settings),
@@ -88,12 +108,61 @@ impl Works {
         let checker = (shared.clone(), Arc::clone(&settings), directory.clone());
         spawn("works", move || worker.run(&works))?;
         spawn("checks", move || run_checks(&checker.0, &checker.1, &checker.2, &checking))?;
-        Ok(Self { queue, checks, hooks, settings, directory, mirror: mirror.clone(), addresses })
+        Ok(Self {
+            queue,
+            checks,
+            hooks,
+            fence,
+            settings,
+            directory,
+            mirror: mirror.clone(),
+            addresses,
+            watchdog,
+            is_watching: false,
+            allowance: None,
+            heart: Heart::from_environment(),
+        })
+    }
+
+    /// The loop that decides turns (spec 7.12, 7.13): to be called by it alone, at least as often as [`Works::pulse_due`] says.
+    /// A loop that stalls calls nothing, and the guard stops the service.
+    pub fn pulse(&mut self, now: Millis) {
+        if self.is_watching && now.0 >= self.watchdog.due_ms() {
+            self.watchdog.pulse(now.0, self.allowance.map(|until| until.0));
+        }
+        if let Some(heart) = &mut self.heart {
+            heart.beat(now);
+        }
+    }
+
+    /// When the next pulse is due; none: nothing has to be watched, and nobody watches.
+    #[must_use]
+    pub fn pulse_due(&self) -> Option<Millis> {
+        let service = self.is_watching.then(|| Millis(self.watchdog.due_ms()));
+        service.into_iter().chain(self.heart.as_ref().map(Heart::due)).min()
+    }
+
+    /// See [`crate::engine::effect::Effect::AllowServiceUntil`]: in force at once.
+    pub fn set_allowance(&mut self, until: Option<Millis>, now: Millis) {
+        self.allowance = until;
+        if self.is_watching {
+            self.watchdog.pulse(now.0, until.map(|until| until.0));
+        }
+    }
+
+    /// What the service did: without one there is nothing to watch.
+    pub fn follow(&mut self, change: &ServiceChange) {
+        if service::is_at_rest(change) {
+            self.is_watching = false;
+        }
     }
 
     /// New settings, for the next start of anything.
     pub fn set_settings(&self, settings: &Settings) {
-        *lock(&self.settings) = settings.clone();
+        let old = std::mem::replace(&mut *lock(&self.settings), settings.clone());
+        if old.service.health != settings.service.health {
+            self.send(Work::Health(Box::new(settings.service.health.clone())));
+        }
         self.send(Work::Addresses(settings.addresses.clone()));
     }
 
@@ -103,7 +172,10 @@ impl Works {
     }
 
     /// See [`crate::engine::effect::Effect::StartService`].
-    pub fn start_service(&self, durable: &Durable, term: Term, reason: Reason) {
+    pub fn start_service(&mut self, durable: &Durable, term: Term, reason: Reason, now: Millis) {
+        // Before it runs, so that there is no moment in which it runs unwatched.
+        self.is_watching = true;
+        self.watchdog.begin(now.0, self.allowance.map(|until| until.0));
         let revision = self.mirror.head().map(|head| head.revision);
         self.send(Work::Start(Box::new(self.env(durable, Role::Master, term, reason, revision))));
     }
@@ -133,6 +205,7 @@ impl Works {
     ) -> Result<(), Problem> {
         let settings = lock(&self.settings).clone();
         let argv = match hook {
+            Hook::Fence => settings.hooks.fence,
             Hook::BecomeMaster => settings.hooks.become_master,
             Hook::BecomeShadow => settings.hooks.become_shadow,
             Hook::NewConfiguration => settings.hooks.new_configuration,
@@ -144,6 +217,20 @@ impl Works {
         let env = self.env(durable, role, term, reason, revision);
         let run = HookRun { hook, argv, directory: self.directory.clone(), env, timeout_ms: settings.hooks.timeout };
         self.hooks.run(run)
+    }
+
+    /// See [`crate::engine::effect::Effect::RunFence`].
+    ///
+    /// # Errors
+    /// When it cannot be run; the caller gives the answer.
+    pub fn run_fence(&self, durable: &Durable, role: Role, term: Term, reason: Reason) -> Result<(), Problem> {
+        let settings = lock(&self.settings).clone();
+        if settings.hooks.fence.is_empty() {
+            return Err(Problem::new("the fence hook was not run", "hooks.fence is empty", "Set it"));
+        }
+        let env = self.env(durable, role, term, reason, self.mirror.head().map(|head| head.revision));
+        let (argv, timeout_ms) = (settings.hooks.fence, settings.hooks.timeout);
+        self.fence.run(HookRun { hook: Hook::Fence, argv, directory: self.directory.clone(), env, timeout_ms })
     }
 
     /// Ends the thread; the supervisor's guard stops whatever still runs.
@@ -174,7 +261,7 @@ impl Works {
 }
 
 struct Worker {
-    supervisor: Supervisor,
+    service: ServiceDesk,
     mirror: MirrorDesk,
     shared: Shared,
     settings: Arc<Mutex<Settings>>,
@@ -191,15 +278,15 @@ impl Worker {
                 Work::RestoreDrift => self.restore_drift(),
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
-                    self.addresses.raise();
+                    self.raise_addresses();
                     let service = lock(&self.settings).service.clone();
-                    let directory = service.directory.clone().map_or_else(|| self.directory.clone(), PathBuf::from);
-                    self.supervisor.start(&service, &directory, &env);
+                    self.service.start(&service, &self.directory, &env);
                 }
                 Work::Stop { grace_ms } => {
                     self.addresses.release();
-                    self.supervisor.stop(grace_ms);
+                    self.service.stop(grace_ms);
                 }
+                Work::Health(health) => self.service.set_health(*health),
                 Work::Checks => {}
                 Work::Addresses(wanted) => self.addresses.set(&wanted),
                 Work::End(done) => {
@@ -208,6 +295,16 @@ impl Worker {
                     return;
                 }
             }
+        }
+    }
+
+    fn raise_addresses(&self) {
+        let began = std::time::Instant::now();
+        let raised = self.addresses.raise();
+        if raised > 0 {
+            let took_us = began.elapsed().as_micros();
+            let text = format!("{raised} virtual addresses raised in {}.{} ms", took_us / 1_000, took_us % 1_000 / 100);
+            self.shared.note(EventKind::Service, Severity::Information, text);
         }
     }
 
@@ -235,11 +332,15 @@ impl Worker {
 /// this comes before the engine hears of it. A start that was asked for meanwhile keeps them.
 fn with_addresses(
     addresses: &Addresses,
-    tell: impl Fn(ServiceChange) + Send + Sync + 'static,
-) -> impl Fn(ServiceChange) + Send + Sync + 'static {
+    tell: impl Fn(ServiceChange) + Clone + Send + Sync + 'static,
+) -> impl Fn(ServiceChange) + Clone + Send + Sync + 'static {
     let addresses = addresses.clone();
     move |change| {
-        if matches!(change, ServiceChange::Stopped(_) | ServiceChange::StopFailed(_)) {
+        if matches!(change, ServiceChange::Expired(_)) {
+            // Nobody asked, so nobody has released them.
+            addresses.release();
+        }
+        if matches!(change, ServiceChange::Stopped(_) | ServiceChange::StopFailed(_) | ServiceChange::Expired(_)) {
             addresses.withdraw_unless_held();
         }
         tell(change);
@@ -266,7 +367,22 @@ fn send(shared: &Shared, input: Input) {
 }
 
 fn tell_output(shared: &Shared, from: &str, line: &OutputLine) {
-    shared.note(EventKind::Service, Severity::Information, format!("{from}: {}", line.text));
+    if line.dropped > 0 {
+        let text = format!("{from}: {} lines were dropped, there were too many", line.dropped);
+        shared.note(EventKind::Service, Severity::Warning, text);
+    }
+    if !line.text.is_empty() {
+        shared.note(EventKind::Service, Severity::Information, format!("{from}: {}", line.text));
+    }
+}
+
+fn tell_fence(shared: &Shared, done: &HookDone) {
+    for line in &done.output {
+        tell_output(shared, "hook fence", line);
+    }
+    let severity = if done.ok { Severity::Information } else { Severity::Error };
+    shared.note(EventKind::Service, severity, format!("hook fence: {} after {} ms", done.status, done.took_ms));
+    send(shared, Input::Fenced { ok: done.ok, output: done.summary() });
 }
 
 fn tell_hook(shared: &Shared, done: &HookDone) {

@@ -101,11 +101,12 @@ impl Addresses {
     }
 
     /// Puts all of them on and announces each once; more announcements follow by themselves. What cannot be put on is told
-    /// and holds nothing up.
-    pub fn raise(&self) {
+    /// and holds nothing up. How many are there now.
+    pub fn raise(&self) -> usize {
         lock(&self.shared.state).is_held = true;
         self.shared.raise();
         self.wish(herald::Wish::Announce);
+        lock(&self.shared.state).status.iter().filter(|status| status.present).count()
     }
 
     /// A stop was asked for: the next [`Self::withdraw_unless_held`] takes them away.
@@ -363,7 +364,8 @@ fn take_away(
     interfaces: &BTreeMap<String, Interface>,
     address: &VirtualAddress,
 ) -> io::Result<()> {
-    let (Some((ip, prefix)), Some(interface)) = (prefix_of(&address.address), interfaces.get(&address.interface)) else {
+    let (Some((ip, prefix)), Some(interface)) = (prefix_of(&address.address), interfaces.get(&address.interface))
+    else {
         // An interface that is gone has taken its addresses with it.
         return Ok(());
     };

@@ -15,13 +15,19 @@ use rustix::process::{Signal, getpid, set_child_subreaper, setsid};
 use super::addresses;
 use super::protocol::{Ask, FRAME_BYTES_MAX};
 use super::raw;
+use super::sheet::Sheet;
+use alarm::Alarm;
 use children::{Children, Ended};
 use keeper::Keeper;
 use outbox::Outbox;
+use watch::Watch;
 
+mod alarm;
 mod children;
 mod keeper;
 mod outbox;
+pub(in crate::service) mod restarts;
+mod watch;
 
 /// Most events waiting for the guard's loop; the threads that bring them then wait.
 const EVENTS_MAX: usize = 256;
@@ -41,6 +47,8 @@ enum Event {
     /// Standin is gone, or speaks nonsense, which is the same.
     Alone,
     Ended(Ended),
+    /// Time to look at the sheet.
+    Alarm,
 }
 
 /// Runs the guard until `stdin` ends and nothing of the service is left. Returns the exit status: 0, or 1 when processes
@@ -57,11 +65,17 @@ pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'stat
     let asks = sender.clone();
     let is_ready = spawn_thread("asks", move || read_asks(stdin, &asks))
         && spawn_thread("reports", move || reports.write_to(stdout));
+    let alarms = sender.clone();
+    let alarm = Alarm::new(move || {
+        let _ = alarms.send(Event::Alarm);
+    });
     let children = Children::new(move |ended| {
         let _ = sender.send(Event::Ended(ended));
     });
-    match children {
-        Ok(children) if is_ready => run(Keeper::new(children, outbox), &events, left.as_ref()),
+    match (children, alarm) {
+        (Ok(children), Ok(alarm)) if is_ready => {
+            run(Keeper::new(children, outbox, Watch::new(alarm, Sheet::inherited())), &events, left.as_ref())
+        }
         _ => 2,
     }
 }
@@ -111,7 +125,16 @@ fn run(mut keeper: Keeper, events: &Receiver<Event>, left: Option<&Left>) -> i32
         match event {
             Ok(Event::Ask(Ask::Start(start))) => keeper.start(*start),
             Ok(Event::Ask(Ask::Stop { id, grace_ms })) => keeper.stop(id, grace_ms),
+            Ok(Event::Ask(Ask::Restart { why })) => keeper.restart_unwell(why),
             Ok(Event::Ended(ended)) => keeper.ended(&ended),
+            Ok(Event::Alarm) => {
+                if keeper.alarm()
+                    && let Some(left) = left.cloned()
+                {
+                    // By itself: a Standin that stands still may hold the note, and the service must not wait for it.
+                    spawn_thread("addresses", move || addresses::withdraw_left(&left.note, &left.run));
+                }
+            }
             Ok(Event::Alone) | Err(RecvTimeoutError::Disconnected) => {
                 // First: from now on the other instance may take over, and clients have to find that one.
                 if let Some(left) = left {

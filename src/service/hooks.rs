@@ -18,6 +18,8 @@ use crate::engine::effect::Hook;
 pub const QUEUE_MAX: usize = 64;
 /// Most lines kept of one run; further ones are counted.
 pub const OUTPUT_LINES_MAX: usize = 100;
+/// Most characters of a line in [`HookDone::summary`].
+const SUMMARY_CHARS_MAX: usize = 200;
 /// How long the output of a hook that has ended is waited for: something it left in the background may hold it open.
 const OUTPUT_WAIT: Duration = Duration::from_millis(500);
 
@@ -115,16 +117,48 @@ struct Output {
     dropped: u64,
 }
 
+/// Runs a command that is no hook (the health check), here and now, with the same limits. Whether it ended well, and in
+/// words how, with the last line it wrote.
+#[must_use]
+pub fn run_alone(argv: &[String], directory: &Path, env: &Env, timeout_ms: u64) -> (bool, String) {
+    let (argv, directory) = (argv.to_vec(), directory.to_owned());
+    let done = run(&HookRun { hook: Hook::Fence, argv, directory, env: env.clone(), timeout_ms });
+    (done.ok, done.summary())
+}
+
+/// The same without an environment of Standin's: whether it ended well, in words how, and all it wrote to its standard
+/// output.
+#[must_use]
+pub(super) fn run_alone_plain(argv: &[String], directory: &Path, timeout_ms: u64) -> (bool, String, String) {
+    let done = run_with(Hook::Fence, argv, directory, &[], timeout_ms);
+    let lines = done.output.iter().filter(|line| !line.is_error).map(|line| format!("{}\n", line.text)).collect();
+    (done.ok, done.summary(), lines)
+}
+
+impl HookDone {
+    /// How it ended, with the last line it wrote.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.output.iter().rev().find(|line| !line.text.trim().is_empty()) {
+            Some(line) => format!("{}: {}", self.status, line.text.chars().take(SUMMARY_CHARS_MAX).collect::<String>()),
+            None => self.status.clone(),
+        }
+    }
+}
+
 /// Runs it here and now. Whatever of its process group is left when it ends is killed: what is to stay has to leave the
 /// group (`setsid`).
 fn run(hook: &HookRun) -> HookDone {
+    run_with(hook.hook, &hook.argv, &hook.directory_or_root(), &hook.env.variables(), hook.timeout_ms)
+}
+
+fn run_with(hook: Hook, argv: &[String], directory: &Path, env: &[(String, String)], timeout_ms: u64) -> HookDone {
     let begin = Instant::now();
     let output = Arc::new(Mutex::new(Output::default()));
-    let outcome = spawn::spawn(&hook.argv, &hook.directory_or_root(), &hook.env.variables())
-        .and_then(|child| finish(child, hook.timeout_ms, &output));
+    let outcome = spawn::spawn(argv, directory, env).and_then(|child| finish(child, timeout_ms, &output));
     let output = std::mem::take(&mut *lock(&output));
     HookDone {
-        hook: hook.hook,
+        hook,
         ok: outcome.as_ref().is_ok_and(|ended| ended.is_good),
         status: outcome.map_or_else(|why| why, |ended| ended.status),
         output: output.lines,

@@ -20,6 +20,12 @@ pub enum Ask {
         /// Wait so long for it to end in peace, before the signal (spec 2.4).
         grace_ms: u64,
     },
+    /// It does not do its work: stop it as always, then start it as after an end of its own, which it counts as. Without an
+    /// answer of its own.
+    Restart {
+        /// For people.
+        why: String,
+    },
 }
 
 /// What to run, and how.
@@ -41,6 +47,12 @@ pub struct Start {
     pub start_time_ms: u64,
     /// First pause before a restart.
     pub restart_pause_ms: u64,
+    /// Failing when it ended more often within the window; 0: never.
+    pub restart_limit: u32,
+    /// See `restart_limit`.
+    pub restart_window_ms: u64,
+    /// It may run only as long as the sheet says.
+    pub is_watched: bool,
 }
 
 impl Start {
@@ -83,6 +95,20 @@ pub enum Report {
     Restarted {
         /// Its process.
         pid: u32,
+    },
+    /// It ended more often than the limit allows; from now on at the longest pause.
+    Failing {
+        /// Within the window.
+        ended: u32,
+    },
+    /// It has run for a whole window, and is not failing any more.
+    Steady,
+    /// The time on the sheet was over, so it was stopped: nothing of it runs, and it is not started again.
+    Expired,
+    /// Comes before `Stopped` and `Expired`: from the signal to the end of the last process.
+    StopTook {
+        /// In all.
+        ms: u64,
     },
     /// Answer: nothing of it runs. Comes also some time after `StopFailed`.
     Stopped {
@@ -129,6 +155,9 @@ mod tests {
             stop_grace_ms: 1,
             start_time_ms: 2,
             restart_pause_ms: 3,
+            restart_limit: 4,
+            restart_window_ms: 5,
+            is_watched: true,
         };
         for ask in [Ask::Start(Box::new(start)), Ask::Stop { id: 4, grace_ms: 5 }] {
             let line = encode(&ask).unwrap();

@@ -8,16 +8,19 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::protocol::{Ask, Start, encode};
+use super::sheet::Sheet;
 use super::{Env, MARK, OutputLine, lock, procs};
 use crate::engine::base::{Problem, UnixMillis};
 use crate::engine::input::ServiceChange;
 use crate::engine::settings;
-use crate::engine::status::ServiceStatus;
+use crate::engine::status::{HealthStatus, ServiceStatus};
 
 mod record;
 mod watch;
+mod watchdog;
 
 use record::Record;
+pub use watchdog::Watchdog;
 
 /// How long what an earlier run left behind may take to end (its guard is at it) before it is killed. No service starts before.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(5);
@@ -52,14 +55,15 @@ impl GuardCommand {
         self
     }
 
-    fn spawn(&self) -> Result<Child, Problem> {
+    fn spawn(&self, sheet: &Sheet) -> Result<Child, Problem> {
+        let sheet = sheet.handle().map_err(no_sheet)?;
         Command::new(&self.program)
             .args(&self.arguments)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Standin's standard error may be a screen.
-            .stderr(Stdio::null())
+            // Standin's own may be a screen.
+            .stderr(sheet)
             .spawn()
             .map_err(|error| {
                 Problem::new(
@@ -71,6 +75,14 @@ impl GuardCommand {
     }
 }
 
+fn no_sheet(error: std::io::Error) -> Problem {
+    Problem::new(
+        "the watchdog of the service could not be set up",
+        error.to_string(),
+        "check that the limits of memory and open files are not reached",
+    )
+}
+
 /// Starts and stops the service, through a guard that already runs. All calls return at once; results come through
 /// `on_change`, called on a thread of the supervisor or on the caller's, never with a lock held.
 pub struct Supervisor {
@@ -79,6 +91,7 @@ pub struct Supervisor {
 
 struct Shared {
     guard: GuardCommand,
+    sheet: Sheet,
     inner: Mutex<Inner>,
     on_change: Box<dyn Fn(ServiceChange) + Send + Sync>,
     on_output: Box<dyn Fn(OutputLine) + Send + Sync>,
@@ -88,6 +101,8 @@ struct Inner {
     /// To the guard; none while there is none.
     pipe: Option<ChildStdin>,
     guard_process: Option<u32>,
+    /// It did not move, and was killed for that.
+    was_silent: bool,
     record: Record,
     is_closing: bool,
 }
@@ -104,11 +119,13 @@ impl Supervisor {
         on_output: impl Fn(OutputLine) + Send + Sync + 'static,
     ) -> Result<Self, Problem> {
         let has_leftovers = !procs::marked(&guard.mark).is_empty();
-        let first = if has_leftovers { None } else { Some(guard.spawn()?) };
+        let sheet = Sheet::new().map_err(no_sheet)?;
+        let first = if has_leftovers { None } else { Some(guard.spawn(&sheet)?) };
         let record = if has_leftovers { Record::with_leftovers() } else { Record::default() };
-        let inner = Inner { pipe: None, guard_process: None, record, is_closing: false };
+        let inner = Inner { pipe: None, guard_process: None, was_silent: false, record, is_closing: false };
         let shared = Arc::new(Shared {
             guard,
+            sheet,
             inner: Mutex::new(inner),
             on_change: Box::new(on_change),
             on_output: Box::new(on_output),
@@ -142,6 +159,9 @@ impl Supervisor {
             stop_grace_ms: service.stop_grace,
             start_time_ms: service.start_time,
             restart_pause_ms: service.restart_pause,
+            restart_limit: service.restart_limit,
+            restart_window_ms: service.restart_window,
+            is_watched: self.shared.sheet.until_ms().is_some(),
         };
         let change = {
             let mut inner = lock(&self.shared.inner);
@@ -187,6 +207,23 @@ impl Supervisor {
         self.tell(change);
     }
 
+    /// It runs and does not do its work: it is stopped, and started again as after an end of its own.
+    pub fn restart(&self, why: &str) {
+        lock(&self.shared.inner).send(&Ask::Restart { why: why.to_owned() });
+    }
+
+    /// What the health check says, for the status.
+    pub fn set_health(&self, health: Option<HealthStatus>) {
+        let change = lock(&self.shared.inner).record.health(health);
+        self.tell(change);
+    }
+
+    /// The end of the watchdog that Standin's own loop holds.
+    #[must_use]
+    pub fn watchdog(&self) -> Watchdog {
+        Watchdog::new(Arc::clone(&self.shared))
+    }
+
     /// The service as it is now.
     #[must_use]
     pub fn status(&self) -> ServiceStatus {
@@ -226,7 +263,7 @@ impl Inner {
     }
 }
 
-fn now() -> UnixMillis {
+pub(super) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -156,6 +156,10 @@ fn traffic_follows_a_takeover_and_a_switch_back() {
         assert!(segment.connects(address), "{address}");
     }
 
+    let events = b.ok(&["events"]);
+    let raised = events.lines().find(|line| line.contains("2 virtual addresses raised in"));
+    println!("{}", raised.expect("told"));
+
     a.start();
     a.wait_role("shadow", "READY");
     assert!(!segment.has(0, ADDRESS) && !segment.has(0, SIX));

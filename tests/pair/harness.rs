@@ -182,7 +182,7 @@ impl Instance {
                 if !line.starts_with([' ', '#']) && !line.is_empty() {
                     in_section = line.starts_with(&format!("{section}:"));
                 }
-                if in_section && line.trim_start().starts_with(&format!("{key}:")) {
+                if in_section && line.starts_with(&format!("  {key}:")) {
                     found = true;
                     return format!("  {key}: {value}");
                 }

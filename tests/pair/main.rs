@@ -7,7 +7,9 @@ mod harness;
 mod mirroring;
 mod refusals;
 mod roles;
+mod service;
 mod start;
+mod watching;
 
 use std::fs;
 

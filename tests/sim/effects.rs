@@ -129,7 +129,9 @@ impl World {
     }
 
     pub fn service(&mut self, node: usize, start: bool) {
-        let change = if !start {
+        let change = if !start && self.nodes[node].stop_fails {
+            ServiceChange::StopFailed(service_status("stopping"))
+        } else if !start {
             self.nodes[node].service = false;
             self.check.service(self.t, node, false);
             ServiceChange::Stopped(service_status("stopped"))
@@ -175,6 +177,12 @@ impl World {
                     message: String::new(),
                 }]);
                 self.later((1, 300), What::Input { node, incarnation, input: Box::new(input) });
+            }
+            Effect::RunFence { .. } => {
+                let (ok, span_ms) = (!self.nodes[node].fence_fails, self.nodes[node].fence_ms);
+                self.nodes[node].fenced += 1;
+                let input = Input::Fenced { ok, output: String::new() };
+                self.later((span_ms, span_ms), What::Input { node, incarnation, input: Box::new(input) });
             }
             Effect::WriteSettings(patch) => self.later((1, 30), What::Settings { node, incarnation, patch }),
             _ => {}

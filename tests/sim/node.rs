@@ -36,6 +36,8 @@ pub struct Node {
     pub next_link: u64,
     /// Runs, or may run.
     pub service: bool,
+    /// Its wall clock is wrong by so much.
+    pub wall_ahead_ms: i64,
     /// Clock: offset and deviation in parts per million.
     pub offset_ms: u64,
     pub rate_ppm: i64,
@@ -44,6 +46,12 @@ pub struct Node {
     pub persist_fails: bool,
     pub start_fails: bool,
     pub checks_fail: bool,
+    pub stop_fails: bool,
+    pub fence_fails: bool,
+    /// How long its fence hook takes.
+    pub fence_ms: u64,
+    /// Runs of its fence hook.
+    pub fenced: u64,
     pub alarm: Option<u64>,
     pub cancelled: Vec<u64>,
     pub exits: u64,
@@ -72,11 +80,16 @@ impl Node {
             next_link: 1,
             service: false,
             offset_ms: 0,
+            wall_ahead_ms: 0,
             rate_ppm: 0,
             crash_in: None,
             persist_fails: false,
             start_fails: false,
             checks_fail: false,
+            stop_fails: false,
+            fence_fails: false,
+            fence_ms: 20,
+            fenced: 0,
             alarm: None,
             cancelled: Vec::new(),
             exits: 0,
@@ -88,7 +101,7 @@ impl Node {
         let mono = i128::from(t) * i128::from(1_000_000 + self.rate_ppm) / 1_000_000;
         Now {
             mono: Millis(mono as u64 + self.offset_ms),
-            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap()),
+            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_ahead_ms),
         }
     }
 

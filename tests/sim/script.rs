@@ -373,6 +373,52 @@ fn takeover_checks_decide() {
     well(&world);
 }
 
+/// spec 7.2: with `require: all` one passing of two is not enough.
+#[test]
+fn all_checks_may_be_required() {
+    let mut with_checks = settings();
+    with_checks.takeover_checks.tcp = vec!["gateway:1".into()];
+    with_checks.takeover_checks.command = vec![vec!["true".into()]];
+    with_checks.takeover_checks.interval = 1_000;
+    // The world answers for one check alone.
+    let mut all = with_checks.clone();
+    all.takeover_checks.require = "all".into();
+    for (settings, takes_over) in [(with_checks, true), (all, false)] {
+        let mut world = pair_with(&settings);
+        let told = world.status(0).and_then(|status| status.peer).unwrap().checks;
+        assert_eq!(told.len(), 1, "the master knows them beforehand");
+        world.crash(0, false);
+        world.run_until(world.t + 10_000);
+        assert_eq!(is_active(&world, 1), takes_over);
+        well(&world);
+    }
+}
+
+/// spec 6.5: clocks that differ are an alert on both sides, and decide nothing; when they agree again it ends.
+#[test]
+fn clocks_that_differ_are_told_on_both_sides() {
+    let mut world = World::new(7, &settings());
+    world.nodes[1].wall_ahead_ms = -3_600_000;
+    world.start(0);
+    world.start(1);
+    assert!(world.run_till(20_000, World::is_healthy), "no pair");
+    world.run_until(world.t + 3_000);
+    let stands = |world: &World, node: usize| {
+        world.nodes[node].disk.alerts.values().any(|alert| alert.code == "R-010" && !alert.is_over)
+    };
+    let seen = |world: &World, node: usize| {
+        world.status(node).and_then(|status| status.peer).unwrap().clock_difference_ms.unwrap()
+    };
+    assert!(stands(&world, 0) && stands(&world, 1));
+    assert!((seen(&world, 0) + 3_600_000).abs() < 100, "{}", seen(&world, 0));
+    assert!((seen(&world, 1) - 3_600_000).abs() < 100, "{}", seen(&world, 1));
+    world.nodes[1].wall_ahead_ms = 0;
+    world.run_until(world.t + 3_000);
+    assert!(!stands(&world, 0) && !stands(&world, 1));
+    assert_eq!((role(&world, 0).1, role(&world, 1).1), (1, 1));
+    well(&world);
+}
+
 /// spec 7.3: a term that cannot be written is no takeover, and is tried again.
 #[test]
 fn a_takeover_needs_the_disk() {

@@ -108,3 +108,32 @@ fn clock_and_own_host_are_looked_at() {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     assert!(machine::own_host("").found.contains(&machine), "none set: the machine's own name");
 }
+
+/// spec 7.13: what the service and the hooks would run is looked at before it is needed
+#[test]
+fn commands_that_cannot_be_run_are_found() {
+    let home = tempfile::tempdir().unwrap();
+    let program = home.path().join("service");
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    let command = |first: &str| vec![first.to_owned()];
+    let verdict = |command: &[String]| service::of_command("service", "service.command", command, None);
+    let found = verdict(&command(&program.to_string_lossy()));
+    assert_eq!((found.verdict, found.todo.contains("chmod +x")), (Verdict::Fail, true), "{found:?}");
+    chmod(&program, 0o755);
+    assert_eq!(verdict(&command(&program.to_string_lossy())).verdict, Verdict::Ok);
+    assert_eq!(verdict(&command("sh")).verdict, Verdict::Ok, "found in PATH");
+    let found = verdict(&command("no-such-program-here"));
+    assert_eq!((found.verdict, found.todo.contains("service.command")), (Verdict::Fail, true), "{found:?}");
+    let found = service::of_command("service", "service.command", &command("sh"), Some("/no/such/place"));
+    assert!(found.found.contains("/no/such/place"), "{found:?}");
+}
+
+/// spec 7.13: a unit that would outlive Standin is a warning, one that systemd does not know a failure
+#[test]
+fn a_unit_is_judged_by_what_systemd_says() {
+    let verdict = |bound: Result<(), &str>| service::of_unit("web.service", bound.map_err(str::to_owned)).verdict;
+    assert_eq!(verdict(Ok(())), Verdict::Ok);
+    assert_eq!(verdict(Err("web.service is not bound to standin.service")), Verdict::Warn);
+    assert_eq!(verdict(Err("web.service is unknown to systemd on this machine")), Verdict::Fail);
+    assert_eq!(verdict(Err("systemctl show: systemctl was not found in PATH")), Verdict::Fail);
+}

@@ -4,7 +4,7 @@ use crate::cli::output::Paint;
 use crate::cli::text::{bytes, count, moment};
 use crate::engine::base::{Role, UnixMillis};
 use crate::engine::settings::duration;
-use crate::engine::status::{AlertCounts, PeerStatus, Protection, Status};
+use crate::engine::status::{AddressStatus, AlertCounts, PeerStatus, Protection, Status};
 
 /// One line: a label, a word that may be painted, the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     trust(status, &mut rows);
     configuration(status, now, &mut rows);
     rows.push(service(status));
+    rows.extend(status.addresses.iter().map(address));
     rows.push(alerts(status.alerts));
     let ports = if instance.ha_port == instance.admin_port {
         format!("administration and link on {}", instance.admin_port)
@@ -78,6 +79,18 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     rows.push(Row::plain("Program", format!("standin {}, process {}{started}", status.version, instance.process)));
     rows.push(Row::plain("Home", instance.home.clone()));
     rows
+}
+
+/// A virtual address (spec 7.14).
+fn address(one: &AddressStatus) -> Row {
+    let place = format!("  {} on {}", one.address, one.interface);
+    match (&one.problem, &one.used_by) {
+        (Some(why), _) => Row::painted("Address", "PROBLEM", Paint::Warning, format!("{place}: {why}")),
+        (_, Some(other)) => {
+            Row::painted("Address", "CONFLICT", Paint::Error, format!("{place}: {other} answers for it too"))
+        }
+        _ => Row::plain("Address", format!("{}{place}", if one.present { "here" } else { "not here" })),
+    }
 }
 
 fn host(name: &str) -> &str {
@@ -158,10 +171,6 @@ fn trust(status: &Status, rows: &mut Vec<Row>) {
         let text = count(differences as u64, "difference", "differences");
         rows.push(Row::painted("", text, Paint::Warning, " that would hurt at a takeover: standin ha show"));
     }
-    for address in &status.addresses {
-        let (is_right, text) = address.text(status.active);
-        rows.push(Row::painted("Address", text, if is_right { Paint::Plain } else { Paint::Error }, ""));
-    }
 }
 
 fn count_revisions(number: u64) -> String {
@@ -207,11 +216,14 @@ fn service(status: &Status) -> Row {
     } else {
         format!(", {}", count(service.restarts.into(), "restart", "restarts"))
     };
-    let health = service.health.as_ref().map_or_else(String::new, |health| format!(", health {}", health.state));
+    let failing = if service.failing { ", keeps failing" } else { "" };
+    let health = service.health.as_ref().map_or(String::new(), |health| match &health.message {
+        Some(why) => format!(", health {} ({}: {why})", health.state, health.target),
+        None => format!(", health {}", health.state),
+    });
     let stop = service.stop_text().map_or_else(String::new, |text| format!(", last stop {text}"));
-    let failing = if service.failing { " FAILING" } else { "" };
-    let state = format!("{}{failing}", service.state);
-    Row::painted("Service", state, paint, format!("  {}{health}{restarts}{stop}{message}", service.name))
+    let rest = format!("  {}{restarts}{failing}{health}{stop}{message}", service.name);
+    Row::painted("Service", service.state.clone(), paint, rest)
 }
 
 fn alerts(counts: AlertCounts) -> Row {

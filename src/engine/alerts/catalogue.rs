@@ -148,8 +148,23 @@ pub const CATALOGUE: &[Entry] = &[
         "It is restarted", "See the reason and the events", &[OpenEvents]),
     entry("V-003", Error, Service, "The service does not stop",
         "The role cannot change while it runs", "End its processes by hand", &[OpenEvents]),
+    entry("V-004", Error, Service, "The service keeps failing",
+        "It ended, or could not be started, more often than the restart limit allows; it is tried again every 30 s, and handed to a READY shadow",
+        "See its output in the events; mend it, or raise service.restart_limit", &[OpenEvents, OpenPair]),
+    entry("V-005", Error, Service, "The failing service is not handed over",
+        "The service fails here and nobody else runs it", "See the reason; mend the service, or the shadow", &[OpenEvents, OpenPair]),
+    entry("V-006", Error, Service, "The service was stopped by its watchdog",
+        "This instance had not moved for longer than the service may run without it; the service is started again when it is certain that nobody else runs it",
+        "Find out what held this machine up: load, memory, a slow disk, a paused virtual machine", &[OpenEvents, OpenPair]),
+    entry("V-007", Warning, Service, "The service fails its health check",
+        "It is restarted, which counts as an end", "See the reason and the events; check service.health in the settings", &[OpenEvents]),
+    entry("V-008", Warning, Service, "The unit of the service is not bound to Standin's",
+        "If Standin is killed the unit runs on, and after a takeover the service runs on both machines",
+        "Write BindsTo= and After= with Standin's unit into the unit's [Unit] section, then systemctl daemon-reload", &[OpenEvents]),
     entry("V-010", Warning, Service, "A hook failed: {}",
         "What it does for a change of role was not done", "See its output in the events", &[OpenEvents]),
+    entry("V-011", Error, Service, "The fence command failed",
+        "Where it is required no takeover goes on; after a failed stop what runs on is not fenced off", "See its output in the events; run it by hand", &[OpenEvents, BecomeMaster]),
 ];
 
 /// Of a code; [`UNLISTED`] if there is none.

@@ -13,9 +13,9 @@ mod rules;
 mod tests;
 mod value;
 
+pub use lists::prefix_of;
 pub use rows::{ROWS, SECTIONS};
 pub use rules::{replaced_after_ms, replaced_after_text, seconds_text, validate, warnings};
-pub use lists::prefix_of;
 pub use value::{is_host, is_host_at, shown};
 
 /// Longest description, in characters.
@@ -93,6 +93,12 @@ pub enum Kind {
     Commands(usize),
     /// `http://host:port` or `https://…`, at most so many.
     Urls(usize),
+    /// One `host:port`.
+    Target,
+    /// An address of HTTP or HTTPS.
+    Url,
+    /// A systemd unit, `name.service`.
+    Unit,
     /// A program and its arguments.
     Command,
     /// An absolute path.
@@ -211,6 +217,9 @@ impl Row {
             Kind::Addresses(max) => format!("at most {max}, each {{address: 192.0.2.10/24, interface: eth0}}"),
             Kind::Commands(max) => format!("at most {max}, each a list of a program and its arguments"),
             Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
+            Kind::Target => "host:port".into(),
+            Kind::Url => "http://… or https://…".into(),
+            Kind::Unit => "name.service".into(),
             Kind::Command => format!("a program and its arguments, at most {COMMAND_WORDS_MAX} words"),
             Kind::Directory => "an absolute path".into(),
             Kind::Choice(words) => words.join(", "),
@@ -320,13 +329,14 @@ pub fn commented_default() -> String {
     );
     let mut section = "";
     for row in &ROWS {
-        let (head, leaf) = row.key.split_once('.').map_or(("", row.key), |(head, leaf)| (head, leaf));
-        let indent = if head.is_empty() { "" } else { "  " };
+        let (head, leaf) = row.key.rsplit_once('.').map_or(("", row.key), |(head, leaf)| (head, leaf));
+        let indent = if head.is_empty() { String::new() } else { "  ".repeat(head.split('.').count()) };
         text.push('\n');
         if head != section {
             section = head;
             let about = SECTIONS.iter().find(|(name, _)| *name == head).map_or("", |(_, about)| *about);
-            text.push_str(&format!("# {about}\n{head}:\n"));
+            let (outer, name) = (&indent[2..], head.rsplit('.').next().unwrap_or(head));
+            text.push_str(&format!("{outer}# {about}\n{outer}{name}:\n"));
         }
         for line in comment_of(row) {
             text.push_str(&format!("{indent}# {line}\n"));

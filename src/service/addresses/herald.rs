@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use super::netlink::Changes;
 use super::packets::mac_text;
 use super::{Arc, Problem, Shared, lock, prefix_of, thread, wall};
-use crate::engine::status::AddressStatus;
 
 /// Most wishes that wait.
 pub(super) const WISHES_MAX: usize = 16;
@@ -100,7 +99,8 @@ impl Shared {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
+            else {
                 continue;
             };
             // With the lock, so that no announcement goes out behind a withdrawal.
@@ -118,33 +118,43 @@ impl Shared {
     }
 
     /// An interface that went down takes its addresses of IPv6 with it, and an administrator may take away any.
-    fn mend(&self) {
-        let is_missing = |status: &AddressStatus| !status.present;
-        let wants_mending = {
+    pub(super) fn mend(&self) {
+        let (is_new, is_missing) = {
             let mut state = lock(&self.state);
             let before = state.status.clone();
             self.refresh(&mut state, None);
-            let is_worse = state.status.iter().any(is_missing);
-            if !state.is_raised || !is_worse {
-                let is_new = before != state.status;
-                drop(state);
-                if is_new {
-                    self.tell();
-                }
-                return;
-            }
-            state.status.iter().any(is_missing)
+            let is_missing = state.is_raised && state.status.iter().any(|status| !status.present);
+            (before != state.status, is_missing)
         };
-        if wants_mending {
+        if is_missing && !self.was_taken_by_guard() {
             self.raise();
+        } else if is_new {
+            self.tell();
         }
+    }
+
+    /// The guard has taken the addresses away, because this program did not move: they stay away until it is decided anew
+    /// that this instance is active. Another may be, by now.
+    fn was_taken_by_guard(&self) -> bool {
+        let mut was_taken = false;
+        let failed = self.with_note(|shared, state, held| {
+            let noted = held.read();
+            was_taken = noted.run == shared.run && state.own.iter().any(|own| !noted.addresses.contains(own));
+            if was_taken {
+                state.own.retain(|own| noted.addresses.contains(own));
+                state.is_raised = false;
+                shared.refresh(state, None);
+            }
+        });
+        was_taken && failed.is_none()
     }
 
     fn probe_all(&self) {
         let wanted = lock(&self.state).wanted.clone();
         let Ok(interfaces) = self.network.interfaces() else { return };
         for one in &wanted {
-            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address)) else {
+            let (Some(interface), Some((address, _))) = (interfaces.get(&one.interface), prefix_of(&one.address))
+            else {
                 continue;
             };
             let Ok(other) = self.network.other_holder(interface, address, PROBE_WAIT) else { continue };

@@ -158,6 +158,24 @@ fn an_address_that_somebody_took_away_comes_back() {
     eventually("there again", || fake.has(ONE));
 }
 
+/// spec 7.12, 7.14: what the guard took from a program that did not move is not put back by it when it moves again
+#[test]
+fn what_the_guard_took_stays_away() {
+    let home = tempfile::tempdir().unwrap();
+    let fake = Fake::new();
+    let it = addresses(&fake, home.path(), "r1", &[wanted(ONE)]);
+    it.raise();
+    let path = home.path().join("addresses");
+    note::hold(&path).unwrap().write(&Note { run: "r1".into(), addresses: Vec::new() }).unwrap();
+    if let Some(interface) = lock(&fake.interfaces).get_mut("eth0") {
+        interface.addresses.clear();
+    }
+    it.shared.mend();
+    assert!(!fake.has(ONE) && !status(&it)[0].present, "another instance may be active by now");
+    it.raise();
+    assert!(fake.has(ONE), "decided anew");
+}
+
 /// spec 7.14: another machine with the address is found, and not fought
 #[test]
 fn another_holder_is_told() {

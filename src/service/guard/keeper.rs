@@ -8,20 +8,17 @@ use rustix::process::Signal;
 
 use super::children::{Children, Ended};
 use super::outbox::Outbox;
+use super::restarts::Restarts;
+use super::watch::Watch;
+use crate::engine::settings::Service;
 use crate::service::lines::read_lines;
 use crate::service::protocol::{PIDS_MAX, Report, Start};
 use crate::service::spawn;
 
-/// The longest pause before a restart.
-const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The shortest pause but the first, so that doubling gets somewhere and nothing restarts in a tight loop.
-const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// After so much running the next restart begins with the first pause again.
-const RUN_RESETS_PAUSE: Duration = Duration::from_secs(60);
 /// From one kill of everything to the next, while something is left (it may have forked meanwhile).
 const KILL_AGAIN: Duration = Duration::from_millis(5);
-/// After so much killing the stop has failed.
-const KILL_LIMIT: Duration = Duration::from_secs(3);
+/// After so much killing the stop has failed: the end of the stop budget.
+const KILL_LIMIT: Duration = Duration::from_millis(Service::KILL_RESERVE_MS);
 /// From then on another kill after each of these.
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,6 +47,13 @@ enum Purpose {
     },
     /// The pause is over.
     Restart,
+    /// It did not do its work; the pause follows.
+    Unwell {
+        /// It had run so long.
+        ran: Duration,
+    },
+    /// Its time was over.
+    Expired,
     /// Something else, or the same anew, is to be started.
     Replace,
 }
@@ -74,21 +78,34 @@ pub struct Keeper {
     current: Option<Start>,
     /// To be started when the end under way is over.
     next: Option<Start>,
-    pause: Duration,
+    restarts: Restarts,
+    watch: Watch,
+    /// When the end under way was asked for.
+    asked: Option<Instant>,
     /// Standin is gone.
     is_alone: bool,
 }
 
 impl Keeper {
-    pub fn new(children: Children, outbox: Outbox) -> Self {
-        Self { children, outbox, state: State::Idle, current: None, next: None, pause: Duration::ZERO, is_alone: false }
+    pub fn new(children: Children, outbox: Outbox, watch: Watch) -> Self {
+        Self {
+            children,
+            outbox,
+            state: State::Idle,
+            current: None,
+            next: None,
+            restarts: Restarts::default(),
+            watch,
+            asked: None,
+            is_alone: false,
+        }
     }
 
     /// When [`Self::tick`] has something to do, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Idle => None,
-            State::Up { is_confirmed: true, .. } => None,
+            State::Up { is_confirmed: true, since, .. } => self.restarts.steady_at(*since),
             State::Up { since, .. } => Some(*since + self.start_time()),
             State::Pause { until } => Some(*until),
             State::Ending { phase, .. } => Some(match phase {
@@ -168,11 +185,52 @@ impl Keeper {
             let why = format!("it ended {} ms after its start: {}", ran.as_millis(), ended.status);
             return self.ask_to_end(Purpose::Failed { why });
         }
-        if ran >= RUN_RESETS_PAUSE {
-            self.pause = self.first_pause();
-        }
         self.outbox.report(Report::Exited { status: ended.status.clone() });
-        self.pause_before_restart();
+        self.pause_before_restart(ran);
+    }
+
+    /// It runs and does not do its work.
+    pub fn restart_unwell(&mut self, why: String) {
+        if let State::Up { since, is_confirmed: true, .. } = &self.state {
+            let ran = since.elapsed();
+            self.outbox.report(Report::Exited { status: why });
+            self.ask_to_end(Purpose::Unwell { ran });
+        }
+    }
+
+    /// Time to look at the sheet. True: the time is over, and the service is being stopped for that.
+    pub fn alarm(&mut self) -> bool {
+        let is_over = self.watch.look() && self.current.as_ref().is_some_and(|start| start.is_watched);
+        if is_over {
+            self.expire();
+        }
+        is_over
+    }
+
+    /// Its time is over: stop it, whatever else was under way.
+    fn expire(&mut self) {
+        self.next = None;
+        match &mut self.state {
+            State::Idle => {}
+            State::Up { .. } | State::Pause { .. } => self.ask_to_end(Purpose::Expired),
+            State::Ending { purpose, phase } => {
+                let is_peace = matches!(phase, Phase::Peace { .. });
+                let old = std::mem::replace(purpose, Purpose::Expired);
+                if matches!(old, Purpose::Stop { .. }) {
+                    *purpose = old;
+                }
+                if is_peace {
+                    self.cut_peace();
+                }
+            }
+        }
+    }
+
+    fn cut_peace(&mut self) {
+        if let State::Ending { purpose, .. } = &mut self.state {
+            let purpose = std::mem::replace(purpose, Purpose::Replace);
+            self.ask_to_end(purpose);
+        }
     }
 
     /// Does what is due.
@@ -184,6 +242,9 @@ impl Keeper {
                 }
                 self.state = State::Up { pid: *pid, since: *since, is_confirmed: true };
             }
+            State::Up { since, is_confirmed: true, .. } if self.restarts.is_steady(now, *since) => {
+                self.outbox.report(Report::Steady);
+            }
             State::Pause { until } if now >= *until => {
                 self.kill(Purpose::Restart);
                 self.finish_if_gone();
@@ -191,6 +252,7 @@ impl Keeper {
             State::Ending { .. } => self.finish_or_press_on(now),
             _ => {}
         }
+        self.watch.turn(!matches!(self.state, State::Idle));
     }
 
     fn finish_or_press_on(&mut self, now: Instant) {
@@ -206,8 +268,12 @@ impl Keeper {
             return self.outbox.report(Report::StartFailed { id: start.id, why });
         }
         let id = start.id;
+        if start.is_watched && !self.watch.has_sheet() {
+            let why = "its watchdog could not be set up".into();
+            return self.outbox.report(Report::StartFailed { id, why });
+        }
+        self.restarts = Restarts::of(&start);
         self.current = Some(start);
-        self.pause = self.first_pause();
         match self.launch() {
             // `tick` comes right after this and reports, at once where the start time is 0.
             Ok(pid) => self.state = State::Up { pid, since: Instant::now(), is_confirmed: false },
@@ -226,7 +292,7 @@ impl Keeper {
             }
             Err(why) => {
                 self.outbox.report(Report::Exited { status: format!("it could not be started again: {why}") });
-                self.pause_before_restart();
+                self.pause_before_restart(Duration::ZERO);
             }
         }
     }
@@ -248,16 +314,20 @@ impl Keeper {
         Ok(child.id())
     }
 
-    fn pause_before_restart(&mut self) {
+    fn pause_before_restart(&mut self, ran: Duration) {
         // Workers of a command that is gone must not meet those of the next.
         self.children.ask_to_end(self.stop_signal());
-        let pause = self.pause;
-        self.pause = (pause * 2).clamp(RESTART_PAUSE_MIN, RESTART_PAUSE_MAX);
+        let verdict = self.restarts.ended(Instant::now(), ran);
+        let pause = verdict.pause;
+        if let Some(ended) = verdict.became_failing {
+            self.outbox.report(Report::Failing { ended });
+        }
         self.outbox.report(Report::Restarting { in_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) });
         self.state = State::Pause { until: Instant::now() + pause };
     }
 
     fn ask_to_end(&mut self, purpose: Purpose) {
+        self.asked = Some(Instant::now());
         self.state = State::Ending { purpose, phase: self.ask() };
     }
 
@@ -277,14 +347,20 @@ impl Keeper {
             return false;
         }
         if let State::Ending { purpose, .. } = std::mem::replace(&mut self.state, State::Idle) {
+            if let Some(asked) = self.asked.take() {
+                let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.outbox.report(Report::StopTook { ms });
+            }
             match purpose {
                 Purpose::Stop { id } => self.outbox.report(Report::Stopped { id }),
+                Purpose::Expired => self.outbox.report(Report::Expired),
+                Purpose::Unwell { ran } if self.next.is_none() => self.pause_before_restart(ran),
                 Purpose::Failed { why } => {
                     let id = self.current.as_ref().map_or(0, |start| start.id);
                     self.outbox.report(Report::StartFailed { id, why });
                 }
                 Purpose::Restart if self.next.is_none() => self.restart(),
-                Purpose::Restart | Purpose::Replace => {}
+                Purpose::Unwell { .. } | Purpose::Restart | Purpose::Replace => {}
             }
         }
         if let Some(next) = self.next.take().filter(|_| !self.is_alone) {
@@ -298,10 +374,7 @@ impl Keeper {
     fn press_on(&mut self, now: Instant) {
         let State::Ending { purpose, phase } = &mut self.state else { return };
         match phase {
-            Phase::Peace { until } if now >= *until => {
-                let purpose = std::mem::replace(purpose, Purpose::Replace);
-                self.ask_to_end(purpose);
-            }
+            Phase::Peace { until } if now >= *until => self.cut_peace(),
             Phase::Grace { until } if now >= *until => {
                 self.children.kill();
                 *phase = Phase::Kill { until: now + KILL_LIMIT, next: now + KILL_AGAIN };
@@ -344,9 +417,5 @@ impl Keeper {
 
     fn start_time(&self) -> Duration {
         Duration::from_millis(self.current.as_ref().map_or(0, |start| start.start_time_ms))
-    }
-
-    fn first_pause(&self) -> Duration {
-        Duration::from_millis(self.current.as_ref().map_or(0, |start| start.restart_pause_ms))
     }
 }

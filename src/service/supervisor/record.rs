@@ -2,7 +2,7 @@
 
 use crate::engine::base::UnixMillis;
 use crate::engine::input::ServiceChange;
-use crate::engine::status::ServiceStatus;
+use crate::engine::status::{HealthStatus, ServiceStatus};
 use crate::service::protocol::{Ask, Report, Start};
 
 /// What the last ask still waits for.
@@ -59,6 +59,9 @@ impl Record {
         state.clone_into(&mut self.status.state);
         self.status.process = process;
         self.status.message = message;
+        if state != "running" {
+            self.status.health = None;
+        }
         self.status.clone()
     }
 
@@ -73,6 +76,7 @@ impl Record {
         let is_same = self.wanted.as_ref().is_some_and(|wanted| wanted.runs_the_same(&start));
         if !is_same || self.status.process.is_none() {
             self.status.restarts = 0;
+            self.status.failing = false;
             self.status.kind = "command".into();
             self.status.name = name;
             self.set("starting", None, None, now);
@@ -145,9 +149,30 @@ impl Record {
             Report::Stopped { .. } => Some(self.nothing_runs(now)),
             Report::StopFailed { pids, .. } => Some(self.survived(&pids, now)),
             // What the guard said before it heard of the stop changes nothing any more.
-            Report::Exited { .. } | Report::Restarting { .. } | Report::Restarted { .. } if self.wanted.is_none() => {
+            Report::Exited { .. }
+            | Report::Restarting { .. }
+            | Report::Restarted { .. }
+            | Report::Failing { .. }
+            | Report::Steady
+                if self.wanted.is_none() =>
+            {
                 None
             }
+            Report::StopTook { ms } => {
+                self.status.stop_took_ms = Some(ms);
+                None
+            }
+            Report::Failing { ended } => {
+                self.status.failing = true;
+                let last = self.status.message.take().unwrap_or_default();
+                let message = format!("it keeps failing, {ended} times of late; {last}");
+                Some(ServiceChange::Failing(self.set("failed", None, Some(message), now)))
+            }
+            Report::Steady => {
+                self.status.failing = false;
+                Some(ServiceChange::Changed(self.status.clone()))
+            }
+            Report::Expired => self.expired(now),
             Report::Exited { status } => {
                 Some(ServiceChange::Changed(self.set("failed", None, Some(format!("ended: {status}")), now)))
             }
@@ -162,6 +187,31 @@ impl Record {
             }
             Report::Output { .. } => None,
         }
+    }
+
+    /// The guard stopped it because its time was over. A newer ask has an answer of its own.
+    fn expired(&mut self, now: UnixMillis) -> Option<ServiceChange> {
+        if self.awaited != Awaited::Nothing || self.wanted.take().is_none() {
+            return None;
+        }
+        self.may_run = false;
+        let message = "stopped by its watchdog: this instance did not move, or its entitlement was not renewed";
+        Some(ServiceChange::Expired(self.set("stopped", None, Some(message.into()), now)))
+    }
+
+    /// What the health check says now; none: nothing new.
+    pub fn health(&mut self, health: Option<HealthStatus>) -> Option<ServiceChange> {
+        let health = health.filter(|_| self.status.state == "running");
+        if health == self.status.health {
+            return None;
+        }
+        self.status.health = health;
+        Some(ServiceChange::Changed(self.status.clone()))
+    }
+
+    /// The guard may have something of it running.
+    pub fn may_run(&self) -> bool {
+        self.may_run
     }
 
     /// `answer` if that is what is waited for, else only a change.
@@ -208,13 +258,17 @@ impl Record {
         }
     }
 
-    /// The guard died; the kernel killed the command with it.
-    pub fn lost_guard(&mut self, now: UnixMillis) -> Option<ServiceChange> {
+    /// The guard died, by itself or because it did not move; the kernel killed the command with it.
+    pub fn lost_guard(&mut self, was_silent: bool, now: UnixMillis) -> Option<ServiceChange> {
         self.wanted.as_ref()?;
         if self.awaited == Awaited::Nothing {
             self.status.restarts = self.status.restarts.saturating_add(1);
         }
-        let message = "its guard was killed, and the service with it; it is started again";
+        let message = if was_silent {
+            "its guard did not move and was killed, and the service with it; it is started again"
+        } else {
+            "its guard was killed, and the service with it; it is started again"
+        };
         Some(ServiceChange::Changed(self.set("failed", None, Some(message.into()), now)))
     }
 

@@ -69,7 +69,7 @@ impl Shared {
     }
 
     fn replace(&self) -> Option<Child> {
-        match self.guard.spawn() {
+        match self.guard.spawn(&self.sheet) {
             Ok(mut child) => {
                 self.adopt(&mut child);
                 Some(child)
@@ -116,7 +116,8 @@ impl Shared {
             if inner.is_closing {
                 return true;
             }
-            inner.record.lost_guard(now())
+            let was_silent = std::mem::take(&mut inner.was_silent);
+            inner.record.lost_guard(was_silent, now())
         };
         if let Some(change) = change {
             (self.on_change)(change);

@@ -174,13 +174,16 @@ mod tests {
         let value = table::get(&settings, "addresses").unwrap();
         assert_eq!(table::shown(row, &value), "192.0.2.10/24 eth0, 2001:db8::10/64 br-lan.7");
         assert_eq!(row.parse("192.0.2.10/24 eth0, 2001:db8::10/64 br-lan.7").unwrap(), value, "typed as shown");
-        for wrong in ["192.0.2.10", "192.0.2.10/33", "192.0.2.10/+4", "0.0.0.0/0", "224.0.0.1/4", "127.0.0.1/8", "::1/128"] {
+        for wrong in
+            ["192.0.2.10", "192.0.2.10/33", "192.0.2.10/+4", "0.0.0.0/0", "224.0.0.1/4", "127.0.0.1/8", "::1/128"]
+        {
             let text = format!("addresses:\n  - {{address: '{wrong}', interface: eth0}}\n");
             assert!(told(&text).contains("length of its network"), "{wrong}: {}", told(&text));
         }
         let name = "addresses:\n  - {address: 192.0.2.10/24, interface: eth/0}\n";
         assert!(told(name).contains("no name of a network interface"), "{}", told(name));
-        let twice = "addresses:\n  - {address: 192.0.2.10/24, interface: a}\n  - {address: 192.0.2.10/32, interface: b}\n";
+        let twice =
+            "addresses:\n  - {address: 192.0.2.10/24, interface: a}\n  - {address: 192.0.2.10/32, interface: b}\n";
         assert!(told(twice).contains("twice"), "{}", told(twice));
         let many: String = (1..=17).map(|n| format!("  - {{address: 192.0.2.{n}/24, interface: a}}\n")).collect();
         assert!(told(&format!("addresses:\n{many}")).contains("16 at most"));

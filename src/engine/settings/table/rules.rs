@@ -4,12 +4,10 @@ use serde_yaml::Value;
 
 use super::{ROWS, get, value};
 use crate::engine::base::Problem;
-use crate::engine::settings::{Settings, Shadow, duration};
+use crate::engine::settings::{Service, Settings, Shadow, duration};
 
 /// Ports below this need a privilege to listen on.
 const FIRST_FREE_PORT: u16 = 1_024;
-/// From the kill of a group to the certainty that nothing of it runs, ms.
-const KILL_TAKES_MS: u64 = 500;
 /// Check intervals of silence after which a master calls its shadow gone (spec 2.7).
 const SILENT_INTERVALS: u64 = 3;
 
@@ -58,6 +56,7 @@ fn fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
         );
         found.push(("configuration.quiet_time", problem));
     }
+    found.extend(service_fights(settings));
     found.extend(arbiter_fights(settings));
     found
 }
@@ -86,12 +85,12 @@ fn arbiter_fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
             Problem::new(format!("A promise of {} is too short", text(arbiter.promise)), why, todo),
         ));
     }
-    let stop_ms = settings.service.stop_grace.saturating_add(KILL_TAKES_MS);
-    if !settings.service.command.is_empty() && stop_ms > arbiter.stop_budget {
+    let stop_ms = settings.service.stop_budget_ms();
+    if stop_ms > arbiter.stop_budget {
         let why = format!(
             "the service may take {} to end and {} to be killed, {} in all",
             text(settings.service.stop_grace),
-            text(KILL_TAKES_MS),
+            text(Service::KILL_RESERVE_MS),
             text(stop_ms)
         );
         let todo = format!("Make arbiter.stop_budget at least {}, or service.stop_grace shorter", text(stop_ms));
@@ -108,6 +107,27 @@ fn arbiter_fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
             "arbiter.hold",
             Problem::new(format!("A hold time of {} would lapse by itself", text(arbiter.hold)), why, todo),
         ));
+    }
+    found
+}
+
+/// What is said of the service twice, or not at all.
+fn service_fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
+    let (service, health) = (&settings.service, &settings.service.health);
+    let mut found = Vec::new();
+    let mut add = |key, what: &str, why: &str, todo: &str| found.push((key, Problem::new(what, why, todo)));
+    if service.unit.is_some() && !service.command.is_empty() {
+        let why = "service.command is set too, and the service is one of the two";
+        add("service.unit", "The service is said twice", why, "Empty service.command, or service.unit");
+    }
+    let kinds = [!health.command.is_empty(), health.tcp.is_some(), health.http.is_some()];
+    if kinds.iter().filter(|is_set| **is_set).count() > 1 {
+        let why = "more than one of command, tcp and http is set";
+        add("service.health.command", "The health check is said twice", why, "Leave one of them");
+    }
+    if settings.hooks.fence_required && settings.hooks.fence.is_empty() {
+        let why = "hooks.fence is empty, so no takeover could ever go on";
+        add("hooks.fence_required", "The fence hook is required and there is none", why, "Set hooks.fence");
     }
     found
 }

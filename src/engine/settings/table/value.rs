@@ -59,6 +59,25 @@ fn is_target(text: &str) -> bool {
     host_ok && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// Longest name of a unit (systemd's own limit) and longest address, in characters.
+const NAME_MAX_CHARS: usize = 255;
+
+/// `name.service`; what stands before it is of the letters that systemd takes.
+fn is_unit(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    text.strip_suffix(".service").is_some_and(|name| {
+        !name.is_empty() && text.len() <= NAME_MAX_CHARS && !name.starts_with('-') && name.chars().all(allowed)
+    })
+}
+
+fn is_page(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text.chars().count() <= NAME_MAX_CHARS
+        && text.chars().all(is_plain)
+}
+
 /// `https://host:port` or `http://host:port`, with nothing behind it.
 fn is_url(text: &str) -> bool {
     let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -73,7 +92,9 @@ pub fn shown(row: &Row, value: &Value) -> String {
         (Kind::Command, Value::Sequence(words)) => {
             words.iter().filter_map(Value::as_str).map(quoted).collect::<Vec<_>>().join(" ")
         }
-        (Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_), Value::Sequence(items)) => lists::shown(row.kind, items),
+        (Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_), Value::Sequence(items)) => {
+            lists::shown(row.kind, items)
+        }
         (_, Value::Sequence(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (Kind::Bytes(..), Value::Number(number)) => number.as_u64().map_or_else(String::new, bytes_text),
         (_, Value::String(text)) => text.clone(),
@@ -196,6 +217,9 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Addresses(max) => lists::wrong_addresses(value, max),
         Kind::Commands(max) => lists::wrong_commands(value, max),
         Kind::Urls(max) => wrong_list(value, max, is_url, "neither https://host:port nor http://host:port"),
+        Kind::Target => (!is_target(&text)).then(|| "it is not host:port".to_owned()),
+        Kind::Url => (!is_page(&text)).then(|| "it is no address of HTTP or HTTPS".to_owned()),
+        Kind::Unit => (!is_unit(&text)).then(|| "it is not the name of a service unit".to_owned()),
         Kind::Command => wrong_command(value),
         Kind::Directory => wrong_directory(&text),
         Kind::Choice(words) => {

@@ -12,6 +12,9 @@ fn start(argv: &str) -> Start {
         stop_grace_ms: 0,
         start_time_ms: 0,
         restart_pause_ms: 0,
+        restart_limit: 0,
+        restart_window_ms: 0,
+        is_watched: false,
     }
 }
 
@@ -85,12 +88,12 @@ fn a_failed_start_is_no_longer_wanted() {
 #[test]
 fn the_death_of_the_guard_keeps_what_was_asked() {
     let mut record = running();
-    assert!(matches!(record.lost_guard(NOW), Some(ServiceChange::Changed(_))));
+    assert!(matches!(record.lost_guard(false, NOW), Some(ServiceChange::Changed(_))));
     assert_eq!(record.swept(NOW), None);
     assert!(matches!(record.open_ask(), Some(Ask::Start(start)) if start.id == 1));
     assert!(record.stop(0, NOW).is_err());
     assert_eq!(record.open_ask(), Some(Ask::Stop { id: 2, grace_ms: 0 }), "a stop is not lost in between");
-    assert_eq!(record.lost_guard(NOW), None);
+    assert_eq!(record.lost_guard(false, NOW), None);
     assert!(matches!(record.swept(NOW), Some(ServiceChange::Stopped(_))), "nothing is left: that is stopped");
 }
 
@@ -113,4 +116,47 @@ fn leftovers_delay_the_answer() {
     let mut record = Record::with_leftovers();
     assert!(record.stop(0, NOW).is_err());
     assert!(matches!(record.swept(NOW), Some(ServiceChange::Stopped(_))));
+}
+
+/// spec 7.13: what the watchdog stopped does not come back by itself, and a newer ask has its own answer
+#[test]
+fn what_the_watchdog_stopped_is_not_wanted_any_more() {
+    let mut record = running();
+    assert_eq!(record.report(Report::StopTook { ms: 12 }, NOW), None);
+    let change = record.report(Report::Expired, NOW);
+    let Some(ServiceChange::Expired(status)) = change else { panic!("{change:?}") };
+    assert_eq!((status.state.as_str(), status.stop_took_ms), ("stopped", Some(12)));
+    assert!(status.message.unwrap().contains("watchdog"));
+    assert_eq!(record.open_ask(), None, "a new guard starts nothing");
+    let mut record = running();
+    assert!(record.stop(0, NOW).is_err());
+    assert_eq!(record.report(Report::Expired, NOW), None);
+    assert!(matches!(record.report(Report::Stopped { id: 2 }, NOW), Some(ServiceChange::Stopped(_))));
+}
+
+/// spec 7.13: failing is told once with the reason, stays through restarts, and is over when it is steady
+#[test]
+fn failing_lasts_until_it_is_steady() {
+    let mut record = running();
+    record.report(Report::Exited { status: "exit status 1".into() }, NOW);
+    let change = record.report(Report::Failing { ended: 6 }, NOW);
+    let Some(ServiceChange::Failing(status)) = change else { panic!("{change:?}") };
+    assert_eq!(status.message.as_deref(), Some("it keeps failing, 6 times of late; ended: exit status 1"));
+    record.report(Report::Restarted { pid: 7 }, NOW);
+    assert!(record.status().failing);
+    assert!(matches!(record.report(Report::Steady, NOW), Some(ServiceChange::Changed(status)) if !status.failing));
+}
+
+/// spec 7.13, status: the health of what runs, and only of that
+#[test]
+fn health_is_told_when_it_changes() {
+    let mut record = running();
+    let bad = HealthStatus { state: "failing".into(), failures: 1, ..HealthStatus::default() };
+    assert!(
+        matches!(record.health(Some(bad.clone())), Some(ServiceChange::Changed(status)) if status.health.is_some())
+    );
+    assert_eq!(record.health(Some(bad.clone())), None, "nothing new");
+    record.report(Report::Exited { status: "x".into() }, NOW);
+    assert_eq!(record.status().health, None);
+    assert_eq!(record.health(Some(bad)), None, "of a service that does not run");
 }

@@ -1,0 +1,74 @@
+//! Not one false takeover on a machine that has far too much to do.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use standin::engine::base::{LinkState, Role};
+
+use crate::fault::Timing;
+use crate::instance::Instance;
+use crate::network::Network;
+use crate::pair::{Pair, settled};
+use crate::{Fail, clock, machine};
+
+/// First argument that makes this binary a busy loop.
+pub const SPIN: &str = "spin";
+const LOOPS: usize = 8;
+const TIMING: Timing = Timing { interval_ms: 100, request_ms: 1_000, delay_ms: 500 };
+/// Between two looks at the pair.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Until it is killed.
+pub fn spin() -> Result<(), Fail> {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+struct Loops(Vec<Child>);
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A sentence on `minutes` under load.
+pub fn measure(minutes: u64) -> Result<String, Fail> {
+    let network = Network::new("load")?;
+    let folder = machine::folder()?;
+    let a = Instance::on_host(folder.path(), "a", &network.left, Network::LEFT)?;
+    let b = Instance::on_host(folder.path(), "b", &network.right, Network::RIGHT)?;
+    let more = TIMING.arguments();
+    let pair = Pair::of(folder, a, b, &more.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let term = settled(&pair.a, &pair.b)?.term;
+    let mut loops = Loops(Vec::new());
+    for _ in 0..LOOPS {
+        loops.0.push(Command::new(machine::own_program()?).arg(SPIN).stdin(Stdio::null()).spawn()?);
+    }
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let (mut looks, mut lost, mut is_lost, mut slowest_ms) = (0_u64, 0_u64, false, 0.0_f64);
+    while Instant::now() < end {
+        clock::pass(LOOK)?;
+        let shadow = pair.b.status()?.ok_or("the shadow does not answer")?;
+        let now_lost = shadow.state == Some(LinkState::Lost);
+        lost += u64::from(now_lost && !is_lost);
+        is_lost = now_lost;
+        looks += 1;
+        slowest_ms = slowest_ms.max(shadow.peer.as_ref().and_then(|peer| peer.round_trip_ms).unwrap_or(0.0));
+        if shadow.role != Some(Role::Shadow) || shadow.term != term {
+            return Err(format!("a false takeover after {looks} looks, load {}", machine::load()).into());
+        }
+    }
+    let load = machine::load();
+    drop(loops);
+    settled(&pair.a, &pair.b)?;
+    Ok(format!(
+        "{minutes} min of {}, with {LOOPS} busy loops (load {load}): no false takeover, {lost} times LOST in {looks} looks, \
+         slowest answer to a check seen {slowest_ms:.0} ms.",
+        TIMING.text()
+    ))
+}

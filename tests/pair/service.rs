@@ -1,0 +1,91 @@
+//! The service of a pair: stalls, failing, fence (spec 7.12, 7.13).
+
+use crate::harness::{Instance, eventually, is_alive};
+use crate::{Pair, Wish};
+
+fn has_alert(instance: &Instance, code: &str) -> bool {
+    instance.alerts().iter().any(|alert| alert["code"] == code)
+}
+
+/// spec 7.12, 7.13: kill -STOP of the master: its service ends though nobody takes over; -CONT: it asks, and goes on
+#[test]
+fn a_stalled_master_runs_no_service_and_asks_before_it_goes_on() {
+    let pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    let old_service = pair.a.living_services()[0];
+    pair.a.signal("STOP");
+    eventually("its watchdog stops the service", || !is_alive(old_service));
+    assert!(pair.a.living_services().is_empty());
+    pair.a.signal("CONT");
+    pair.a.wait("goes on", |status| status["active"] == true && status["service"]["state"] == "running");
+    assert!(has_alert(&pair.a, "V-006"));
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(pair.a.status()["term"], 1);
+    pair.assert_runs_only_on(&pair.a, &pair.b);
+}
+
+/// spec 7.12, 7.13: a master that stalls for longer than the takeover takes does not run its service beside the new one
+#[test]
+fn a_stalled_master_that_was_replaced_stays_stopped() {
+    let pair = Pair::ready(&Wish { takeover_delay: "2s", ..Wish::default() });
+    let old_service = pair.a.living_services()[0];
+    let starts = |instance: &Instance| {
+        std::fs::read_to_string(&instance.journal)
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| line.starts_with("start"))
+            .count()
+    };
+    pair.a.signal("STOP");
+    pair.b.wait_active();
+    eventually("the old service is dead", || !is_alive(old_service));
+    pair.a.signal("CONT");
+    pair.wait_settled(&pair.b, &pair.a);
+    assert_eq!(starts(&pair.a), 1, "never started again");
+    pair.assert_runs_only_on(&pair.b, &pair.a);
+}
+
+/// spec 7.13: a service past its restart limit is handed to the READY shadow
+#[test]
+fn a_failing_service_changes_places() {
+    let pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    let old_service = pair.a.living_services()[0];
+    for (key, value) in
+        [("restart_limit", "1"), ("restart_pause", "10ms"), ("command", "[/bin/sh, -c, 'sleep 0.3; exit 7']")]
+    {
+        pair.a.set("service", key, value);
+    }
+    pair.a
+        .wait("the settings are in force", |status| status["settings"]["service"]["command"][2] == "sleep 0.3; exit 7");
+    // The new command runs from the next start; an end of the old one alone is none.
+    pair.a.ok(&["ha", "switch"]);
+    pair.wait_settled(&pair.b, &pair.a);
+    eventually("the old one is gone", || !is_alive(old_service));
+    pair.b.ok(&["ha", "switch"]);
+    let status = pair.b.wait("it comes back", |status| {
+        status["active"] == true && status["last_role_change"]["reason"] == "service-failed"
+    });
+    assert_eq!(status["role"], "master");
+    pair.wait_settled(&pair.b, &pair.a);
+    pair.assert_runs_only_on(&pair.b, &pair.a);
+    let told = pair.b.ok(&["events"]) + &pair.a.ok(&["events"]);
+    assert!(told.contains("the service keeps failing here"), "{told}");
+}
+
+/// spec 7.13: a required fence command runs before the takeover, with the term to come; failing, there is none
+#[test]
+fn a_takeover_waits_for_its_fence() {
+    let mut pair = Pair::ready(&Wish { takeover_delay: "0s", ..Wish::default() });
+    let sign = pair.b.journal.with_extension("fence");
+    let script = format!("echo \"term $STANDIN_TERM\"; [ -e {} ]", sign.display());
+    pair.b.set("hooks", "fence", &format!("[/bin/sh, -c, '{script}']"));
+    pair.b.set("hooks", "fence_required", "true");
+    pair.b.wait("the settings are in force", |status| status["settings"]["hooks"]["fence_required"] == true);
+    pair.a.kill();
+    eventually("the alert", || has_alert(&pair.b, "V-011"));
+    assert_eq!(pair.b.status()["role"], "shadow");
+    std::fs::write(&sign, "").unwrap();
+    let status = pair.b.wait_active();
+    assert_eq!(status["term"], 2);
+    assert!(status["notice"]["timeline"].to_string().contains("fence command succeeded"), "{}", status["notice"]);
+    assert!(pair.b.ok(&["events"]).contains("hook fence: term 2"));
+}
