@@ -68,6 +68,7 @@ impl Engine {
             Severity::Warning,
             format!("this instance is now master, term {}", self.durable.term),
         );
+        self.begin_steps(format!("term {} on disk", self.durable.term));
         self.become_active_keeping(Some(link));
         self.out.push(Effect::RestoreDrift);
         let reason = self.durable.last_role_change.as_ref().map_or(Reason::Switch, |change| change.reason);

@@ -141,7 +141,10 @@ fn add_timeouts(page: &mut Page, report: &TimeoutReport) {
     let verdict = if report.holds() { "both hold " } else { "NOT ALL HOLD " };
     page.title(&format!("Timeouts, measured against {}", report.master), verdict);
     page.blank();
-    page.line(&format!("   {:<17}{:>9}{:>10}{:>10}{:>10}  verdict", "", "set", "half in", "slowest", "measured"), theme.quiet());
+    page.line(
+        &format!("   {:<17}{:>9}{:>10}{:>10}{:>10}  verdict", "", "set", "half in", "slowest", "measured"),
+        theme.quiet(),
+    );
     for row in &report.rows {
         let span = |us: Option<u64>| us.map_or("-".to_owned(), micros_text);
         let style = match row.verdict {

@@ -11,6 +11,7 @@ mod net;
 mod node;
 mod random;
 mod script;
+mod steps;
 mod service;
 mod trace;
 mod traffic;

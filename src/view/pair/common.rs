@@ -81,8 +81,15 @@ fn service(page: &mut Page, status: &Status) {
         let style = if health.is_bad() || health.state == "failing" { theme.warning() } else { theme.plain() };
         page.styled_field("  health", &health.text(), style);
     }
+    let settings = &status.settings.service;
     if service.restarts > 0 {
-        page.field("  restarts", &format!("{} since the role began", service.restarts));
+        let limit = format!(
+            "{} since the role began; more than {} within {} hand it over",
+            service.restarts,
+            settings.restart_limit,
+            facts::duration(settings.restart_window)
+        );
+        page.field("  restarts", &limit);
     }
     if let Some(stop) = service.stop_text() {
         page.field("  last stop", &stop);
