@@ -78,6 +78,18 @@ fn marked(page: &mut Page, label: &str, ok: bool, text: &str) {
     }
 }
 
+/// What both panels end with. Before there is a pair the fingerprint comes first: somebody compares it (spec 3.1).
+fn rest(page: &mut Page, model: &Model, status: &Status) {
+    if status.peer.is_some() {
+        common::add(page, model, status);
+        this_instance(page, status);
+    } else {
+        this_instance(page, status);
+        page.blank();
+        common::add(page, model, status);
+    }
+}
+
 /// This instance's own name for the other side, to be read out.
 fn this_instance(page: &mut Page, status: &Status) {
     let ends = status.instance.certificate_expires.map(|at| format!("certificate ends {} ", facts::day(at)));

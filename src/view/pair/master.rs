@@ -30,8 +30,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         (Some(peer), _) => shadow(page, model, status, peer),
     }
     page.blank();
-    super::common::add(page, model, status);
-    super::this_instance(page, status);
+    super::rest(page, model, status);
 }
 
 fn settings(page: &mut Page, status: &Status) {

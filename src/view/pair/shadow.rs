@@ -48,8 +48,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
     }
     page.blank();
     differences(page, status);
-    super::common::add(page, model, status);
-    super::this_instance(page, status);
+    super::rest(page, model, status);
 }
 
 /// What would hurt here at a takeover (spec 2.6), and the clocks.
