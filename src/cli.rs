@@ -26,6 +26,7 @@ pub mod shadow;
 pub mod status;
 pub mod stop;
 pub mod terminal_input;
+mod test_arbiter;
 pub mod text;
 pub mod users;
 

@@ -2,10 +2,12 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod arbiter;
 pub mod cli;
 pub mod console;
 pub mod engine;
 pub mod files;
+pub mod http;
 pub mod identity;
 pub mod mirror;
 pub mod node;

@@ -23,6 +23,7 @@ use settings_file::SettingsDesk;
 use shared::Shared;
 use works::{Places, Works};
 
+pub mod arbiter;
 mod bulk_source;
 pub mod clock;
 mod control;
@@ -242,6 +243,7 @@ impl Parts {
             net,
             mirror,
             works,
+            arbiter: arbiter::ArbiterDesk::start(&in_force.arbiter, &shared),
             settings,
             facts,
             pending: std::collections::VecDeque::new(),

@@ -7,6 +7,7 @@ use super::text::count;
 use crate::engine::status::Status;
 
 mod addresses;
+mod arbiter;
 mod files;
 mod machine;
 mod pair;
@@ -64,6 +65,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     findings.extend(settings.iter().flat_map(service::look));
     findings.extend(addresses::look(settings.as_ref(), status.as_ref()));
     findings.extend(pair::look(context, status.as_ref()));
+    findings.extend(settings.iter().flat_map(|settings| arbiter::look(context, settings)));
     for finding in &findings {
         print(finding, out)?;
     }

@@ -60,6 +60,12 @@ pub enum HaAction {
     Maintenance(MaintenanceArguments),
     /// End a wait of this instance now (boot hold)
     Resume,
+    /// Reach every endpoint of the arbiter, step by step: name, TCP, TLS, version, logon, read, write
+    TestArbiter {
+        /// Write no test key
+        #[arg(long)]
+        read_only: bool,
+    },
 }
 
 /// `standin ha edit`.
@@ -146,6 +152,7 @@ pub struct MaintenanceArguments {
 pub fn run(context: &Context, action: &HaAction, out: &mut Output) -> Outcome {
     let order = match action {
         HaAction::Show => return show(context, out),
+        HaAction::TestArbiter { read_only } => return super::test_arbiter::run(context, !*read_only, out),
         HaAction::Switch { abort: true, .. } => Order::SwitchAbort,
         HaAction::Switch { dry_run, .. } => return switch(context, *dry_run, out),
         HaAction::BecomeShadow { force: false } => return Err(what_become_shadow_does().into()),

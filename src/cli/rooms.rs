@@ -20,7 +20,7 @@ use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::VirtualAddress;
 use crate::engine::settings::{Settings, read};
-use crate::engine::status::Status;
+use crate::engine::status::{LinkStep, Status};
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Theme};
 
@@ -143,6 +143,15 @@ pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
 #[must_use]
 pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
     home::certificate_expires(home, "")
+}
+
+/// Reaches every endpoint of the arbiter, step by step; each with its steps. `writes`: also a test key.
+///
+/// # Errors
+/// No threads.
+pub fn test_arbiter(home: &Path, settings: &Settings, writes: bool) -> Result<Vec<(String, Vec<LinkStep>)>, Problem> {
+    let found = node::arbiter::test(&settings.arbiter, home::pair(home), writes)?;
+    Ok(found.into_iter().map(|one| (one.endpoint, one.steps)).collect())
 }
 
 /// Names and addresses of this machine.

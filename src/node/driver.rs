@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::arbiter::ArbiterDesk;
 use super::bulk_source::Other;
 use super::clock;
 use super::desk::MirrorDesk;
@@ -49,6 +50,8 @@ pub struct Driver {
     pub mirror: MirrorDesk,
     /// Service, hooks and checks.
     pub works: Works,
+    /// The third vote.
+    pub arbiter: ArbiterDesk,
     /// The settings file.
     pub settings: SettingsDesk,
     /// What the status needs from outside the engine.
@@ -185,9 +188,8 @@ impl Driver {
                 }
             }
             Effect::RunTakeoverChecks => self.works.run_takeover_checks(),
-            Effect::AskArbiter { id, .. } => {
-                let answer = crate::engine::vote::VoteAnswer::Silent("there is no client for it".into());
-                self.pending.push_back(Input::Arbiter { id, answer });
+            Effect::AskArbiter { id, pair, ask, lease_s } => {
+                self.pending.extend(self.arbiter.ask(id, pair, ask, lease_s));
             }
             Effect::WriteSettings(patch) => {
                 let inputs = tokio::task::block_in_place(|| self.settings.write(&patch));
@@ -271,6 +273,7 @@ impl Driver {
         self.mirror.set_limits(settings);
         self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
+        self.arbiter.set_settings(&settings.arbiter);
         self.facts.set_settings(settings);
         let (net, shared) = (self.net.clone(), self.shared.clone());
         let (listen, port) = (settings.administration.listen.clone(), settings.link_port());

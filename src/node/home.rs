@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::access::{UserRole, Users};
 use crate::engine::Engine;
-use crate::engine::base::{InstanceId, LinkState, Problem, Role, UnixMillis};
+use crate::engine::base::{InstanceId, LinkState, PairId, Problem, Role, UnixMillis};
 use crate::engine::durable::Durable;
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
@@ -26,6 +26,13 @@ pub fn role(home: &Path) -> Result<Option<Role>, Problem> {
         return Ok(None);
     }
     Ok(Store::open_read_only(home)?.load_durable()?.and_then(|durable| durable.role))
+}
+
+/// The pair of the instance in `home`; none: no database, or never paired, or not readable.
+#[must_use]
+pub fn pair(home: &Path) -> Option<PairId> {
+    let durable = Store::open_read_only(home).ok()?.load_durable().ok()??;
+    durable.peer.map(|peer| peer.pair)
 }
 
 /// Writes `users.yaml` with one administrator.

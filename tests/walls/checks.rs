@@ -15,7 +15,7 @@ const IMPURE_WORDS: [&str; 10] =
 /// The same, as paths.
 const IMPURE_PATHS: [&str; 2] = ["Instant::now", "SystemTime::now"];
 /// Who may know a room, beside the room itself; a room that is not here may be known by all.
-const KNOWN_BY: [(&str, &[&str]); 10] = [
+const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("node", &["main", "cli"]),
     ("cli", &["main", "node"]),
     ("terminal", &["cli", "node"]),
@@ -23,6 +23,7 @@ const KNOWN_BY: [(&str, &[&str]); 10] = [
     ("identity", &["node"]),
     ("service", &["node"]),
     ("arbiter", &["node"]),
+    ("http", &["node", "arbiter", "service", "notify"]),
     ("notify", &["node"]),
     ("api", &["node"]),
     ("view", &["terminal"]),
@@ -34,9 +35,9 @@ const KNOWS_ONLY: [(&str, &[&str]); 4] =
 const CRATE_ROOMS: [(&str, &[&str]); 6] = [
     ("ratatui", &["view", "terminal"]),
     ("crossterm", &["terminal", "view"]),
-    ("tokio", &["node"]),
-    ("tokio_rustls", &["node"]),
-    ("async", &["node"]),
+    ("tokio", &["node", "arbiter", "http", "service"]),
+    ("tokio_rustls", &["node", "http"]),
+    ("async", &["node", "arbiter", "http"]),
     ("rusqlite", &["store"]),
 ];
 /// The room that may contain `unsafe`: the parent-death signal of the service needs it.

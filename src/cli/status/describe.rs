@@ -4,7 +4,7 @@ use crate::cli::output::Paint;
 use crate::cli::text::{bytes, count, moment};
 use crate::engine::base::{Role, UnixMillis};
 use crate::engine::settings::duration;
-use crate::engine::status::{AddressStatus, AlertCounts, PeerStatus, Protection, Status};
+use crate::engine::status::{AddressStatus, AlertCounts, ArbiterStatus, PeerStatus, Protection, Status};
 
 /// One line: a label, a word that may be painted, the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     configuration(status, now, &mut rows);
     rows.push(service(status));
     rows.extend(status.addresses.iter().map(address));
+    rows.extend(status.arbiter.as_ref().map(|arbiter| arbiter_row(arbiter, now)));
     rows.push(alerts(status.alerts));
     let ports = if instance.ha_port == instance.admin_port {
         format!("administration and link on {}", instance.admin_port)
@@ -91,6 +92,24 @@ fn address(one: &AddressStatus) -> Row {
         }
         _ => Row::plain("Address", format!("{}{place}", if one.present { "here" } else { "not here" })),
     }
+}
+
+/// Whether the third vote answers, and who confirmed this master (spec 7.11).
+fn arbiter_row(arbiter: &ArbiterStatus, now: UnixMillis) -> Row {
+    const LABEL: &str = "Arbiter";
+    let message = arbiter.message.as_deref().map_or(String::new(), |message| format!("  {message}"));
+    let answered = arbiter.last_answer.map_or(String::new(), |at| format!(", answered {}", moment(at, now)));
+    let confirmed = match arbiter.confirmed_by.as_slice() {
+        [] => String::new(),
+        by => format!(", confirmed by {}", by.join(" and ")),
+    };
+    let (word, paint) = match arbiter.state.as_str() {
+        "ok" => ("answers", Paint::Plain),
+        "away" => ("AWAY", Paint::Error),
+        "no_vote" => ("NO VOTE", Paint::Warning),
+        _ => ("not asked yet", Paint::Plain),
+    };
+    Row::painted(LABEL, word, paint, format!("{answered}{confirmed}{message}"))
 }
 
 fn host(name: &str) -> &str {

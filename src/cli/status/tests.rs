@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::output::testing::output;
 use crate::engine::base::{Condition, LinkState, Role, Term, UnixMillis};
-use crate::engine::status::{AlertCounts, Hold, PeerStatus};
+use crate::engine::status::{AlertCounts, ArbiterStatus, Hold, PeerStatus};
 
 const NOW: UnixMillis = UnixMillis(1_795_356_000_000);
 
@@ -98,4 +98,22 @@ fn a_check_is_no_change_but_a_lost_link_is() {
     assert_eq!(describe::line(&before), describe::line(&checked));
     let lost = Status { state: Some(LinkState::Broken), ..before.clone() };
     assert_ne!(describe::line(&before), describe::line(&lost));
+}
+
+/// spec 7.11: whether the third vote answers is one line, and none where there is no arbiter.
+#[test]
+fn the_third_vote_has_a_line() {
+    let mut status = in_sync();
+    let line = |status: &Status| {
+        let row = describe::rows(status, NOW).into_iter().find(|row| row.label == "Arbiter")?;
+        Some(format!("{}{}", row.word, row.rest))
+    };
+    assert_eq!(line(&status), None);
+    let confirmed_by = vec!["shadow".to_owned(), "arbiter".to_owned()];
+    let arbiter = ArbiterStatus { state: "ok".into(), confirmed_by, ..ArbiterStatus::default() };
+    status.arbiter = Some(arbiter);
+    assert_eq!(line(&status).as_deref(), Some("answers, confirmed by shadow and arbiter"));
+    let message = Some("https://etcd:2379: refused by 192.0.2.1:2379".to_owned());
+    status.arbiter = Some(ArbiterStatus { state: "away".into(), message, ..ArbiterStatus::default() });
+    assert_eq!(line(&status).as_deref(), Some("AWAY  https://etcd:2379: refused by 192.0.2.1:2379"));
 }
