@@ -86,11 +86,20 @@ pub struct HighAvailability {
     /// How long a former master waits for an answer before it resumes (spec 7.5).
     #[serde(with = "duration")]
     pub boot_hold: u64,
+    /// A master that lost its shadow and all its takeover checks stops its service (spec 7.10).
+    pub isolation: bool,
 }
 
 impl Default for HighAvailability {
     fn default() -> Self {
-        Self { enabled: false, port: None, permitted_shadow_host: None, grace_period: 0, boot_hold: 60_000 }
+        Self {
+            enabled: false,
+            port: None,
+            permitted_shadow_host: None,
+            grace_period: 0,
+            boot_hold: 60_000,
+            isolation: true,
+        }
     }
 }
 

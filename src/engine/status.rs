@@ -260,15 +260,15 @@ pub struct PeerStatus {
     /// Whether it has a service: `none`, `command`.
     #[serde(default)]
     pub service: String,
+    /// What differs between the two and would hurt at a takeover (spec 2.6).
+    #[serde(default)]
+    pub differences: Vec<String>,
     /// Takeover checks of the shadow as it last told them (spec 7.2); empty on the shadow itself.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
     /// How far its clock is ahead of the own one, ms, judged over several checks (spec 6.5).
     #[serde(default)]
     pub clock_difference_ms: Option<i64>,
-    /// What differs between the two and would hurt at a takeover (spec 2.6).
-    #[serde(default)]
-    pub differences: Vec<String>,
 }
 
 impl PeerStatus {

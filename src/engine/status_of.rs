@@ -2,6 +2,7 @@
 
 use super::base::{LinkState, Now, Role, UnixMillis};
 use super::core::Engine;
+use super::master::Activity;
 use super::message::Hello;
 use super::status::{
     ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus,
@@ -49,10 +50,10 @@ impl Engine {
                 enabled: in_force.high_availability.enabled,
                 permitted_shadow_host: in_force.high_availability.permitted_shadow_host.clone(),
                 grace_period_ms: self.pair_grace_ms(),
-                ..HaStatus::default()
+                isolation: self.isolation_status(),
             },
             service: self.service_status(),
-            arbiter: None,
+            arbiter: self.arbiter_status(),
             maintenance_until: self
                 .pause
                 .until_wall
@@ -159,16 +160,16 @@ impl Engine {
                 hello.map_or((0, 0), |hello| hello.takeover_checks)
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
+            differences: self.kit_differences(),
             checks: if is_master { self.reign.peer_results.clone() } else { Vec::new() },
             clock_difference_ms: self.clocks.difference(),
-            ..PeerStatus::default()
         };
         status.set_round_trip(self.watch.round_trip_ms);
         Some(status)
     }
 
     fn hold_status(&self, now: Now) -> Option<Hold> {
-        if !self.is_master() || !self.is_waiting() {
+        if !self.is_master() || !(self.is_waiting() || self.reign.activity == Activity::Isolated) {
             return None;
         }
         let ends_at = self.reign.hold_ends.map(|ends| wall_at(now, ends));
@@ -182,7 +183,7 @@ impl Engine {
         let is_due = is_shadow && self.watch.lost.is_some() && why_not.is_none();
         TakeoverStatus {
             due_at: is_due.then(|| wall_at(now, self.takeover_due())),
-            delay_ms: self.timing().takeover_delay_ms,
+            delay_ms: self.takeover_delay_ms(),
             why_not,
             checks: self.checks.results.clone(),
         }

@@ -57,6 +57,20 @@ pub(super) enum Timer {
     DialBack,
     /// `connect` is answered at the latest.
     ConnectLimit,
+    /// The next question to the arbiter, or the end of the one under way.
+    Arbiter,
+    /// Master: the hold time is over.
+    Hold,
+    /// Master: the next renewal.
+    Renew,
+    /// `become-master` waited long enough for the arbiter.
+    Wish,
+    /// Master: no check of the shadow came in time.
+    ShadowLost,
+    /// Master: nobody answered after a stall.
+    StallLimit,
+    /// A switch waited long enough for the shadow to be READY.
+    SwitchWait,
 }
 
 /// All of them.

@@ -98,7 +98,12 @@ pub fn master() -> Status {
             ..ConfigurationStatus::default()
         },
         peer: Some(peer("node-b.example.net", "10.1.4.21", of_b(), Role::Shadow)),
-        ha: HaStatus { enabled: true, permitted_shadow_host: Some("node-b.example.net".into()), grace_period_ms: 0, ..HaStatus::default() },
+        ha: HaStatus {
+            enabled: true,
+            permitted_shadow_host: Some("node-b.example.net".into()),
+            grace_period_ms: 0,
+            ..HaStatus::default()
+        },
         service: ServiceStatus {
             kind: "command".into(),
             state: "running".into(),

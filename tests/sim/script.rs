@@ -398,7 +398,7 @@ fn all_checks_may_be_required() {
 #[test]
 fn clocks_that_differ_are_told_on_both_sides() {
     let mut world = World::new(7, &settings());
-    world.nodes[1].wall_ahead_ms = -3_600_000;
+    world.nodes[1].wall_offset_ms = -3_600_000;
     world.start(0);
     world.start(1);
     assert!(world.run_till(20_000, World::is_healthy), "no pair");
@@ -412,7 +412,7 @@ fn clocks_that_differ_are_told_on_both_sides() {
     assert!(stands(&world, 0) && stands(&world, 1));
     assert!((seen(&world, 0) + 3_600_000).abs() < 100, "{}", seen(&world, 0));
     assert!((seen(&world, 1) - 3_600_000).abs() < 100, "{}", seen(&world, 1));
-    world.nodes[1].wall_ahead_ms = 0;
+    world.nodes[1].wall_offset_ms = 0;
     world.run_until(world.t + 3_000);
     assert!(!stands(&world, 0) && !stands(&world, 1));
     assert_eq!((role(&world, 0).1, role(&world, 1).1), (1, 1));
@@ -527,6 +527,7 @@ fn after_a_split_nothing_is_lost() {
     cut(&mut world, false);
     world.start(0);
     healthy(&mut world);
+    world.run_until(world.t + 500);
     let branches = &world.nodes[0].disk.mirror.branches;
     assert_eq!(branches.len(), 1);
     assert!(branches.values().flatten().any(|rev| rev.files == edited), "edits made while it was down are kept");

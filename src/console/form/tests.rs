@@ -143,7 +143,7 @@ fn the_arithmetic_of_the_arbiter_follows_the_typing() {
         form.consequences()[0],
         "A promise of 10.2 s is needed: (hold 4 s + stop budget 6 s) x 1005/995; it is that, a lease of 11 s."
     );
-    assert!(form.consequences()[1].starts_with("Longest possible failover 13 s: "));
+    assert!(form.consequences()[1].starts_with("Longest possible failover 13.8 s: "));
     retype(&mut form, "arbiter.hold", "10s");
     assert!(form.consequences()[0].starts_with("A promise of 16.2 s is needed: (hold 10 s"));
     retype(&mut form, "arbiter.promise", "12s");

@@ -122,6 +122,16 @@ pub const CATALOGUE: &[Entry] = &[
         "Nobody is active", "One of the two takes over by itself if it may; else say `become-master` on one", &[BecomeMaster, OpenPair]),
     entry("H-022", Warning, HighAvailability, "The other instance was master too",
         "Two instances were active for a while; the one with the lower term has given way", "See whether changes were kept as a branch", &[OpenConfiguration, OpenEvents]),
+    entry("H-023", Error, HighAvailability, "This master is isolated: its service is stopped",
+        "It keeps the role and starts the service again when the other instance or the arbiter confirms it", "Look after the network of this machine; if the other instance is certainly not active, `ha become-master --force`", &[OpenPair, OpenEvents, BecomeMaster]),
+    entry("H-024", Error, HighAvailability, "The arbiter does not answer",
+        "The service goes on while the two instances hear each other; but nobody can take over", "Look after etcd and the network to it; `standin status` names its addresses", &[OpenPair]),
+    entry("H-025", Warning, HighAvailability, "The arbiter has no vote",
+        "It knew less than the pair, so it was new, wiped or restored: nobody can take over until both instances have written it anew", "Bring both instances up; see that etcd keeps its data", &[OpenPair]),
+    entry("H-026", Warning, HighAvailability, "Takeovers are delayed: there were many",
+        "The shadow waits longer before it takes over, so that the pair does not flap", "Find the cause of the takeovers in the events; then `ha resume`", &[OpenPair, OpenEvents]),
+    entry("H-027", Warning, HighAvailability, "The two instances are not set up alike",
+        "After a takeover the service could lack something", "Bring the settings of both instances in line; the reason names each difference", &[OpenPair]),
     entry("N-001", Error, HighAvailability, "The listener does not work: {}",
         "The other instance cannot connect", "Free the port or choose another", &[OpenPair]),
     entry("P-010", Error, Configuration, "Changes do not reach the shadow",
@@ -165,6 +175,8 @@ pub const CATALOGUE: &[Entry] = &[
         "What it does for a change of role was not done", "See its output in the events", &[OpenEvents]),
     entry("V-011", Error, Service, "The fence command failed",
         "Where it is required no takeover goes on; after a failed stop what runs on is not fenced off", "See its output in the events; run it by hand", &[OpenEvents, BecomeMaster]),
+    entry("V-020", Error, Service, "The service took longer to stop than the stop budget",
+        "The promise that the other instance waits out rests on that budget: two could be active for a moment", "Make the service stop faster, or raise `arbiter.stop_budget` on both instances", &[OpenEvents]),
 ];
 
 /// Of a code; [`UNLISTED`] if there is none.

@@ -5,26 +5,35 @@
 //! out and waits its delay; its own promise runs out; the lease at the arbiter runs out. When the last of them is over the
 //! takeover checks run and the arbiter is asked for the term.
 
-use super::Settings;
 use super::table::seconds_text;
+use super::{Arbiter, Settings};
 
-/// etcd looks for leases that have run out twice a second, and ends them by a write of its own. Ms.
-pub const LEASE_END_MS: u64 = 1_000;
+/// A lease may outlive its time to live by so much at the arbiter, which looks for such leases now and then. Ms.
+pub const LEASE_LATE_MS: u64 = 1_000;
+/// A shadow that only lacks the grant asks for it at least and at most so often. Ms.
+const POLL_MS: (u64, u64) = (250, 1_000);
 
-/// What the longest possible failover is made of. All in ms; what is not configured is 0.
+/// How often a shadow that only lacks the grant asks for it.
+#[must_use]
+pub fn poll_ms(arbiter: &Arbiter) -> u64 {
+    (arbiter.hold / 6).clamp(POLL_MS.0, POLL_MS.1)
+}
+
+/// What the longest possible failover is made of. All in ms; what is not configured is 0. With an arbiter each wait is counted
+/// on a clock as slow as is allowed for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failover {
     /// From the last answered check to the failed one: check interval and request timeout.
     pub detection_ms: u64,
     /// The takeover delay, counted from the failed check.
     pub delay_ms: u64,
-    /// The shadow's last promise, on a clock as slow as is allowed for.
+    /// The shadow's last promise.
     pub promise_ms: u64,
     /// The lease at the arbiter, until etcd has really ended it.
     pub lease_ms: u64,
     /// Takeover checks, after the longest of these.
     pub checks_ms: u64,
-    /// The question for the term, at every endpoint in turn.
+    /// Until the shadow asks for the term again, and the answer.
     pub question_ms: u64,
 }
 
@@ -40,10 +49,13 @@ pub fn longest_failover(settings: &Settings) -> Failover {
         ..Failover::default()
     };
     if arbiter.is_set() {
-        let slow = 1_000 - u64::from(arbiter.clock_error).min(999);
-        parts.promise_ms = arbiter.promise_ms().saturating_mul(1_000).div_ceil(slow);
-        parts.lease_ms = arbiter.lease_s().saturating_mul(1_000).saturating_add(LEASE_END_MS);
-        parts.question_ms = arbiter.request_timeout.saturating_mul(arbiter.endpoints.len() as u64);
+        let error = u64::from(arbiter.clock_error).min(999);
+        let stretched = |span_ms: u64| span_ms.saturating_mul(1_000 + error).div_ceil(1_000 - error);
+        parts.detection_ms = stretched(parts.detection_ms);
+        parts.delay_ms = stretched(parts.delay_ms);
+        parts.promise_ms = stretched(arbiter.promise_ms());
+        parts.lease_ms = stretched(arbiter.lease_s().saturating_mul(1_000).saturating_add(LEASE_LATE_MS));
+        parts.question_ms = poll_ms(arbiter).saturating_add(arbiter.request_timeout);
     }
     parts
 }
@@ -105,13 +117,11 @@ mod tests {
         let mut settings = Settings::default();
         settings.arbiter.endpoints = vec!["https://etcd:2379".into()];
         let parts = longest_failover(&settings);
-        // (4 s + 6 s) * 1005 / 995 = 10.101 s: a lease of 11 s and up to 1 s until etcd has ended it.
-        assert_eq!((parts.promise_ms, parts.lease_ms, parts.question_ms), (10_152, 12_000, 1_000));
-        assert_eq!(parts.total_ms(), 13_000);
-        assert!(parts.text().starts_with("13 s: the arbiter's lease has ended after 12 s"));
+        // (4 s + 6 s) * 1005 / 995 = 10.101 s, a lease of 11 s and up to 1 s until it is ended; times 1005 / 995 again.
+        assert_eq!((parts.promise_ms, parts.lease_ms, parts.question_ms), (10_203, 12_121, 1_666));
+        assert_eq!(parts.total_ms(), 13_787);
+        assert!(parts.text().starts_with("13.8 s: the arbiter's lease has ended after 12.2 s"));
         settings.shadow.takeover_delay = 20_000;
-        assert_eq!(longest_failover_ms(&settings), 23_000, "a longer delay covers the lease");
-        settings.arbiter.endpoints.push("https://etcd-2:2379".into());
-        assert_eq!(longest_failover_ms(&settings), 24_000, "each endpoint may have to time out");
+        assert_eq!(longest_failover_ms(&settings), 2_021 + 20_202 + 1_666, "a longer delay covers the lease");
     }
 }
