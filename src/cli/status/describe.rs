@@ -175,16 +175,6 @@ fn link(peer: &PeerStatus, now: UnixMillis) -> String {
 
 /// What a failover rests on, in few lines: the rest is in `ha show`.
 fn trust(status: &Status, rows: &mut Vec<Row>) {
-    if let Some(arbiter) = &status.arbiter {
-        let (text, is_bad) = arbiter.state_text();
-        let paint = if is_bad { Paint::Error } else { Paint::Plain };
-        let confirmed = if status.role == Some(Role::Master) {
-            format!(", this master is confirmed {}", arbiter.confirmed_text())
-        } else {
-            String::new()
-        };
-        rows.push(Row::painted("Arbiter", text, paint, format!("{confirmed}; {}", arbiter.times_text())));
-    }
     let differences = status.peer.as_ref().map_or(0, |peer| peer.differences.len());
     if differences > 0 {
         let text = count(differences as u64, "difference", "differences");
