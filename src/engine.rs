@@ -45,6 +45,7 @@ mod shadow;
 mod stall;
 mod start;
 mod status_of;
+mod steps;
 mod stop;
 mod switch;
 mod takeover;

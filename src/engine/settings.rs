@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod duration;
+pub mod failover;
 pub mod read;
 pub mod table;
 pub mod text;
@@ -537,6 +538,16 @@ pub struct SettingsPatch {
     pub connect_timeout: Option<u64>,
     /// `shadow.request_timeout`, ms
     pub request_timeout: Option<u64>,
+    /// `arbiter.endpoints`; an empty list: no arbiter
+    pub arbiter_endpoints: Option<Vec<String>>,
+    /// `arbiter.hold`, ms
+    pub arbiter_hold: Option<u64>,
+    /// `arbiter.stop_budget`, ms
+    pub arbiter_stop_budget: Option<u64>,
+    /// `arbiter.promise`, ms; 0: the shortest that is safe
+    pub arbiter_promise: Option<u64>,
+    /// `arbiter.request_timeout`, ms
+    pub arbiter_request_timeout: Option<u64>,
 }
 
 impl SettingsPatch {
@@ -563,6 +574,12 @@ impl SettingsPatch {
         set(&mut shadow.takeover_delay, self.takeover_delay.as_ref());
         set(&mut shadow.connect_timeout, self.connect_timeout.as_ref());
         set(&mut shadow.request_timeout, self.request_timeout.as_ref());
+        let arbiter = &mut new.arbiter;
+        set(&mut arbiter.endpoints, self.arbiter_endpoints.as_ref());
+        set(&mut arbiter.hold, self.arbiter_hold.as_ref());
+        set(&mut arbiter.stop_budget, self.arbiter_stop_budget.as_ref());
+        set(&mut arbiter.promise, self.arbiter_promise.as_ref());
+        set(&mut arbiter.request_timeout, self.arbiter_request_timeout.as_ref());
         new
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod script;
+mod steps;
 mod script_arbiter;
 mod service;
 #[path = "sim.rs"]
