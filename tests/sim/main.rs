@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod script;
-mod steps;
 mod script_arbiter;
 mod service;
 #[path = "sim.rs"]
 mod sim;
+mod steps;
 
 use sim::{chaos, world};
 

@@ -240,7 +240,9 @@ pub fn timeouts(model: &Model) -> Reason {
         return no("Measuring already; the result comes by itself");
     }
     with(model, |status| match status.state {
-        _ if is_master(status) => no(format!("The shadow checks, not the master: press t on {}", facts::peer_name(status))),
+        _ if is_master(status) => {
+            no(format!("The shadow checks, not the master: press t on {}", facts::peer_name(status)))
+        }
         Some(LinkState::Initial) => no("No master is configured; e sets its host and port"),
         _ if status.peer.is_none() => no("Not paired with a master yet; c connects"),
         _ => None,
