@@ -8,6 +8,7 @@ mod script_arbiter;
 mod service;
 #[path = "sim.rs"]
 mod sim;
+mod steps;
 
 use sim::{chaos, world};
 
