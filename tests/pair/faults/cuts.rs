@@ -56,7 +56,10 @@ pub fn three_way_cuts() {
         one.wait("says so", |status| status["arbiter"]["state"] == "away");
         eventually("the alert", || has_alert(one, "H-024"));
         let_pass(2_000_000_000);
-        assert_eq!((field.a.status()["active"].as_bool(), field.b.status()["state"].as_str()), (Some(true), Some("READY")));
+        assert_eq!(
+            (field.a.status()["active"].as_bool(), field.b.status()["state"].as_str()),
+            (Some(true), Some("READY"))
+        );
         field.vote.link(device, true);
         field.wait_whole(&field.a, &field.b);
         assert!(!has_alert(one, "H-024"));

@@ -119,7 +119,11 @@ pub fn both_die_and_start_in_each_order() {
     field.vote.kill();
     field.b.start();
     let status = field.b.wait("says what it waits for", |status| status["arbiter"]["state"] == "away");
-    assert_eq!((status["active"].as_bool(), status["condition"].as_str()), (Some(false), Some("boot_hold")), "{status}");
+    assert_eq!(
+        (status["active"].as_bool(), status["condition"].as_str()),
+        (Some(false), Some("boot_hold")),
+        "{status}"
+    );
     assert!(has_alert(&field.b, "H-024"));
     field.a.start();
     field.wait_settled(&field.b, &field.a);
