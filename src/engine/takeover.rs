@@ -183,6 +183,9 @@ impl Engine {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
         }
+        if let Some(why) = self.lone_arbiter() {
+            return Some(format!("{why}, so both could be active"));
+        }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
                 Some(LinkState::Ready) if self.pause.until.is_some() => Some("takeovers are suspended".into()),

@@ -5,6 +5,7 @@
 
 mod script;
 mod script_arbiter;
+mod script_settings;
 mod service;
 #[path = "sim.rs"]
 mod sim;
