@@ -125,6 +125,12 @@ impl ServiceDesk {
         }
     }
 
+    /// From the signal to the kill, from now on, also of what runs already: the arbiter's arithmetic counts by it. Ms.
+    pub fn set_stop_grace(&self, ms: u64) {
+        self.supervisor.set_stop_grace(ms);
+        self.units.set_stop_grace(ms);
+    }
+
     /// What an earlier check said means nothing any more.
     fn forget_health(&self) {
         if self.common.is(Kind::Unit) {

@@ -28,6 +28,7 @@ enum Order {
     Start(Box<Service>),
     Stop { grace_ms: u64 },
     Restart { why: String },
+    StopGrace { ms: u64 },
     Health(Option<HealthStatus>),
 }
 
@@ -109,6 +110,11 @@ impl UnitKeeper {
         self.say(Order::Restart { why: why.to_owned() });
     }
 
+    /// From the signal to the kill, from now on, also of what runs already. Ms.
+    pub fn set_stop_grace(&self, ms: u64) {
+        self.say(Order::StopGrace { ms });
+    }
+
     /// What the health check says, for the status.
     pub fn set_health(&self, health: Option<HealthStatus>) {
         self.say(Order::Health(health));
@@ -147,6 +153,7 @@ impl Keeper {
                 Ok(Order::Start(service)) => self.start(*service),
                 Ok(Order::Stop { grace_ms }) => self.stop(grace_ms),
                 Ok(Order::Restart { why }) => self.restart(&why),
+                Ok(Order::StopGrace { ms }) => self.service.stop_grace = ms,
                 Ok(Order::Health(health)) => self.health(health),
                 Err(RecvTimeoutError::Timeout) => self.look(Instant::now()),
                 Err(RecvTimeoutError::Disconnected) => return self.leave(),
