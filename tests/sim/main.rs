@@ -9,6 +9,7 @@ mod script_settings;
 mod service;
 #[path = "sim.rs"]
 mod sim;
+mod steps;
 
 use sim::{chaos, world};
 

@@ -14,7 +14,7 @@ use super::{Asked, Grant, Release};
 const POLL_MIN_MS: u64 = 250;
 const POLL_MAX_MS: u64 = 1_000;
 /// A shadow looks so often whether the arbiter is there, ms.
-const LOOK_INTERVAL_MS: u64 = 10_000;
+const LOOK_INTERVAL_MS: u64 = 4_000;
 /// A release that is not answered is said so often.
 const RELEASE_TRIES_MAX: u8 = 3;
 /// A question that the node does not answer at all is given up so long after its own limit, ms.
