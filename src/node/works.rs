@@ -284,8 +284,11 @@ impl Worker {
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
                     self.raise_addresses();
-                    let service = lock(&self.settings).service.clone();
-                    self.service.start(&service, &self.directory, &env);
+                    let (service, has_arbiter) = {
+                        let settings = lock(&self.settings);
+                        (settings.service.clone(), settings.arbiter.is_set())
+                    };
+                    self.service.start(&service, &self.directory, &env, has_arbiter);
                 }
                 Work::Stop { grace_ms } => {
                     self.addresses.release();
