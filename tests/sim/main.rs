@@ -5,6 +5,7 @@
 
 mod script;
 mod script_arbiter;
+mod script_disk;
 mod service;
 #[path = "sim.rs"]
 mod sim;
