@@ -171,11 +171,18 @@ impl Engine {
 
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
-        if self.watch.lost.is_some() {
+        if self.watch.lost.is_some() && !breaks(Fault::AnswerCancelsNothing) {
             self.count_anew(0);
             self.watch.message =
                 Some("the master reaches this shadow, but this shadow does not reach the master".into());
         }
+    }
+
+    /// The master said welcome, and this disk could not note it: it lives (spec 7.1). The next try has to fail before anything
+    /// is decided, however short the delay.
+    pub(super) fn master_answered_in_vain(&mut self) {
+        let timing = self.timing();
+        self.count_anew(self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms);
     }
 
     /// Why it would not take over now; none: it would, once the delay is over.

@@ -6,6 +6,7 @@
 mod script;
 mod script_arbiter;
 mod script_settings;
+mod script_disk;
 mod service;
 #[path = "sim.rs"]
 mod sim;

@@ -78,7 +78,7 @@ impl Engine {
         };
         // An instance that starts asks for no term until its last promise has run out.
         let is_grant = matches!(want, Want::Grant(_));
-        let earliest = if is_grant { self.arb.promised_until.unwrap_or(now).max(now) } else { now };
+        let earliest = if is_grant { self.promise_runs_until().unwrap_or(now) } else { now };
         Some((want, earliest))
     }
 
