@@ -46,7 +46,7 @@ pub struct OwnFacts {
 }
 
 /// The own kit as last told, and the peer's as last heard.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kits {
     facts: OwnFacts,
     told: Option<Kit>,
@@ -177,12 +177,34 @@ impl Engine {
     }
 
     fn compare_kits(&mut self) {
+        match self.arbiter_mismatch() {
+            Some(why) => self.hold_alert("H-029", "", &why),
+            None => self.settle("H-029", ""),
+        }
+        // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
+        let differs = self.arbiter_mismatch().is_some();
+        if self.is_shadow() && self.draft().arbiter_differs != differs {
+            let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
+            self.write(draft, super::then::Then::Nothing);
+        }
         let list = self.kit_differences();
         if list.is_empty() {
             self.settle("H-027", "");
         } else {
             self.hold_alert("H-027", "", &list.join("; "));
         }
+    }
+
+    /// The two do not agree on who decides: one would take over, or go on, by a rule that the other does not know (spec 7.11).
+    /// Endpoints may differ, they can lead to one arbiter.
+    pub(super) fn arbiter_mismatch(&self) -> Option<String> {
+        let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
+        let own = self.own_kit();
+        if own.arbiter.last() == theirs.arbiter.last() {
+            return None;
+        }
+        let of = |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
+        Some(format!("here {}, on {} {}", of(&own), self.peer_name(), of(theirs)))
     }
 
     /// For the panel.

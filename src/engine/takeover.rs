@@ -55,7 +55,7 @@ pub(super) struct Rival {
 }
 
 /// The own takeover checks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnChecks {
     pub results: Vec<CheckResult>,
     /// When the run under way began.
@@ -199,6 +199,9 @@ impl Engine {
         if let Some(foreign) = &lost.foreign {
             return Some(foreign.clone());
         }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
+        }
         match lost.rival {
             Some(rival) if rival.wins && !self.is_fresh(rival) => {
                 Some("both instances are shadows, and the other does not answer any more".into())
@@ -227,6 +230,7 @@ impl Engine {
             && !self.watch.was_attached
             && !self.durable.complete_wanted
             && !self.durable.forced_shadow
+            && !self.durable.arbiter_differs
             && self.head.is_some()
     }
 

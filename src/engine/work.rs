@@ -51,7 +51,7 @@ fn one_line(timeline: &[TimelineEntry]) -> String {
 }
 
 /// The one operation on the service that is under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ServiceWork {
     pub starting: Option<(StartFor, Reason)>,
     pub stopping: Option<(StopFor, u64, Reason)>,

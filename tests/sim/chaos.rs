@@ -160,7 +160,7 @@ fn peace(world: &mut World) {
 }
 
 /// What only an operator may do (by the rules): connect again, end a maintenance, choose between two that may not.
-fn operate(world: &mut World) {
+pub fn operate(world: &mut World) {
     for node in 0..2 {
         let Some(status) = world.status(node) else { continue };
         let durable = &world.nodes[node].disk.durable;
