@@ -55,7 +55,7 @@ pub(super) struct Rival {
 }
 
 /// The own takeover checks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnChecks {
     pub results: Vec<CheckResult>,
     /// When the run under way began.
@@ -190,8 +190,8 @@ impl Engine {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
         }
-        if let Some(why) = self.lone_arbiter() {
-            return Some(format!("{why}, so both could be active"));
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
         }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
@@ -238,6 +238,7 @@ impl Engine {
             && !self.watch.was_attached
             && !self.durable.complete_wanted
             && !self.durable.forced_shadow
+            && !self.durable.arbiter_differs
             && self.head.is_some()
     }
 
