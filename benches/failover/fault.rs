@@ -126,10 +126,7 @@ impl Fault {
             }
             Self::PlannedStop => active.signal(Signal::TERM)?,
         };
-        let start = clock::until("the service starts on the other side", || {
-            Ok(newest())
-        })
-        .map_err(|error| {
+        let start = clock::until("the service starts on the other side", || Ok(newest())).map_err(|error| {
             let status = other.status().ok().flatten();
             let why = status.map(|it| (it.role, it.term, it.state, it.state_message, it.takeover.why_not));
             let last = other.events(0).unwrap_or_default();

@@ -155,11 +155,8 @@ fn measure(fault: Fault, timing: Timing, rounds: usize, files: usize) -> Result<
     let mut pair = Pair::of(folder, a, b, &more.iter().map(String::as_str).collect::<Vec<_>>())?;
     for number in 0..rounds {
         let is_a = settled_either(&pair)?;
-        let (active, other, namespace) = if is_a {
-            (&mut pair.a, &mut pair.b, &network.left)
-        } else {
-            (&mut pair.b, &mut pair.a, &network.right)
-        };
+        let (active, other, namespace) =
+            if is_a { (&mut pair.a, &mut pair.b, &network.left) } else { (&mut pair.b, &mut pair.a, &network.right) };
         match fault.measure(&network, namespace, active, other, timing, number)? {
             Round::Measured(sample) => {
                 total.push(sample.total_ms);
