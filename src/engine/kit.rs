@@ -1,5 +1,7 @@
 //! What each instance keeps for itself and must have to take over: compared, so that a difference is known beforehand (spec 2.6).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::core::Engine;
@@ -46,10 +48,12 @@ pub struct OwnFacts {
 }
 
 /// The own kit as last told, and the peer's as last heard.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kits {
     facts: OwnFacts,
     told: Option<Kit>,
+    /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
+    told_of: Option<Arc<Settings>>,
     theirs: Option<Box<Kit>>,
 }
 
@@ -147,14 +151,20 @@ impl Engine {
     /// The node found out something.
     pub(super) fn facts_changed(&mut self, facts: OwnFacts) {
         self.kits.facts = facts;
+        self.kits.told_of = None;
     }
 
     /// Tells the peer when the own kit has changed since it was told.
     pub(super) fn plan_kit(&mut self) {
+        let settings = self.in_force();
+        if self.kits.told_of.as_ref().is_some_and(|told| Arc::ptr_eq(told, &settings)) {
+            return;
+        }
         let links = self.live_links();
         if links.is_empty() {
             return;
         }
+        self.kits.told_of = Some(settings);
         let own = self.own_kit();
         if self.kits.told.as_ref() == Some(&own) {
             return;
@@ -177,12 +187,34 @@ impl Engine {
     }
 
     fn compare_kits(&mut self) {
+        match self.arbiter_mismatch() {
+            Some(why) => self.hold_alert("H-029", "", &why),
+            None => self.settle("H-029", ""),
+        }
+        // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
+        let differs = self.arbiter_mismatch().is_some();
+        if self.is_shadow() && self.draft().arbiter_differs != differs {
+            let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
+            self.write(draft, super::then::Then::Nothing);
+        }
         let list = self.kit_differences();
         if list.is_empty() {
             self.settle("H-027", "");
         } else {
             self.hold_alert("H-027", "", &list.join("; "));
         }
+    }
+
+    /// The two do not agree on who decides: one would take over, or go on, by a rule that the other does not know (spec 7.11).
+    /// Endpoints may differ, they can lead to one arbiter.
+    pub(super) fn arbiter_mismatch(&self) -> Option<String> {
+        let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
+        let own = self.own_kit();
+        if own.arbiter.last() == theirs.arbiter.last() {
+            return None;
+        }
+        let of = |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
+        Some(format!("here {}, on {} {}", of(&own), self.peer_name(), of(theirs)))
     }
 
     /// For the panel.

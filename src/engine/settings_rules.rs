@@ -19,7 +19,7 @@ enum Writer {
 }
 
 /// Writes of the settings file, and the settings in force.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SettingsWork {
     writer: Option<Writer>,
     /// What is due was tried in this run and is waiting for the next.
@@ -61,7 +61,11 @@ impl Engine {
         let had_checks = self.settings.takeover_checks.clone();
         let had_pair = self.in_force().high_availability.clone();
         let is_other_service = self.settings.service != settings.service;
+        let had_arbiter = self.has_arbiter();
         self.settings = settings;
+        if had_arbiter && !self.has_arbiter() {
+            self.arbiter_given_up();
+        }
         if is_other_service {
             self.service_settings_changed();
         }

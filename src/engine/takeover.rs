@@ -55,7 +55,7 @@ pub(super) struct Rival {
 }
 
 /// The own takeover checks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnChecks {
     pub results: Vec<CheckResult>,
     /// When the run under way began.
@@ -171,17 +171,27 @@ impl Engine {
 
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
-        if self.watch.lost.is_some() {
+        if self.watch.lost.is_some() && !breaks(Fault::AnswerCancelsNothing) {
             self.count_anew(0);
             self.watch.message =
                 Some("the master reaches this shadow, but this shadow does not reach the master".into());
         }
     }
 
+    /// The master said welcome, and this disk could not note it: it lives (spec 7.1). The next try has to fail before anything
+    /// is decided, however short the delay.
+    pub(super) fn master_answered_in_vain(&mut self) {
+        let timing = self.timing();
+        self.count_anew(self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms);
+    }
+
     /// Why it would not take over now; none: it would, once the delay is over.
     pub(super) fn why_no_takeover(&self) -> Option<String> {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
+        }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
         }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
@@ -228,6 +238,7 @@ impl Engine {
             && !self.watch.was_attached
             && !self.durable.complete_wanted
             && !self.durable.forced_shadow
+            && !self.durable.arbiter_differs
             && self.head.is_some()
     }
 

@@ -9,7 +9,7 @@ use super::message::{PairGrant, Refusal, RefusalCode};
 use super::timers::Timer;
 
 /// A continuation, as data.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Then {
     /// Nothing depends on it.
     Nothing,
@@ -113,7 +113,10 @@ impl Engine {
             | Then::PromiseOver
             | Then::Raised { order: None } => {}
             Then::StopPromised { .. } => self.leave_now(&text),
-            Then::Attached { link } => self.close(link, &text),
+            Then::Attached { link } => {
+                self.close(link, &text);
+                self.master_answered_in_vain();
+            }
             Then::TookOver { reason: _, order } => self.takeover_not_written(why, order),
             Then::TookOffer { link, term } => {
                 self.watch.refused_offer = self.watch.refused_offer.max(term);

@@ -133,6 +133,8 @@ pub const CATALOGUE: &[Entry] = &[
         "The shadow waits longer before it takes over, so that the pair does not flap", "Find the cause of the takeovers in the events; then `ha resume`", &[OpenPair, OpenEvents]),
     entry("H-027", Warning, HighAvailability, "The two instances are not set up alike",
         "After a takeover the service could lack something", "Bring the settings of both instances in line; the reason names each difference", &[OpenPair]),
+    entry("H-029", Error, HighAvailability, "The two instances do not agree on the arbiter",
+        "One would take over, or go on, by a rule that the other does not know; so no shadow takes over by itself", "Set the same arbiter and prefix on both, or none on both", &[OpenPair]),
     entry("N-001", Error, HighAvailability, "The listener does not work: {}",
         "The other instance cannot connect", "Free the port or choose another", &[OpenPair]),
     entry("P-010", Error, Configuration, "Changes do not reach the shadow",

@@ -120,12 +120,12 @@ impl Engine {
             (false, Some(_)) if self.arb.no_vote_count > 0 => "no_vote",
             (false, Some(_)) => "ok",
         };
-        let is_held = |at: Option<Millis>| at.is_some_and(|at| at.plus(settings.hold) > self.now.mono);
+        let is_held = |until: Option<Millis>| until.is_some_and(|until| until > self.now.mono);
         let given = self.arb.confirmations;
         let is_current = self.is_master() && given.term == self.durable.term;
         let mut confirmed_by = Vec::new();
-        for (who, at) in [("shadow", given.by_shadow), ("arbiter", given.by_arbiter)] {
-            if is_current && is_held(at) {
+        for (who, until) in [("shadow", given.by_shadow), ("arbiter", given.by_arbiter)] {
+            if is_current && is_held(until) {
                 confirmed_by.push(who.to_owned());
             }
         }
