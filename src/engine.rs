@@ -3,10 +3,12 @@
 
 pub mod alerts;
 pub mod base;
+pub mod damping;
 pub mod durable;
 pub mod effect;
 pub mod event;
 pub mod input;
+pub mod kit;
 pub mod message;
 pub mod order;
 pub mod password;
@@ -17,11 +19,15 @@ pub mod timeouts;
 pub mod vote;
 
 mod addresses;
+mod arbiter;
 mod clocks;
 mod conflict;
 mod core;
 mod failing;
+pub(crate) mod faults;
 mod fence;
+mod glance;
+mod isolation;
 mod links;
 mod listen;
 mod master;
@@ -36,8 +42,11 @@ mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;
+mod sketch;
+mod stall;
 mod start;
 mod status_of;
+mod steps;
 mod stop;
 mod switch;
 mod takeover;
@@ -46,3 +55,4 @@ mod timers;
 mod work;
 
 pub use core::Engine;
+pub use glance::Glance;

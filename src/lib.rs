@@ -16,3 +16,13 @@ pub mod store;
 pub mod terminal;
 pub mod view;
 pub mod wire;
+
+// The simulator's files are shared with `tests/sim`: there they live the rules as they are, here rules with a deliberate fault.
+#[cfg(test)]
+extern crate self as standin;
+#[cfg(test)]
+#[path = "../tests/sim/bites.rs"]
+mod bites;
+#[cfg(test)]
+#[path = "../tests/sim/sim.rs"]
+mod sim;

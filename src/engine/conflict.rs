@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Hook;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::master::{Activity, Reign};
 use super::message::Purpose;
 use super::push::ScanThen;
@@ -18,7 +19,7 @@ use super::work::{StartFor, StopFor};
 const RETRY_MS: u64 = 1_000;
 
 /// Becoming shadow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GiveWay {
     pub reason: Reason,
     pub why: String,
@@ -59,6 +60,7 @@ impl Engine {
     /// Service first, then the directory's last changes, then the role.
     pub(super) fn give_way(&mut self, reason: Reason, why: &str, order: Option<u64>) {
         let text = format!("giving the role up: {why}");
+        self.begin_steps(text.clone());
         self.note(EventKind::Role, Severity::Warning, text);
         if let Some(handover) = self.handover.take()
             && let Some(order) = handover.order
@@ -68,6 +70,7 @@ impl Engine {
         for timer in [Timer::Handover, Timer::BootHold, Timer::OfferRepeat, Timer::OfferDoubt, Timer::PushRetry] {
             self.timers.clear(timer);
         }
+        self.switch_wait_over();
         self.reign.activity = Activity::GivingWay;
         self.reign.frozen = true;
         self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order, taken: None });
@@ -75,6 +78,11 @@ impl Engine {
     }
 
     pub(super) fn gave_way_stopped(&mut self) {
+        self.step_stopped();
+        if breaks(Fault::ForgetsEdits) {
+            return self.gave_way_scanned();
+        }
+        self.release_vote();
         self.scan_for(ScanThen::GiveWay);
     }
 
@@ -111,7 +119,7 @@ impl Engine {
             term: self.highest_term(),
             reason,
             lines: vec![format!("Reason: {why}.")],
-            timeline: Vec::new(),
+            timeline: self.giving_timeline(why),
         };
         Durable {
             role: Some(Role::Shadow),
@@ -122,11 +130,14 @@ impl Engine {
             was_master: true,
             forced_shadow: reason == Reason::Forced,
             may_take_over: false,
+            rival_unmet: false,
+            ungranted: None,
             peer_promise: None,
             own_promise: None,
             offer: None,
             disconnected_since: None,
             settings_due,
+            restore_due: false,
             notice: Some(notice),
             ..draft
         }
@@ -135,6 +146,7 @@ impl Engine {
     /// The new role is on disk.
     pub(super) fn gave_way(&mut self, reason: Reason, order: Option<u64>) {
         self.note(EventKind::Role, Severity::Warning, format!("this instance is now shadow, reason {}", reason.word()));
+        self.note_role_change();
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, reason);
         if let Some(order) = order {
@@ -173,10 +185,16 @@ impl Engine {
             Timer::DialBack,
             Timer::Redial,
             Timer::Retry,
+            Timer::SwitchWait,
+            Timer::Hold,
+            Timer::Renew,
+            Timer::ShadowLost,
+            Timer::StallLimit,
         ] {
             self.timers.clear(timer);
         }
         self.settle_all(super::start::MASTER_CODES);
+        self.reset_arbitration();
         self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
         self.watch = super::shadow::Watch::default();
         self.start_watch();
@@ -229,6 +247,10 @@ impl Engine {
 
     pub(super) fn retry_due(&mut self) {
         match self.reign.retry {
+            // Edited since the last scan: to be kept too (spec 7.6).
+            Some(Again::GiveWay) if self.reign.scan.dirty || self.reign.scan.under_way => {
+                self.scan_for(ScanThen::GiveWay)
+            }
             Some(Again::GiveWay) => self.gave_way_scanned(),
             Some(Again::GiveBack) => self.gave_back_stopped(),
             Some(Again::ResumeAbove(term)) => self.resume_above(term, "trying again"),
@@ -242,8 +264,7 @@ impl Engine {
         if self.leaving.is_some() {
             return self.leave_now("the role was not taken");
         }
-        self.become_active();
-        self.start_service(StartFor::NewMaster, Reason::Switch);
+        self.begin_reign(StartFor::NewMaster, Reason::Switch, None);
         if let Some(order) = order {
             self.done(order, format!("this instance is master, term {}", self.durable.term));
         }

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 
 use super::addresses::OwnAddresses;
 use super::alerts::{Alert, book::AlertBook};
+use super::arbiter::Arbitration;
 use super::base::{Fingerprint, Millis, Now, Problem, Role, Run, Term, UnixMillis};
 use super::clocks::Clocks;
 use super::durable::{Durable, Peer};
 use super::effect::{Effect, Effects};
 use super::event::{Event, EventKind, Severity};
 use super::failing::Failing;
+use super::faults::{Fault, breaks};
 use super::fence::FenceWork;
 use super::input::{Boot, Committed, Input};
 use super::links::Links;
@@ -19,6 +21,7 @@ use super::pause::Pause;
 use super::settings::Settings;
 use super::settings_rules::SettingsWork;
 use super::shadow::Watch;
+use super::stall::Stall;
 use super::status::{LinkStep, ServiceStatus, Transfer};
 use super::stop::Leaving;
 use super::switch::Handover;
@@ -41,7 +44,7 @@ const TRIES_PER_DELAY: u64 = 4;
 pub(super) const HEALTH_INTERVAL_MS: u64 = 10_000;
 
 /// What never changes in a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub version: String,
     pub link_port: u16,
@@ -52,14 +55,14 @@ pub(super) struct Facts {
 }
 
 /// A durable write and what depends on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Write {
     pub durable: Durable,
     pub then: Then,
 }
 
 /// The rules of one instance (spec 2 to 7). Takes what happened, returns what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     pub(super) facts: Facts,
     pub(super) now: Now,
@@ -95,6 +98,11 @@ pub struct Engine {
     pub(super) clocks: Clocks,
     pub(super) transfer: Option<Transfer>,
     pub(super) link_steps: Vec<LinkStep>,
+    pub(super) arb: Arbitration,
+    pub(super) stall: Stall,
+    /// When the ages of the takeovers on disk were right.
+    pub(super) takeovers_at: super::damping::WrittenAt,
+    pub(super) kits: super::kit::Kits,
 }
 
 impl Engine {
@@ -146,6 +154,10 @@ impl Engine {
             clocks: Clocks::default(),
             transfer: None,
             link_steps: Vec::new(),
+            arb: Arbitration::default(),
+            stall: Stall::default(),
+            takeovers_at: now.mono,
+            kits: super::kit::Kits::default(),
         }
     }
 
@@ -153,6 +165,10 @@ impl Engine {
     /// independent of it; what depends on it comes after [`Input::Persisted`].
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Effects) {
         self.now = now;
+        self.notice_stall();
+        if self.in_flight.is_none() {
+            self.check_hold();
+        }
         self.dispatch(input);
         if self.in_flight.is_none() {
             for _ in 0..TIMERS_PER_CALL_MAX {
@@ -234,8 +250,9 @@ impl Engine {
             Input::Fenced { ok, output } => self.fenced(ok, &output),
             Input::Addresses(list) => self.addresses_came(list),
             Input::TakeoverChecked(results) => self.takeover_checked(results),
-            // Their rules come with the arbiter's.
-            Input::Arbiter { .. } | Input::Stalled { .. } => {}
+            Input::Arbiter { id, answer } => self.arbiter_answered(id, answer),
+            Input::Stalled { late_ms } => self.stalled(late_ms),
+            Input::Facts(facts) => self.facts_changed(*facts),
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);
             }
@@ -260,9 +277,13 @@ impl Engine {
             return;
         }
         self.plan_settings();
-        self.plan_scan();
-        self.plan_push();
+        if !(self.is_master() && self.stall.is_barred()) {
+            self.plan_scan();
+            self.plan_push();
+        }
+        self.plan_arbiter();
         self.plan_dial();
+        self.plan_kit();
         self.plan_leave();
         self.judge_addresses();
         self.show_checks();
@@ -287,6 +308,8 @@ impl Engine {
     /// given to [`Engine::write`].
     pub(super) fn draft(&self) -> Durable {
         let mut draft = self.writes.back().map_or_else(|| self.durable.clone(), |write| write.durable.clone());
+        // Put back when it became active.
+        draft.restore_due &= !self.is_active();
         draft.known_term = draft.known_term.max(self.heard_term).max(draft.term);
         if let Some(peer) = &mut draft.peer {
             peer.run = peer.run.max(self.heard_run);
@@ -304,6 +327,11 @@ impl Engine {
         self.writes.push_back(Write { durable: draft, then });
     }
 
+    /// A durable write is under way: its answer comes next.
+    pub(super) fn is_writing(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Nothing is being written and nothing waits to be.
     pub(super) fn is_settled_on_disk(&self) -> bool {
         self.writes.is_empty()
@@ -315,7 +343,9 @@ impl Engine {
         }
         self.in_flight = None;
         if let Some(write) = self.writes.pop_front() {
+            let is_new = self.durable.takeovers != write.durable.takeovers;
             self.durable = write.durable;
+            self.takeovers_written(is_new);
             self.refresh_in_force();
             self.heard_term = self.heard_term.max(self.durable.known_term);
             self.settle("R-001", "record");
@@ -347,6 +377,7 @@ impl Engine {
         };
         refresh(&mut self.watch.shown_check, self.watch.last_check.map(|at| at.wall));
         refresh(&mut self.reign.shown_check, self.reign.heard_wall);
+        self.show_arbiter();
     }
 
     // ---- small helpers that every room uses
@@ -382,7 +413,10 @@ impl Engine {
     /// The smallest own term above every term known (spec 7.3).
     pub(super) fn next_own_term(&self, above: Term) -> Term {
         let own = self.peer().map_or(super::base::OwnTerms::Odd, |peer| peer.own_terms);
-        own.next_above(self.durable.term.max(self.durable.known_term).max(self.heard_term).max(above))
+        if breaks(Fault::ReusesTerm) {
+            return self.durable.term;
+        }
+        own.next_above(self.highest_term().max(self.arbiter_term()).max(above))
     }
 
     /// Timing of the pair (spec 2.8): the shadow's settings, or what the shadow told.
@@ -415,8 +449,33 @@ impl Engine {
     }
 
     pub(super) fn note_by(&mut self, kind: EventKind, severity: Severity, text: impl Into<String>, who: Option<&str>) {
-        let event = Event { id: 0, at: self.now.wall, kind, severity, text: text.into(), who: who.map(str::to_owned) };
+        let event = Event {
+            id: 0,
+            at: self.now.wall,
+            kind,
+            severity,
+            text: text.into(),
+            who: who.map(str::to_owned),
+            timeline: Vec::new(),
+        };
         self.out.push(Effect::Note(event));
+    }
+
+    /// The change of roles that the notice tells of, as one event with its timeline.
+    pub(super) fn note_role_change(&mut self) {
+        let Some(notice) = &self.durable.notice else { return };
+        let title = match notice.role {
+            super::base::Role::Master => "now master",
+            super::base::Role::Shadow => "now shadow",
+        };
+        let span = match (notice.timeline.first(), notice.timeline.last()) {
+            (Some(first), Some(last)) => format!(", {} ms in all", last.at.0.saturating_sub(first.at.0).max(0)),
+            _ => String::new(),
+        };
+        let text = format!("{title}, term {}, by {}{span}", notice.term, notice.reason.word());
+        let timeline = notice.timeline.clone();
+        let (at, kind, severity) = (self.now.wall, EventKind::Role, Severity::Warning);
+        self.out.push(Effect::Note(Event { id: 0, at, kind, severity, text, who: None, timeline }));
     }
 
     pub(super) fn raise(&mut self, code: &str, subject: &str, why: &str) {

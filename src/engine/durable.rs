@@ -50,8 +50,27 @@ pub struct Durable {
     pub common: Option<RevisionId>,
     /// Settings that a change of roles brings with it and that are not in the file yet (spec 2.8).
     pub settings_due: Option<SettingsPatch>,
+    /// A new master has not put back yet what was changed behind Standin's back (spec 7.3).
+    #[serde(default)]
+    pub restore_due: bool,
     /// Shown to every operator until dismissed (spec 8.3).
     pub notice: Option<Notice>,
+    /// The longest promise ever given or asked for, ms: after a restart one of this length counts as just given (spec 7.11).
+    #[serde(default)]
+    pub promise_ms: u64,
+    /// The arbiter has not granted the term yet; the highest term known before it was taken (spec 7.11).
+    #[serde(default)]
+    pub ungranted: Option<Term>,
+    /// Master by a takeover whose former master was not met since: it may believe itself master, and is asked at the next
+    /// start as if it might have taken over (spec 7.5).
+    #[serde(default)]
+    pub rival_unmet: bool,
+    /// Shadow: its master told of another arbiter, or of none, when they last met (spec 7.11).
+    #[serde(default)]
+    pub arbiter_differs: bool,
+    /// Takeovers of the pair, for the damping (spec 7.15).
+    #[serde(default)]
+    pub takeovers: super::damping::Takeovers,
 }
 
 /// The other instance.
@@ -132,7 +151,13 @@ impl Durable {
             was_master: false,
             common: None,
             settings_due: None,
+            restore_due: false,
             notice: None,
+            promise_ms: 0,
+            ungranted: None,
+            rival_unmet: false,
+            arbiter_differs: false,
+            takeovers: super::damping::Takeovers::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ const ANSWER_GRACE_MS: u64 = 2_000;
 const FENCE_RETRY_MS: u64 = 1_000;
 
 /// The hook's run under way, and what came of the last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FenceWork {
     running: Option<(FenceFor, Millis)>,
     /// It has succeeded for the takeover that goes on.
@@ -33,7 +33,8 @@ impl Engine {
     /// Delay and checks are over: the last step before the term is written. A required fence must succeed first.
     pub(super) fn fence_then_take_over(&mut self) {
         let in_force = self.in_force();
-        if !in_force.hooks.fence_required || in_force.hooks.fence.is_empty() {
+        let is_done = self.fence.passed.is_some() && self.has_arbiter();
+        if !in_force.hooks.fence_required || in_force.hooks.fence.is_empty() || is_done {
             return self.take_over(Reason::Takeover, None);
         }
         let Some(counts_from) = self.watch.lost.as_ref().map(|lost| lost.counts_from) else { return };
@@ -45,7 +46,8 @@ impl Engine {
         }
         self.fence.running = Some((FenceFor::Takeover(counts_from), self.now.mono));
         self.note(EventKind::Role, Severity::Information, "running the fence command, which this takeover requires");
-        self.out.push(Effect::RunFence { term: self.next_own_term(Term(0)), reason: Reason::Takeover });
+        let term = self.granted_term().unwrap_or_else(|| self.next_own_term(Term(0)));
+        self.out.push(Effect::RunFence { term, reason: Reason::Takeover });
         self.timers.set(Timer::Takeover, self.after(limit_ms));
     }
 
@@ -85,7 +87,12 @@ impl Engine {
         }
         if ok {
             self.fence.passed = Some(self.now.wall);
-            self.take_over(Reason::Takeover, None);
+            // It took its time: promise and grant have to hold still (spec 7.11).
+            if self.may_become_active() {
+                self.take_over(Reason::Takeover, None);
+            } else if self.promise_runs_until().is_none() {
+                self.timers.set(Timer::Takeover, self.after(FENCE_RETRY_MS));
+            }
         } else {
             self.note(EventKind::Role, Severity::Error, format!("no takeover: the fence command failed: {output}"));
             self.timers.set(Timer::Takeover, self.after(FENCE_RETRY_MS));

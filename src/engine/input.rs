@@ -224,6 +224,8 @@ pub enum Input {
         /// What came of it.
         outcome: Box<Result<Reply, Problem>>,
     },
+    /// What only the node knows of what this instance has for a takeover (spec 2.6); at the start and when it changes.
+    Facts(Box<super::kit::OwnFacts>),
     /// SIGTERM.
     Terminate,
 }

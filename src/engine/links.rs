@@ -60,7 +60,7 @@ pub(super) struct Dialling {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Links {
     pub all: BTreeMap<LinkId, Link>,
     pub dialling: Option<Dialling>,
@@ -189,7 +189,10 @@ impl Engine {
         link.purpose = Some(dialling.purpose);
         self.links.newest_out = Some(id);
         match dialling.purpose {
-            Purpose::Attach => self.watch.link = Some(id),
+            Purpose::Attach => {
+                self.watch.link = Some(id);
+                self.watch_own();
+            }
             Purpose::Ask | Purpose::DialBack => self.reign.ask_link = Some(id),
         }
         let hello = self.hello(dialling.purpose);
@@ -253,6 +256,8 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: (configured, passing),
             service: self.facts.service_kind.clone(),
+            takeovers: self.takeovers_now(),
+            kit: Some(self.kit_for_hello()),
         }
     }
 

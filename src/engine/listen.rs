@@ -56,6 +56,10 @@ impl Engine {
             Body::Pause { for_ms, kind } => self.pause_came(id, for_ms, kind),
             Body::PauseHeard { for_ms, kind } => self.pause_heard(for_ms, kind),
             Body::BranchKept(branch) => self.branch_kept(&branch),
+            Body::Renew(renewal) => self.renewal_came(id, role, term, renewal),
+            Body::Confirm { serial } => self.renewal_confirmed(serial),
+            Body::Takeovers(takeovers) => self.takeovers_told(&takeovers),
+            Body::Kit(kit) => self.kit_came(*kit),
             Body::Hello(_) | Body::Welcome(_) | Body::Refused(_) => {}
             Body::Unknown => {
                 self.note(EventKind::Link, Severity::Information, "a message of a newer version was passed over");
@@ -69,8 +73,10 @@ impl Engine {
         match self.role() {
             Some(Role::Master) => {
                 if term > self.durable.term {
-                    let settles_offer =
-                        matches!(body, Body::Answer(_) | Body::OfferTaken { .. } | Body::OfferRefused { .. });
+                    let settles_offer = matches!(
+                        body,
+                        Body::Answer(_) | Body::OfferTaken { .. } | Body::OfferRefused { .. } | Body::Renew(_)
+                    );
                     if self.durable.offer.is_some() {
                         return settles_offer || is_question;
                     }
@@ -125,6 +131,7 @@ impl Engine {
             return self.attach_asked(id, term, hello, host_problem);
         }
         self.greet(id, hello.purpose);
+        self.hello_told(hello);
         let own = self.hello(hello.purpose);
         self.send(id, Body::Welcome(Box::new(own)));
         if self.is_shadow() && hello.purpose == Purpose::Attach && role == Role::Shadow {
@@ -158,6 +165,7 @@ impl Engine {
         self.settle("S-004", "");
         self.settle("H-005", "");
         self.greet(id, Purpose::Attach);
+        self.hello_told(hello);
         self.shadow_attached(id, hello);
         let own = self.hello(Purpose::Attach);
         self.send(id, Body::Welcome(Box::new(own)));
@@ -175,6 +183,7 @@ impl Engine {
         let purpose = self.links.all.get(&id).and_then(|link| link.purpose).unwrap_or(Purpose::Ask);
         self.greet(id, purpose);
         self.settle("S-001", "dialled");
+        self.hello_told(&hello);
         if self.is_shadow() {
             match purpose {
                 Purpose::Attach => self.attach_answered(id, role, term, hello),
@@ -223,6 +232,14 @@ impl Engine {
             Role::Master => new.grace_period_ms = hello.grace_period_ms,
         }
         new
+    }
+
+    /// What every hello carries beside who it is.
+    fn hello_told(&mut self, hello: &Hello) {
+        self.takeovers_told(&hello.takeovers);
+        if let Some(kit) = &hello.kit {
+            self.kit_came((**kit).clone());
+        }
     }
 
     /// A list of older revisions with a new one put before it.

@@ -33,12 +33,14 @@ pub(super) enum Activity {
     Offering,
     /// The offer is not answered, and time alone never takes the role back.
     InDoubt,
+    /// Has the role, and its service is stopped: nobody confirms it, or it is cut off from everything (spec 7.10, 7.11).
+    Isolated,
     /// Two masters with one term (spec 7.6): stopped until an operator has put the identity right.
     Halted,
 }
 
 /// What a master knows in this run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reign {
     pub activity: Activity,
     pub hold_ends: Option<Millis>,
@@ -75,10 +77,20 @@ pub(super) struct Reign {
     /// Term of the other master that was met and gave way.
     pub met_loser: Option<Term>,
     pub frozen: bool,
+    /// How the role is being given away, step by step, for the events.
+    pub steps: Vec<super::status::TimelineEntry>,
     /// The role is being given up.
     pub giving: Option<super::conflict::GiveWay>,
     /// A durable write that failed and is tried again.
     pub retry: Option<super::conflict::Again>,
+    /// Why it is not active, and how it goes on.
+    pub isolated: Option<super::arbiter::Isolated>,
+    /// Since when a hand-over is in doubt.
+    pub doubt_since: Option<Millis>,
+    /// An order to switch that waits for the shadow to be READY.
+    pub switch_wait: Option<u64>,
+    /// When the shadow was lost last, while that is watched for (spec 7.10).
+    pub shadow_lost_at: Option<Millis>,
 }
 
 impl Engine {
@@ -125,7 +137,7 @@ impl Engine {
         self.note(EventKind::Link, Severity::Information, format!("shadow {} ({address}) is connected", hello.host));
         let Some(peer) = self.peer().cloned() else { return };
         let peer = self.peer_as_told(&peer, hello, &address, Role::Shadow);
-        let draft = Durable { peer: Some(peer), peer_promise: None, ..self.draft() };
+        let draft = Durable { peer: Some(peer), peer_promise: None, rival_unmet: false, ..self.draft() };
         if draft != self.durable {
             self.write(draft, Then::Nothing);
         }
@@ -149,6 +161,7 @@ impl Engine {
         }
         self.reign.is_silent = false;
         self.settle("H-010", "");
+        self.expect_check();
     }
 
     /// The shadow has been silent for three check intervals.
@@ -214,10 +227,12 @@ impl Engine {
             head: self.head_id(),
             active: self.is_active(),
             description: self.settings.description.clone(),
+            renewal: self.renewal_for_check(),
             wall_ms: Some(self.now.wall.0),
         };
         self.send(id, Body::CheckAnswer(answer));
         self.check_sync();
+        self.switch_goes_on();
     }
 
     /// The shadow's connection ended.
@@ -231,6 +246,7 @@ impl Engine {
             self.timers.clear(timer);
         }
         self.handover_link_gone(why);
+        self.shadow_is_lost();
     }
 
     /// Both have the same revision on disk.
@@ -346,6 +362,8 @@ impl Engine {
         }
         match self.reign.activity {
             Activity::Holding | Activity::InDoubt => Some(Purpose::Ask),
+            Activity::Isolated if self.live_links().is_empty() || self.reign.is_silent => Some(Purpose::Ask),
+            Activity::Active if self.stall.is_barred() && self.live_links().is_empty() => Some(Purpose::Ask),
             Activity::Offering if self.live_links().is_empty() => Some(Purpose::Ask),
             Activity::Active if self.reign.is_silent => Some(Purpose::Ask),
             Activity::Active | Activity::Halted if self.reign.met_loser.is_some() && self.reign.shadow.is_none() => {

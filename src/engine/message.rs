@@ -113,6 +113,17 @@ pub enum Body {
     },
     /// To the winner after a divergence: this was kept (spec 7.6).
     BranchKept(Branch),
+    /// Master to the other: promise me (spec 7.11). A new master asks the former one so, before it is active (spec 7.7).
+    Renew(Renewal),
+    /// The promise of that renewal is given.
+    Confirm {
+        /// Of the renewal.
+        serial: u64,
+    },
+    /// Takeovers counted for the pair, or cleared by order (spec 7.15).
+    Takeovers(super::damping::Takeovers),
+    /// What the sender has for a takeover, when it changes (spec 2.6).
+    Kit(Box<super::kit::Kit>),
     /// A body this version does not know.
     #[serde(other)]
     Unknown,
@@ -172,6 +183,21 @@ pub struct Hello {
     /// `none` or `command`: what service it has (spec 8.9).
     #[serde(default)]
     pub service: String,
+    /// Takeovers of the pair (spec 7.15).
+    #[serde(default)]
+    pub takeovers: super::damping::Takeovers,
+    /// What it has for a takeover (spec 2.6).
+    #[serde(default)]
+    pub kit: Option<Box<super::kit::Kit>>,
+}
+
+/// A master asks for a promise (spec 7.11): whoever receives it does not become active for so long from then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Echoed in the confirmation; grows within a run.
+    pub serial: u64,
+    /// From receiving, ms; the receiver limits it.
+    pub promise_ms: u64,
 }
 
 /// Longest list of older revisions in a hello.
@@ -297,6 +323,9 @@ pub struct CheckAnswer {
     /// Free text of its operator.
     #[serde(default)]
     pub description: String,
+    /// Promise me (spec 7.11); none without arbiter, or when one was asked for a moment ago.
+    #[serde(default)]
+    pub renewal: Option<Renewal>,
     /// Its wall clock when it answered, Unix milliseconds; for the alert of spec 6.5 alone.
     #[serde(default)]
     pub wall_ms: Option<i64>,

@@ -24,6 +24,10 @@ impl Engine {
             }
             return;
         }
+        if self.stall.is_barred() {
+            // Nothing is taken before something fresh is heard (spec 7.12); the offer is repeated.
+            return;
+        }
         if let Some(why) = self.why_not_take(&offer) {
             self.watch.refused_offer = self.watch.refused_offer.max(offer.term);
             let own_term = self.durable.term;
@@ -35,7 +39,8 @@ impl Engine {
         let timeline = vec![TimelineEntry { at: self.now.wall, text: format!("role offered at term {term}") }];
         let reason = if offer.kind == OfferKind::Failing { Reason::ServiceFailed } else { Reason::Switch };
         let notice = self.master_notice(term, reason, timeline);
-        let draft = self.master_draft(term, reason, notice);
+        let ungranted = self.has_arbiter().then(|| self.highest_term());
+        let draft = Durable { ungranted, ..self.master_draft(term, reason, notice) };
         self.write(draft, Then::TookOffer { link: id, term });
     }
 
@@ -68,13 +73,15 @@ impl Engine {
             Severity::Warning,
             format!("this instance is now master, term {}", self.durable.term),
         );
-        self.become_active_keeping(Some(link));
+        self.begin_steps(format!("term {} on disk", self.durable.term));
+        // The offer ends the promise: the service there has stopped before it was made.
+        self.promise_is_over();
         self.out.push(Effect::RestoreDrift);
         let reason = self.durable.last_role_change.as_ref().map_or(Reason::Switch, |change| change.reason);
         if reason == Reason::ServiceFailed {
             self.received_failing();
         }
-        self.start_service(StartFor::Offer, reason);
+        self.begin_reign(StartFor::Offer, reason, Some(link));
     }
 
     /// The service runs: the other one may become shadow.
@@ -92,7 +99,16 @@ impl Engine {
         self.stop_service(StopFor::GiveBack, 0, Reason::ServiceFailed);
     }
 
+    /// What was edited while the role was on trial is committed, and lands in a branch (spec 7.6).
     pub(super) fn gave_back_stopped(&mut self) {
+        if self.reign.scan.dirty || self.reign.scan.under_way {
+            return self.scan_for(super::push::ScanThen::GiveBack);
+        }
+        self.gave_back_scanned();
+    }
+
+    pub(super) fn gave_back_scanned(&mut self) {
+        self.release_vote();
         let draft = Durable {
             role: Some(Role::Shadow),
             since: self.now.wall,
@@ -103,6 +119,8 @@ impl Engine {
             }),
             connect_wanted: true,
             settings_due: None,
+            restore_due: false,
+            ungranted: None,
             notice: None,
             ..self.draft()
         };

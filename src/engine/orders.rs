@@ -43,10 +43,11 @@ impl Engine {
                     "Give the order on the master",
                 ),
             },
+            Order::SwitchAbort => self.order_switch_abort(id, actor),
             Order::HaReset => self.ha_reset(id),
             Order::HaDisconnect => self.ha_disconnect(id, actor),
             Order::BecomeShadow => self.order_become_shadow(id),
-            Order::BecomeMaster => self.order_become_master(id),
+            Order::BecomeMaster { without_arbiter } => self.order_become_master(id, without_arbiter),
             Order::Maintenance { for_ms } => self.maintenance(id, for_ms),
             Order::Resume => self.order_resume(id),
             Order::Connect => self.order_connect(id),
@@ -61,18 +62,23 @@ impl Engine {
             Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),
             Order::DismissNotice => {
                 let draft = Durable { notice: None, ..self.draft() };
-                self.write(draft, Then::Done { order: id, text: "dismissed" });
+                self.write(
+                    draft,
+                    Then::Done { order: id, text: "the notice of the change of roles is put away, on every console" },
+                );
             }
             Order::DeleteAlert { id: alert } => {
+                let name = self.book.list().into_iter().find(|other| other.id == alert).map(|found| found.code);
                 if self.book.delete(alert, &mut self.out) {
-                    self.done(id, "deleted; it comes back if its cause still holds");
+                    let name = name.unwrap_or_default();
+                    self.done(id, format!("alert {name} deleted; it comes back if its cause still holds"));
                 } else {
                     self.refuse(id, "not deleted", format!("there is no alert {alert}"), "See `alerts`");
                 }
             }
             Order::DeleteAllAlerts => {
                 let count = self.book.delete_all(&mut self.out);
-                self.done(id, format!("{count} deleted; those whose cause still holds come back"));
+                self.done(id, format!("{count} alerts deleted; those whose cause still holds come back"));
             }
             _ => self.refuse(id, "not done", "the engine does not know this order", ""),
         }
@@ -102,21 +108,27 @@ impl Engine {
         self.give_way(Reason::Forced, "an operator said become-shadow", Some(id));
     }
 
-    fn order_become_master(&mut self, id: u64) {
+    fn order_become_master(&mut self, id: u64, without_arbiter: bool) {
         let what = "not made master";
         if !self.is_settled_on_disk() || self.is_giving_way() {
             return self.refuse(id, what, "a change of roles is under way", "Wait for it to end");
         }
         match self.role() {
             None => self.refuse(id, what, "this instance has no role yet", "Use `setup`"),
-            Some(Role::Master) if self.is_waiting() || self.reign.activity == Activity::Offering => {
+            Some(Role::Master) if self.is_forcible() => {
+                if self.has_arbiter() && !without_arbiter && !self.facts.is_copied {
+                    return self.wish(id);
+                }
+                self.waive_arbiter();
+                let ungranted = self.has_arbiter().then(|| self.highest_term());
                 let offered = self.durable.offer.map_or(self.durable.term, |offer| offer.term);
                 let order = self.handover.as_mut().and_then(|handover| handover.order.take());
                 if let Some(order) = order {
                     self.refuse(order, "roles not switched", "an operator said become-master", "");
                 }
                 let term = self.next_own_term(offered);
-                let draft = Durable { term, known_term: self.highest_term().max(term), offer: None, ..self.draft() };
+                let known_term = self.highest_term().max(term);
+                let draft = Durable { term, known_term, offer: None, ungranted, ..self.draft() };
                 self.write(draft, Then::ResumedAbove { order: Some(id) });
             }
             Some(Role::Master) => self.refuse(id, what, "this instance is master already", ""),
@@ -125,12 +137,40 @@ impl Engine {
                     let why = format!("the master {} answers", self.peer_name());
                     return self.refuse(id, what, why, "Use `ha switch` on the master");
                 }
+                if self.has_arbiter() && !without_arbiter {
+                    if self.is_bound() {
+                        let why = "it has promised not to take over until it is connected again, and its master relies on that";
+                        let todo = "Connect again; or, if the master is certainly not active, add --without-arbiter";
+                        return self.refuse(id, what, why, todo);
+                    }
+                    return self.wish(id);
+                }
+                self.waive_arbiter();
                 self.take_over(Reason::Forced, Some(id));
             }
         }
     }
 
+    /// A master that is not active, and that an operator may make active.
+    fn is_forcible(&self) -> bool {
+        self.is_waiting() || matches!(self.reign.activity, Activity::Offering | Activity::Isolated)
+    }
+
     fn order_resume(&mut self, id: u64) {
+        if self.is_settled_on_disk() && self.clear_damping(id) {
+            return;
+        }
+        if let Some(isolated) =
+            self.reign.isolated.filter(|isolated| isolated.by_checks && self.work.stopping.is_none())
+        {
+            self.end_isolation(isolated, "an operator said resume");
+            return self.done(id, format!("this instance is active, term {}", self.durable.term));
+        }
+        if self.has_arbiter() && self.reign.activity == Activity::Holding {
+            let why = "with an arbiter nobody becomes active without its word, or the other instance's";
+            let todo = "It asks all the while; if the other is certainly not active: `ha become-master --force`";
+            return self.refuse(id, "not resumed", why, todo);
+        }
         if !self.is_master() || self.reign.activity != Activity::Holding {
             let todo =
                 if self.durable.offer.is_some() { "A hand-over is open: `ha become-master --force`" } else { "" };
@@ -203,8 +243,10 @@ fn words(order: &Order) -> Option<&'static str> {
         Order::HaDisconnect => "disconnect the shadow",
         Order::Switch { dry_run: true } => "rehearsal of a switch",
         Order::Switch { dry_run: false } => "switch roles",
+        Order::SwitchAbort => "end the switch",
         Order::BecomeShadow => "become shadow, forced",
-        Order::BecomeMaster => "become master, forced",
+        Order::BecomeMaster { without_arbiter: false } => "become master, forced",
+        Order::BecomeMaster { without_arbiter: true } => "become master, forced, without the arbiter",
         Order::Maintenance { for_ms: 0 } => "end of maintenance",
         Order::Maintenance { .. } => "maintenance",
         Order::Resume => "resume",

@@ -50,6 +50,12 @@ impl Engine {
         if !self.reign.peer_checks_pass {
             return Err(format!("the takeover checks of {name} fail: it would stay shadow"));
         }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Err(format!("the two do not agree on the arbiter ({why}): nobody takes over"));
+        }
+        if let Some(why) = self.arbiter_problem() {
+            return Err(format!("{why}: nobody can take over"));
+        }
         let their_service = self.reign.hello.as_ref().map_or("", |hello| hello.service.as_str());
         if their_service == "none" && self.facts.service_kind != "none" {
             return Err(format!("{name} has no service configured"));
@@ -74,6 +80,12 @@ impl Engine {
         if !self.checks.pass(&settings) {
             return Err("the takeover checks of this machine fail: it would stay shadow".into());
         }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Err(format!("the two do not agree on the arbiter ({why}): nobody takes over"));
+        }
+        if let Some(why) = self.arbiter_problem() {
+            return Err(format!("{why}: nobody can take over"));
+        }
         let their_service = self.watch.master.as_ref().map_or("", |hello| hello.service.as_str());
         if self.facts.service_kind == "none" && their_service != "none" {
             return Err(format!("no service is configured here, and {name} has one"));
@@ -92,16 +104,19 @@ impl Engine {
         } else {
             format!("{} to {} s", soonest_ms / 1_000, latest_ms.div_ceil(1_000))
         };
+        let span =
+            if self.has_arbiter() { format!("at most {} s", self.longest_failover_ms().div_ceil(1_000)) } else { span };
+        let splits = if self.has_arbiter() { "" } else { "; splits if only the link is cut" };
         let text = format!("{who} can take over now, {span} after a failure");
         if in_sync {
-            (Protection::Full, format!("{text}; splits if only the link is cut"))
+            (Protection::Full, format!("{text}{splits}"))
         } else {
             let what = match behind {
                 0 => "a change is on its way".into(),
                 1 => "1 revision behind".into(),
                 _ => format!("{behind} revisions behind"),
             };
-            (Protection::Reduced, format!("{text}, but {what}; splits if only the link is cut"))
+            (Protection::Reduced, format!("{text}, but {what}{splits}"))
         }
     }
 
@@ -126,9 +141,13 @@ impl Engine {
                 Activity::InDoubt => return Some(Condition::InDoubt),
                 Activity::Holding => return Some(Condition::BootHold),
                 Activity::Offering => return Some(Condition::Switching),
+                Activity::Isolated if self.work.is_role_sure() => return Some(Condition::Isolated),
                 _ if self.handover.is_some() || !self.work.is_role_sure() => return Some(Condition::Switching),
                 _ => {}
             }
+        }
+        if self.is_damped() {
+            return Some(Condition::Damped);
         }
         let is_maintenance = self.pause.until.is_some() && self.pause.kind == PauseKind::Maintenance;
         is_maintenance.then_some(Condition::Maintenance)

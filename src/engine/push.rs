@@ -53,6 +53,8 @@ pub(super) enum ScanThen {
     Handover,
     /// Becoming shadow.
     GiveWay,
+    /// The offered role is given back.
+    GiveBack,
 }
 
 /// `1 path`, `2 paths`.
@@ -125,6 +127,7 @@ impl Engine {
             match then {
                 ScanThen::Handover => self.handover_scanned(problem.as_deref()),
                 ScanThen::GiveWay => self.gave_way_scanned(),
+                ScanThen::GiveBack => self.gave_back_scanned(),
             }
         }
     }

@@ -4,6 +4,7 @@ use super::base::{LinkId, Reason, Role, Term};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::links::Dialling;
 use super::master::Activity;
 use super::message::{Answer, Body, Purpose, Question, Refusal, RefusalCode};
@@ -47,6 +48,7 @@ impl Engine {
             self.reign.asked.remove(0);
         }
         self.reign.asked.push((nonce, question, self.now.mono));
+        self.renew_over(id);
         self.send(id, Body::Ask { question, nonce });
         self.repeat_offer(id);
         self.timers.set(Timer::AskLimit, self.after(self.timing().request_timeout_ms));
@@ -79,7 +81,9 @@ impl Engine {
             // The word must hold for as long as the asker may act on the answer.
             let timing = self.timing();
             let word_ms = 2 * timing.request_timeout_ms + timing.connect_timeout_ms;
-            self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+            if !breaks(Fault::AnswerCancelsNothing) {
+                self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+            }
             if self.watch.lost.is_some() && self.links.dialling.is_none() {
                 // It is there: attach before the new delay is over.
                 self.timers.set(Timer::Redial, self.after(super::core::REDIAL_PAUSE_MIN_MS));
@@ -103,7 +107,7 @@ impl Engine {
         let known =
             self.reign.asked.iter().position(|(nonce, _, at)| *nonce == answer.nonce && now.since(*at) <= limit_ms);
         let Some(index) = known else { return };
-        let (_, question, _) = self.reign.asked.remove(index);
+        let (_, question, sent) = self.reign.asked.remove(index);
         if !self.is_master() {
             return;
         }
@@ -114,13 +118,18 @@ impl Engine {
         } else {
             match self.reign.activity {
                 Activity::Holding => self.answered_on_hold(role, term, answer, question),
-                Activity::Active if answer.known_term.max(term) > self.durable.term => {
+                Activity::Active | Activity::Isolated if answer.known_term.max(term) > self.durable.term => {
                     self.relinquish(term.max(answer.known_term), "the other instance knows a higher term");
                 }
+                Activity::Isolated if role == Role::Shadow => self.isolation_answered(),
                 _ => {}
             }
         }
-        if self.reign.ask_link == Some(id) && self.durable.offer.is_none() {
+        if self.stall.is_over_by(sent) && self.is_master() && !self.is_giving_way() {
+            self.fresh_round();
+        }
+        let is_answered = self.is_confirmed() || self.reign.activity != Activity::Isolated;
+        if self.reign.ask_link == Some(id) && self.durable.offer.is_none() && is_answered {
             self.close(id, "answered");
         } else if self.is_waiting() {
             let span_ms = self.redial_pause_ms();
@@ -150,7 +159,7 @@ impl Engine {
 
     /// With a hand-over open only these settle it (spec 7.7).
     fn answered_with_offer(&mut self, role: Role, term: Term, answer: &Answer) {
-        let Some(offer) = self.durable.offer else { return };
+        let Some(offer) = self.durable.offer.filter(|_| !breaks(Fault::StaysInDoubt)) else { return };
         if role == Role::Master && term >= offer.term {
             if answer.has_taken_over {
                 self.offer_taken(term);
@@ -196,13 +205,15 @@ impl Engine {
         self.reign.hold_why = why.to_owned();
         self.reign.hold_since = Some(self.now.wall);
         let hold_ms = self.in_force().high_availability.boot_hold;
-        let ends = !self.facts.is_copied && self.durable.offer.is_none();
+        // With an arbiter nobody becomes active from what is on disk alone (spec 7.5).
+        let ends = !self.facts.is_copied && self.durable.offer.is_none() && !self.has_arbiter();
         self.reign.hold_ends = ends.then(|| self.after(hold_ms));
         if let Some(at) = self.reign.hold_ends {
             self.timers.set(Timer::BootHold, at);
         }
         if self.durable.offer.is_some() {
             self.reign.activity = Activity::InDoubt;
+            self.reign.doubt_since = Some(self.now.mono);
             self.hold_alert("H-011", "", "a hand-over begun before the restart is not answered yet");
         } else {
             self.hold_alert("H-020", "", why);
@@ -212,7 +223,7 @@ impl Engine {
 
     /// Nobody answered within the boot hold.
     pub(super) fn hold_due(&mut self) {
-        if self.reign.activity != Activity::Holding || self.facts.is_copied {
+        if self.reign.activity != Activity::Holding || self.facts.is_copied || self.has_arbiter() {
             return;
         }
         if self.in_force().takeover_checks.is_empty() {
@@ -226,7 +237,7 @@ impl Engine {
     /// The takeover checks are done; a hold that is over waits for them.
     pub(super) fn hold_checked(&mut self) {
         let is_over = self.reign.hold_ends.is_some_and(|ends| ends <= self.now.mono);
-        if self.reign.activity != Activity::Holding || !is_over {
+        if self.reign.activity != Activity::Holding || !is_over || self.has_arbiter() {
             return;
         }
         if self.checks.pass(&self.in_force()) {
@@ -244,15 +255,16 @@ impl Engine {
         if self.leaving.as_ref().is_some_and(is_leaving) {
             return;
         }
-        self.become_active();
-        self.start_service(StartFor::NewMaster, Reason::Start);
+        self.begin_reign(StartFor::NewMaster, Reason::Start, None);
     }
 
     /// Active at a new own term, because an earlier one was offered (spec 7.7).
     pub(super) fn resume_above(&mut self, offered: Term, why: &str) {
         let term = self.next_own_term(offered);
         self.note(EventKind::Role, Severity::Warning, format!("{why}; going on as master with term {term}"));
-        let draft = Durable { term, known_term: self.highest_term().max(term), offer: None, ..self.draft() };
+        let highest = self.highest_term();
+        let ungranted = self.has_arbiter().then_some(highest);
+        let draft = Durable { term, known_term: highest.max(term), offer: None, ungranted, ..self.draft() };
         self.write(draft, Then::ResumedAbove { order: None });
     }
 
@@ -265,6 +277,8 @@ impl Engine {
             self.end_pause("this instance is master now");
         }
         self.reign.activity = Activity::Active;
+        // Whatever led here was decided on something fresh: a stall of the role before bars nothing.
+        self.stall = super::stall::Stall::default();
         self.reign.hold_ends = None;
         self.reign.frozen = false;
         self.handover = None;
@@ -272,7 +286,10 @@ impl Engine {
             self.close(id, "nothing is left to ask");
         }
         self.settle_all(super::start::SHADOW_CODES);
-        self.settle_all(&["H-011", "H-020"]);
+        self.reign.isolated = None;
+        self.reign.doubt_since = None;
+        self.settle_all(&["H-011", "H-020", "H-023"]);
+        self.drop_takeover_wish();
         if self.watch.state.is_some() {
             self.leave_shadow(keep);
         }

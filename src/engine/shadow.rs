@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::durable::Durable;
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{Body, Check, CheckAnswer, Hello, PauseKind, Purpose, Push, Refusal, RefusalCode};
 use super::takeover::Lost;
 use super::then::Then;
@@ -18,7 +19,7 @@ const CHECKS_UNANSWERED_MAX: usize = 64;
 const REFUSED_RETRY_MS: u64 = 10_000;
 
 /// What a shadow knows about its master in this run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     pub state: Option<LinkState>,
     pub message: Option<String>,
@@ -40,6 +41,8 @@ pub(super) struct Watch {
     /// This attachment began with a complete transfer that has not ended.
     pub complete: bool,
     pub lost: Option<Lost>,
+    /// Attached once in this run.
+    pub was_attached: bool,
     /// READY once in this run (spec 7.4).
     pub was_ready_once: bool,
     pub last_check: Option<Now>,
@@ -52,6 +55,13 @@ pub(super) struct Watch {
     pub refused_offer: Term,
     /// The last refusal forbids further tries.
     pub gave_up: bool,
+}
+
+impl Watch {
+    /// Checks under way.
+    pub fn unanswered_count(&self) -> usize {
+        self.unanswered.len()
+    }
 }
 
 impl Engine {
@@ -101,7 +111,8 @@ impl Engine {
         let draft = Durable {
             term,
             peer: Some(peer),
-            own_promise: None,
+            // With an arbiter it stands until the master has noted that this shadow may take over (spec 7.11).
+            own_promise: self.durable.own_promise.filter(|_| self.has_arbiter()),
             disconnected_since: None,
             forced_shadow: false,
             ..self.draft()
@@ -121,6 +132,8 @@ impl Engine {
             return;
         }
         self.watch.attached = true;
+        self.watch.was_attached = true;
+        self.drop_takeover_wish();
         self.watch.gave_up = false;
         self.watch.connected_since = Some(self.now.wall);
         self.checks.told = false;
@@ -136,7 +149,11 @@ impl Engine {
         self.timers.clear(Timer::Takeover);
         let state = if self.watch.complete { LinkState::Initsync } else { LinkState::Handshake };
         self.set_state(state, None);
-        for code in ["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-015", "H-021"] {
+        let first = usize::from(breaks(Fault::KeepsAlert));
+        for code in ["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-015", "H-021"]
+            .into_iter()
+            .skip(first)
+        {
             self.settle(code, "");
         }
         for order in std::mem::take(&mut self.watch.connecting) {
@@ -201,6 +218,15 @@ impl Engine {
         if let Some(master) = &mut self.watch.master {
             master.description = answer.description;
         }
+        self.fresh_round();
+        if let Some(renewal) = answer.renewal {
+            let term = self.durable.term;
+            self.renewal_came(id, Role::Master, term, renewal);
+        }
+        if self.watch.may.is_some() && !self.book.holds("R-001", "record") {
+            // The master says it once; what could not be written then is written when the disk takes writes again.
+            self.standing_promise_is_over();
+        }
         self.maybe_ready();
     }
 
@@ -216,12 +242,13 @@ impl Engine {
         if self.watch.link == Some(id) && self.watch.attached {
             self.watch.may = Some(head);
             self.watch.master_active = true;
+            self.standing_promise_is_over();
             self.maybe_ready();
         }
     }
 
     /// READY needs the master's note, and its newest revision on this disk.
-    fn maybe_ready(&mut self) {
+    pub(super) fn maybe_ready(&mut self) {
         let Some(may) = self.watch.may else { return };
         let head = self.head_id();
         let is_at_head = head == Some(may) || (head.is_some() && head == self.watch.master_head);
@@ -250,6 +277,9 @@ impl Engine {
             return;
         }
         let complete = push.base.is_none() || self.watch.complete;
+        if breaks(Fault::AcknowledgesEarly) {
+            self.send(id, Body::Applied(super::message::Applied { revision: push.revision, files: 0 }));
+        }
         self.watch.applying = Some(push.revision);
         self.out.push(Effect::Apply { link: id, push, complete });
     }
@@ -326,6 +356,11 @@ impl Engine {
         }
     }
 
+    /// After a stall: what was not answered says nothing.
+    pub(super) fn forget_checks_under_way(&mut self) {
+        self.watch.unanswered.clear();
+    }
+
     fn detach(&mut self) {
         self.watch.link = None;
         self.watch.attached = false;
@@ -400,7 +435,8 @@ impl Engine {
             && self.leaving.is_none()
             && self.parting.is_none()
             // A change of role that is being written ends the search for the master.
-            && self.is_settled_on_disk();
+            && self.is_settled_on_disk()
+            && !(self.watch.lost.is_some() && breaks(Fault::StopsLooking));
         if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
         }

@@ -10,12 +10,12 @@ use super::timers::Timer;
 
 /// Alerts that only a master can have.
 pub(super) const MASTER_CODES: &[&str] = &[
-    "H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "F-001", "S-004", "V-001", "V-002",
-    "V-004", "V-005", "V-006", "V-007", "V-008",
+    "H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "H-023", "F-001", "S-004", "V-001",
+    "V-002", "V-004", "V-005", "V-006", "V-007", "V-008",
 ];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] =
-    &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021"];
+    &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026"];
 
 /// After the start, alerts of an earlier run whose cause is not found again are over, ms.
 const FORGET_AFTER_MS: i64 = 60_000;
@@ -31,6 +31,7 @@ impl Engine {
         self.settle("R-001", "record");
         // A pause does not survive a restart; the other side announces its own again.
         self.settle("H-017", "");
+        self.start_arbitration();
         match self.role() {
             None => {}
             Some(Role::Shadow) => {
@@ -57,13 +58,19 @@ impl Engine {
     /// A master by its disk: active at once only when nobody can have taken over (spec 7.5).
     fn start_master(&mut self) {
         self.reign.scan.dirty = true;
+        if self.durable.restore_due {
+            // It died between the term on disk and the start of the service.
+            self.out.push(super::effect::Effect::RestoreDrift);
+        }
         let name = self.peer_name();
         if self.durable.offer.is_some() {
             self.begin_hold(&format!("asking {name} whether it took the role that was offered"));
         } else if self.facts.is_copied {
             self.begin_hold("this home was restored or copied: only an answer or `ha resume` makes it active");
-        } else if self.durable.may_take_over && self.peer().is_some() {
+        } else if (self.durable.may_take_over || self.durable.rival_unmet) && self.peer().is_some() {
             self.begin_hold(&format!("asking {name} whether it has taken over"));
+        } else if self.needs_confirmation() {
+            self.begin_hold(&format!("asking {name} and the arbiter whether this instance is still master"));
         } else {
             self.resume();
         }
@@ -78,6 +85,11 @@ impl Engine {
         self.hand_failing_over();
         self.fence_health();
         self.forget_copy();
+        self.tell_damping();
+        if self.reign.activity == Activity::Isolated {
+            let why = self.reign.hold_why.clone();
+            self.hold_alert("H-023", "", &why);
+        }
         if self.book.holds("R-001", "record") && self.is_settled_on_disk() {
             // Only a write tells whether the disk takes writes again.
             let draft = self.draft();
@@ -138,8 +150,9 @@ impl Engine {
             }
             AlertAction::BecomeMaster => {
                 (self.is_shadow() && !self.watch.master_active)
-                    || matches!(self.reign.activity, Activity::Holding | Activity::InDoubt)
+                    || matches!(self.reign.activity, Activity::Holding | Activity::InDoubt | Activity::Isolated)
             }
+            AlertAction::Branches => !self.branches.is_empty(),
             AlertAction::OpenPair | AlertAction::OpenConfiguration | AlertAction::OpenEvents => true,
         }
     }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::base::{Condition, Digest, Fingerprint, InstanceId, LinkState, Reason, Role, Term, UnixMillis};
 use super::settings::Settings;
 
+pub mod words;
+
 /// The whole. Fields up to `alerts` are fixed by the interfaces; those behind it are Standin's own and may grow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -86,6 +88,18 @@ pub struct Status {
     /// The engine is stopping.
     #[serde(default)]
     pub stopping: bool,
+    /// A switch under way (spec 7.7).
+    #[serde(default)]
+    pub switching: Option<SwitchStatus>,
+}
+
+/// A switch under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchStatus {
+    /// `2 of 4: the service is being stopped here`.
+    pub step: String,
+    /// `ha switch --abort` still ends it: the offer is not on disk yet.
+    pub can_abort: bool,
 }
 
 /// This instance.
@@ -246,6 +260,9 @@ pub struct PeerStatus {
     /// Whether it has a service: `none`, `command`.
     #[serde(default)]
     pub service: String,
+    /// What differs between the two and would hurt at a takeover (spec 2.6).
+    #[serde(default)]
+    pub differences: Vec<String>,
     /// Takeover checks of the shadow as it last told them (spec 7.2); empty on the shadow itself.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
@@ -289,6 +306,21 @@ pub struct HaStatus {
     pub permitted_shadow_host: Option<String>,
     /// Spec 2.4.
     pub grace_period_ms: u64,
+    /// Spec 7.10.
+    #[serde(default)]
+    pub isolation: IsolationStatus,
+}
+
+/// Whether a master that is cut off stops its service in time (spec 7.10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IsolationStatus {
+    /// By the setting, and there are checks.
+    pub enabled: bool,
+    /// Detection and stop fit inside the shadow's takeover delay.
+    pub fits: bool,
+    /// The arithmetic in a sentence.
+    pub text: String,
 }
 
 /// The service.

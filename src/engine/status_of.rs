@@ -2,6 +2,7 @@
 
 use super::base::{LinkState, Now, Role, UnixMillis};
 use super::core::Engine;
+use super::master::Activity;
 use super::message::Hello;
 use super::status::{
     ConfigurationStatus, HaStatus, Hold, InstanceStatus, LastChange, LastRoleChange, LinkStep, PeerStatus,
@@ -49,9 +50,10 @@ impl Engine {
                 enabled: in_force.high_availability.enabled,
                 permitted_shadow_host: in_force.high_availability.permitted_shadow_host.clone(),
                 grace_period_ms: self.pair_grace_ms(),
+                isolation: self.isolation_status(),
             },
             service: self.service_status(),
-            arbiter: None,
+            arbiter: self.arbiter_status(),
             maintenance_until: self
                 .pause
                 .until_wall
@@ -69,6 +71,7 @@ impl Engine {
             own_hosts: Vec::new(),
             addresses: self.addresses.list.clone(),
             stopping: self.leaving.is_some(),
+            switching: self.switch_status(),
         }
     }
 
@@ -157,6 +160,7 @@ impl Engine {
                 hello.map_or((0, 0), |hello| hello.takeover_checks)
             },
             service: hello.map_or(String::new(), |hello| hello.service.clone()),
+            differences: self.kit_differences(),
             checks: if is_master { self.reign.peer_results.clone() } else { Vec::new() },
             clock_difference_ms: self.clocks.difference(),
         };
@@ -165,7 +169,7 @@ impl Engine {
     }
 
     fn hold_status(&self, now: Now) -> Option<Hold> {
-        if !self.is_master() || !self.is_waiting() {
+        if !self.is_master() || !(self.is_waiting() || self.reign.activity == Activity::Isolated) {
             return None;
         }
         let ends_at = self.reign.hold_ends.map(|ends| wall_at(now, ends));
@@ -177,9 +181,11 @@ impl Engine {
         let is_shadow = self.is_shadow();
         let why_not = if is_shadow { self.why_still_shadow() } else { None };
         let is_due = is_shadow && self.watch.lost.is_some() && why_not.is_none();
+        // Not before its own promise to the master is over (spec 7.11).
+        let due = self.promise_runs_until().map_or(self.takeover_due(), |until| until.max(self.takeover_due()));
         TakeoverStatus {
-            due_at: is_due.then(|| wall_at(now, self.takeover_due())),
-            delay_ms: self.timing().takeover_delay_ms,
+            due_at: is_due.then(|| wall_at(now, due)),
+            delay_ms: self.takeover_delay_ms(),
             why_not,
             checks: self.checks.results.clone(),
         }

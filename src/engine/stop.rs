@@ -23,7 +23,7 @@ pub(super) const PAUSE_ANSWER_MS: u64 = 2_000;
 const STOP_LIMIT_MS: u64 = 700_000;
 
 /// A planned stop under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leaving {
     pub orders: Vec<u64>,
     pub stage: LeaveStage,
@@ -71,15 +71,23 @@ impl Engine {
                 self.leaving = Some(Leaving { orders, stage: LeaveStage::Farewell, keep_role, is_done: false });
                 self.cancel_dial();
                 match self.watch.link.filter(|_| self.watch.attached) {
-                    Some(link) => {
-                        self.send(link, Body::Farewell { kind: FarewellKind::Stop });
-                        self.timers.set(Timer::Leave, self.after(FAREWELL_ANSWER_MS));
+                    Some(link) if self.has_arbiter() => {
+                        // The arbiter could grant it the role at its next start: the promise is on disk before it is said.
+                        let draft = Durable { own_promise: Some(FarewellKind::Stop), ..self.draft() };
+                        self.write(draft, Then::StopPromised { link });
                     }
+                    Some(link) => self.say_farewell(link),
                     None => self.leave_now("no master is connected"),
                 }
             }
             Some(Role::Master) => self.begin_leave_master(orders, keep_role),
         }
+    }
+
+    /// Tells the master that this shadow stops.
+    pub(super) fn say_farewell(&mut self, link: LinkId) {
+        self.send(link, Body::Farewell { kind: FarewellKind::Stop });
+        self.timers.set(Timer::Leave, self.after(FAREWELL_ANSWER_MS));
     }
 
     fn begin_leave_master(&mut self, orders: Vec<u64>, keep_role: bool) {
@@ -125,6 +133,9 @@ impl Engine {
             self.timers.set(Timer::Leave, self.after(2 * STOP_ANSWER_MS));
             self.hand_over_at_stop();
         } else {
+            if !leaving.keep_role && self.durable.offer.is_none() {
+                self.release_vote();
+            }
             self.leave_now("nothing to hand over");
         }
     }

@@ -4,6 +4,7 @@ use super::base::{LinkId, Reason, Term};
 use super::core::Engine;
 use super::durable::{Durable, OpenOffer};
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::master::Activity;
 use super::message::{Body, Offer, OfferKind};
 use super::order::{Rehearsal, Reply};
@@ -22,8 +23,15 @@ const OFFER_REPEAT_MS: u64 = 200;
 /// Unanswered for so many request timeouts, it is in doubt.
 const DOUBT_TIMEOUTS: u64 = 3;
 
+/// A switch waits so long for a shadow that is about to be READY, ms.
+const READY_WAIT_MS: u64 = 5_000;
+/// So soon after a change of roles even one that is not connected yet is waited for, ms.
+const READY_RECENT_MS: i64 = 10_000;
+/// Checks of a switch that pass by themselves soon.
+const SOON: [&str; 3] = ["the shadow is connected", "the shadow is READY", "same revision"];
+
 /// A hand-over under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Handover {
     pub kind: OfferKind,
     pub order: Option<u64>,
@@ -76,6 +84,17 @@ impl Engine {
             let rehearsal = self.rehearsal(checks);
             return self.reply(id, Ok(Reply::Rehearsal(rehearsal)));
         }
+        if self.stall.is_barred() {
+            let why = "Standin was late a moment ago, and has not heard from the other instance since";
+            return self.refuse(id, "roles not switched", why, "Try again");
+        }
+        if self.leaving.is_some() {
+            // It waited for the shadow, and this instance was told to stop meanwhile.
+            return self.refuse(id, "roles not switched", "this instance is stopping", "");
+        }
+        if self.switch_waits(id, &checks) {
+            return;
+        }
         if let Some(failed) = checks.iter().find(|check| !check.ok) {
             let todo = "Wait until the shadow is READY and in sync; `ha switch --dry-run` shows every check";
             return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
@@ -86,10 +105,47 @@ impl Engine {
 
     /// Every check was passed: the last changes go over, then the role.
     pub(super) fn begin_handover(&mut self, kind: OfferKind, order: Option<u64>) {
+        self.begin_steps("switch begun, changes are frozen");
         self.reign.frozen = true;
         self.handover = Some(Handover { kind, order, stage: Stage::Syncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(SYNC_LIMIT_MS));
         self.scan_for(ScanThen::Handover);
+    }
+
+    /// A shadow that is about to be READY is waited for, so that roles can be switched back at once. True: it waits.
+    fn switch_waits(&mut self, id: u64, checks: &[CheckResult]) -> bool {
+        let is_close = |check: &CheckResult| check.ok || SOON.contains(&check.target.as_str());
+        let is_after_switch =
+            self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Switch)
+                && self.now.wall.0 - self.durable.since.0 < READY_RECENT_MS;
+        let is_new = self.is_active() && (self.heard_link().is_some() || is_after_switch);
+        let waits = self.reign.switch_wait.is_none()
+            && is_new
+            && checks.iter().any(|check| !check.ok)
+            && checks.iter().all(is_close)
+            && self.peer().is_some()
+            && self.durable.peer_promise.is_none();
+        if waits {
+            self.reign.switch_wait = Some(id);
+            self.timers.set(Timer::SwitchWait, self.after(READY_WAIT_MS));
+        }
+        waits
+    }
+
+    /// The shadow may be READY now: the switch that waits for it goes on.
+    pub(super) fn switch_goes_on(&mut self) {
+        if self.reign.switch_wait.is_some() && self.switch_checks().iter().all(|check| check.ok) {
+            self.switch_wait_over();
+        }
+    }
+
+    /// It is decided now, with whatever the checks say.
+    pub(super) fn switch_wait_over(&mut self) {
+        let Some(id) = self.reign.switch_wait else { return };
+        self.timers.clear(Timer::SwitchWait);
+        // Kept until it is through, so that it waits only once.
+        self.switch(id, false);
+        self.reign.switch_wait = None;
     }
 
     fn rehearsal(&self, checks: Vec<CheckResult>) -> Rehearsal {
@@ -107,18 +163,20 @@ impl Engine {
                 format!("{name} writes the term and starts the service"),
                 "this instance becomes its shadow".into(),
             ],
+            gap: self.expected_gap(),
         }
     }
 
     /// The smallest term above all known that is the peer's.
     fn offer_term(&self) -> Term {
         let theirs = self.peer().map_or(super::base::OwnTerms::Even, |peer| peer.own_terms.other());
-        theirs.next_above(self.highest_term())
+        theirs.next_above(self.highest_term().max(self.arbiter_term()))
     }
 
     /// At a planned stop the service is stopped already: what is left goes over, then the role (spec 7.9).
     pub(super) fn hand_over_at_stop(&mut self) {
         self.reign.frozen = true;
+        self.begin_steps("planned stop, the service has stopped");
         self.handover = Some(Handover { kind: OfferKind::Stop, order: None, stage: Stage::Resyncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(STOP_SYNC_LIMIT_MS));
         self.scan_for(ScanThen::Handover);
@@ -151,6 +209,7 @@ impl Engine {
                     OfferKind::Failing => (0, Reason::ServiceFailed),
                     OfferKind::Switch | OfferKind::Stop => (pair_grace_ms, Reason::Switch),
                 };
+                self.step("the shadow has the last changes; the service is told to stop");
                 self.stop_service(StopFor::Handover, grace_ms, reason);
             }
             Stage::Resyncing => self.write_offer(),
@@ -164,6 +223,7 @@ impl Engine {
             return self.start_again();
         };
         handover.stage = Stage::Resyncing;
+        self.step_stopped();
         if self.reign.shadow.is_none() {
             return self.handover_abort("the shadow is gone");
         }
@@ -185,7 +245,10 @@ impl Engine {
     pub(super) fn offer_written(&mut self) {
         self.reign.activity = Activity::Offering;
         let term = self.durable.offer.map_or(Term(0), |offer| offer.term);
+        self.step(format!("the shadow has everything; offer of term {term} on disk"));
         self.note(EventKind::Role, Severity::Information, format!("term {term} offered to {}", self.peer_name()));
+        // The service has stopped: the arbiter can grant the offered term at once (spec 7.11).
+        self.release_vote();
         self.timers.set(Timer::OfferDoubt, self.after(DOUBT_TIMEOUTS * self.timing().request_timeout_ms));
         self.offer_again();
         if self.reign.shadow.is_none() {
@@ -218,11 +281,12 @@ impl Engine {
             return;
         }
         self.reign.activity = Activity::InDoubt;
+        self.reign.doubt_since = Some(self.now.mono);
         let why = format!("the hand-over to {} is not answered: {why}", self.peer_name());
         self.hold_alert("H-011", "", &why);
         self.note(EventKind::Role, Severity::Error, why.clone());
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());
-        if let Some(order) = order {
+        if let Some(order) = order.filter(|_| !breaks(Fault::ForgetsReply)) {
             let todo = "Bring the other instance back; or `ha become-master --force` if it is certainly not active";
             self.refuse(order, "the switch is in doubt", why, todo);
         }
@@ -294,6 +358,8 @@ impl Engine {
             return;
         }
         self.heard_term = self.heard_term.max(own_term);
+        // It gave the role back after its service had stopped: nothing is promised to it any more.
+        self.promise_is_over();
         let text = format!("{} refused the role: {why}", self.peer_name());
         self.tell("H-018", "", &text);
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());

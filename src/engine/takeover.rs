@@ -5,6 +5,7 @@ use super::core::Engine;
 use super::durable::{Durable, RoleChange};
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{CHECKS_TOLD_MAX, TOLD_CHARS_MAX};
 use super::settings::{Settings, SettingsPatch};
 use super::status::{CheckResult, Notice, TimelineEntry};
@@ -14,6 +15,8 @@ use super::work::StartFor;
 
 /// Takeover checks that say nothing for so long have failed, on top of their own time limit, ms.
 const CHECKS_GRACE_MS: u64 = 2_000;
+/// Checks that passed so long ago need not pass again while the arbiter is asked, ms.
+const CHECKS_FRESH_MS: u64 = 5_000;
 /// A takeover that could not go on is tried again so often, ms.
 const TAKEOVER_RETRY_MS: u64 = 1_000;
 
@@ -38,6 +41,10 @@ pub(super) struct Lost {
     /// When the delay was over and the checks passed.
     pub delay_over: Option<UnixMillis>,
     pub checks_passed: Option<UnixMillis>,
+    /// The same on the clock that counts; with an arbiter the grant comes later.
+    pub passed_at: Option<Millis>,
+    /// The arbiter granted the term.
+    pub granted: Option<UnixMillis>,
 }
 
 /// The last meeting with another shadow.
@@ -48,7 +55,7 @@ pub(super) struct Rival {
 }
 
 /// The own takeover checks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnChecks {
     pub results: Vec<CheckResult>,
     /// When the run under way began.
@@ -112,19 +119,25 @@ impl Engine {
             not_before: Millis(0),
             delay_over: None,
             checks_passed: None,
+            passed_at: None,
+            granted: None,
         };
         self.watch.lost = Some(lost);
         self.fence.passed = None;
         self.set_state(LinkState::Lost, Some(why.to_owned()));
-        self.hold_alert("H-001", "", why);
+        if !breaks(Fault::ForgetsAlert) {
+            self.hold_alert("H-001", "", why);
+        }
         self.timers.set(Timer::Takeover, self.takeover_due());
         self.timers.clear(Timer::Redial);
     }
 
     /// When the takeover is due if nothing else comes.
     pub(super) fn takeover_due(&self) -> Millis {
-        let delay_ms = self.timing().takeover_delay_ms;
-        self.watch.lost.as_ref().map_or(self.now.mono, |lost| lost.counts_from.plus(delay_ms).max(lost.not_before))
+        let delay_ms = self.takeover_delay_ms();
+        let promised = self.promise_runs_until().unwrap_or_default();
+        let due = |lost: &Lost| lost.counts_from.plus(delay_ms).max(lost.not_before).max(promised);
+        self.watch.lost.as_ref().map_or(self.now.mono, due)
     }
 
     /// The delay counts anew from now.
@@ -136,6 +149,9 @@ impl Engine {
         lost.not_before = lost.not_before.max(not_before);
         lost.delay_over = None;
         lost.checks_passed = None;
+        lost.passed_at = None;
+        self.fence.passed = None;
+        self.pause_takeover_wish();
         self.timers.set(Timer::Takeover, self.takeover_due());
     }
 
@@ -146,19 +162,36 @@ impl Engine {
         }
     }
 
+    /// The pinned certificate answers there again.
+    pub(super) fn watch_own(&mut self) {
+        if let Some(lost) = &mut self.watch.lost {
+            lost.foreign = None;
+        }
+    }
+
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
-        if self.watch.lost.is_some() {
+        if self.watch.lost.is_some() && !breaks(Fault::AnswerCancelsNothing) {
             self.count_anew(0);
             self.watch.message =
                 Some("the master reaches this shadow, but this shadow does not reach the master".into());
         }
     }
 
+    /// The master said welcome, and this disk could not note it: it lives (spec 7.1). The next try has to fail before anything
+    /// is decided, however short the delay.
+    pub(super) fn master_answered_in_vain(&mut self) {
+        let timing = self.timing();
+        self.count_anew(self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms);
+    }
+
     /// Why it would not take over now; none: it would, once the delay is over.
     pub(super) fn why_no_takeover(&self) -> Option<String> {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
+        }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
         }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
@@ -182,17 +215,31 @@ impl Engine {
             }
             Some(rival) if !rival.wins && self.is_fresh(rival) => Some("the other shadow has precedence".into()),
             Some(rival) if rival.wins => None,
-            _ if !lost.was_ready => Some("it was not READY when the link broke, or since it started".into()),
+            _ if !lost.was_ready && self.may_be_granted_alone() => None,
+            _ if !lost.was_ready && !breaks(Fault::TakesOverInHandshake) => {
+                Some("it was not READY when the link broke, or since it started".into())
+            }
             _ => None,
         }
     }
 
-    /// The same for the operator, who also has to know that the disk is full or the checks failed when last asked (spec 4.3, 7.2).
+    /// The same for the operator, who also has to know that the disk is full, the checks failed when last asked, or the arbiter
+    /// has not granted it (spec 4.3, 7.2, 7.11).
     pub(super) fn why_still_shadow(&self) -> Option<String> {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        self.why_no_takeover().or_else(disk).or_else(checks)
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(|| self.why_not_granted())
+    }
+
+    /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).
+    fn may_be_granted_alone(&self) -> bool {
+        self.has_arbiter()
+            && !self.watch.was_attached
+            && !self.durable.complete_wanted
+            && !self.durable.forced_shadow
+            && !self.durable.arbiter_differs
+            && self.head.is_some()
     }
 
     fn is_fresh(&self, rival: Rival) -> bool {
@@ -215,14 +262,15 @@ impl Engine {
             self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
             return;
         }
-        let has_checks = !self.in_force().takeover_checks.is_empty();
         let now = self.now;
+        let is_fresh = |lost: &Lost| lost.passed_at.is_some_and(|at| now.mono.since(at) <= CHECKS_FRESH_MS);
+        let has_checks = self.has_takeover_checks() && !self.watch.lost.as_ref().is_some_and(is_fresh);
         let Some(lost) = &mut self.watch.lost else { return };
         lost.delay_over.get_or_insert(now.wall);
         let counts_from = lost.counts_from;
         if has_checks {
             // Only checks that began after the delay was over count; older ones tell of another world.
-            let due = counts_from.plus(self.timing().takeover_delay_ms);
+            let due = counts_from.plus(self.takeover_delay_ms());
             let is_new = self.checks.begun.is_some_and(|begun| begun >= due);
             if !is_new || self.checks.running.is_some() {
                 self.run_checks();
@@ -238,7 +286,21 @@ impl Engine {
             }
         }
         if let Some(lost) = &mut self.watch.lost {
-            lost.checks_passed = Some(now.wall);
+            lost.checks_passed.get_or_insert(now.wall);
+            lost.passed_at.get_or_insert(now.mono);
+        }
+        if !self.may_become_active() {
+            // The answer of the arbiter brings it back here; so does time, because checks grow old.
+            if self.timers.get(Timer::Takeover).is_none() {
+                self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
+            }
+            if let Some(why) = self.arbiter_problem() {
+                self.hold_alert("H-012", "", &format!("{why}: nobody can take over without it"));
+            }
+            return;
+        }
+        if let Some(lost) = &mut self.watch.lost {
+            lost.granted = Some(now.wall);
         }
         self.fence_then_take_over();
     }
@@ -278,6 +340,7 @@ impl Engine {
             self.takeover_time();
         }
         self.hold_checked();
+        self.isolation_checked();
     }
 
     /// The checks beforehand, so that both sides show today whether it could take over (spec 7.2).
@@ -295,11 +358,19 @@ impl Engine {
 
     /// The next own term on disk, then the role; the rest follows when it is there (spec 7.3).
     pub(super) fn take_over(&mut self, reason: Reason, order: Option<u64>) {
-        let term = self.next_own_term(Term(0));
+        let granted = self.granted_term();
+        let term = granted.unwrap_or_else(|| self.next_own_term(Term(0)));
+        let ungranted = (granted.is_none() && self.has_arbiter()).then(|| self.highest_term());
         let mut timeline = self.lost_timeline();
         timeline.push(TimelineEntry { at: self.now.wall, text: format!("term {term} on disk") });
         let notice = self.master_notice(term, reason, timeline);
-        let draft = self.master_draft(term, reason, notice);
+        let mut draft = self.master_draft(term, reason, notice);
+        draft.ungranted = ungranted;
+        // Nobody has asked the former master: it may come back and believe itself master (spec 7.5).
+        draft.rival_unmet = true;
+        if reason == Reason::Takeover {
+            draft.takeovers = self.with_takeover(term);
+        }
         self.write(draft, Then::TookOver { reason, order });
     }
 
@@ -321,7 +392,10 @@ impl Engine {
             known_term: draft.known_term.max(term),
             since: self.now.wall,
             last_role_change: Some(RoleChange { at: self.now.wall, from: self.role(), reason }),
+            restore_due: true,
             may_take_over: false,
+            rival_unmet: false,
+            ungranted: None,
             peer_promise: None,
             own_promise: None,
             offer: None,
@@ -342,9 +416,10 @@ impl Engine {
         if let Some(missing) = missing {
             self.hold_alert("H-019", "", &missing);
         }
-        self.become_active();
-        self.out.push(Effect::RestoreDrift);
-        self.start_service(StartFor::NewMaster, reason);
+        if !breaks(Fault::SkipsDrift) {
+            self.out.push(Effect::RestoreDrift);
+        }
+        self.begin_reign(StartFor::NewMaster, reason, None);
         if let Some(order) = order {
             self.done(order, text);
         }
@@ -375,10 +450,13 @@ impl Engine {
         }
         add(lost.since.wall, format!("the master is lost: {}", lost.why));
         if let Some(at) = lost.delay_over {
-            add(at, format!("takeover delay over ({} ms)", self.timing().takeover_delay_ms));
+            add(at, format!("takeover delay over ({} ms)", self.takeover_delay_ms()));
         }
         if let Some(at) = lost.checks_passed.filter(|_| !self.checks.results.is_empty()) {
             add(at, "takeover checks passed".into());
+        }
+        if let Some(at) = lost.granted.filter(|_| self.has_arbiter()) {
+            add(at, "own promise over, and the term granted by the arbiter".into());
         }
         if let Some(at) = self.fence.passed {
             add(at, "fence command succeeded".into());

@@ -9,10 +9,12 @@ use super::message::{PairGrant, Refusal, RefusalCode};
 use super::timers::Timer;
 
 /// A continuation, as data.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Then {
     /// Nothing depends on it.
     Nothing,
+    /// The last line of the notice: the service of the new master runs.
+    ServiceStarted,
     /// Shadow: the term followed and the master's data are noted.
     Attached { link: LinkId },
     /// Master: the note *may take over*.
@@ -47,6 +49,16 @@ pub(super) enum Then {
     PromisedReset { order: u64 },
     /// The pair is forgotten.
     Reset { order: u64 },
+    /// Master: on at a term that the arbiter granted.
+    Raised { order: Option<u64> },
+    /// The length of a promise is noted: it can be given.
+    PromiseNoted { link: LinkId, serial: u64 },
+    /// Shadow: its standing promise is over.
+    PromiseOver,
+    /// Shadow: it stops, and has promised not to take over.
+    StopPromised { link: LinkId },
+    /// Takeovers are not delayed any longer.
+    DampingCleared { order: u64, text: &'static str },
     /// An order that is done with the write.
     Done { order: u64, text: &'static str },
 }
@@ -56,6 +68,7 @@ impl Engine {
     pub(super) fn go_on(&mut self, then: Then) {
         match then {
             Then::Nothing => {}
+            Then::ServiceStarted => self.note_role_change(),
             Then::Attached { link } => self.attached(link),
             Then::NotedMay { link, head } => self.tell_may(link, head),
             Then::HeardFarewell { link } => self.farewell_noted(link),
@@ -73,6 +86,17 @@ impl Engine {
             Then::PromisedReset { order } => self.promised_reset(order),
             Then::Reset { order } => self.was_reset(order),
             Then::Done { order, text } => self.done(order, text),
+            Then::Raised { order } => self.term_raised(order),
+            Then::PromiseNoted { link, serial } => self.give_promise(link, serial),
+            Then::PromiseOver => self.maybe_ready(),
+            Then::StopPromised { link } => {
+                self.set_state(super::base::LinkState::Disconnecting, None);
+                self.say_farewell(link);
+            }
+            Then::DampingCleared { order, text } => {
+                self.damping_cleared();
+                self.done(order, text);
+            }
         }
     }
 
@@ -81,8 +105,18 @@ impl Engine {
         let text = format!("the disk cannot be written: {why}");
         let todo = "Free space or repair the disk, then try again";
         match then {
-            Then::Nothing | Then::NotedMay { .. } | Then::HeardFarewell { .. } => {}
-            Then::Attached { link } => self.close(link, &text),
+            Then::Nothing
+            | Then::ServiceStarted
+            | Then::NotedMay { .. }
+            | Then::HeardFarewell { .. }
+            | Then::PromiseNoted { .. }
+            | Then::PromiseOver
+            | Then::Raised { order: None } => {}
+            Then::StopPromised { .. } => self.leave_now(&text),
+            Then::Attached { link } => {
+                self.close(link, &text);
+                self.master_answered_in_vain();
+            }
             Then::TookOver { reason: _, order } => self.takeover_not_written(why, order),
             Then::TookOffer { link, term } => {
                 self.watch.refused_offer = self.watch.refused_offer.max(term);
@@ -115,6 +149,8 @@ impl Engine {
             | Then::PromisedReset { order }
             | Then::Reset { order }
             | Then::Done { order, text: _ }
+            | Then::Raised { order: Some(order) }
+            | Then::DampingCleared { order, text: _ }
             | Then::Promised { order: Some(order) }
             | Then::CompleteWanted { order: Some(order), by: _ } => self.refuse(order, "not done", text, todo),
             Then::Promised { order: None } | Then::CompleteWanted { order: None, by: _ } => {
@@ -127,6 +163,7 @@ impl Engine {
     fn handed_over(&mut self, order: Option<u64>) {
         let text = format!("{} is master now, this instance its shadow", self.peer_name());
         self.note(EventKind::Role, Severity::Warning, text.clone());
+        self.note_role_change();
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, Reason::Switch);
         if let Some(order) = order {
@@ -169,6 +206,14 @@ impl Engine {
             Timer::PauseLimit => self.pause_not_heard(),
             Timer::DialBack => self.reign.dial_back_due = true,
             Timer::ConnectLimit => self.connect_due(),
+            // The next plan asks.
+            Timer::Arbiter => {}
+            Timer::Hold => self.check_hold(),
+            Timer::Renew => self.renew_due(),
+            Timer::Wish => self.wish_due(),
+            Timer::ShadowLost => self.shadow_is_lost(),
+            Timer::StallLimit => self.stall_due(),
+            Timer::SwitchWait => self.switch_wait_over(),
         }
     }
 }

@@ -57,10 +57,24 @@ pub(super) enum Timer {
     DialBack,
     /// `connect` is answered at the latest.
     ConnectLimit,
+    /// The next question to the arbiter, or the end of the one under way.
+    Arbiter,
+    /// Master: the hold time is over.
+    Hold,
+    /// Master: the next renewal.
+    Renew,
+    /// `become-master` waited long enough for the arbiter.
+    Wish,
+    /// Master: no check of the shadow came in time.
+    ShadowLost,
+    /// Master: nobody answered after a stall.
+    StallLimit,
+    /// A switch waited long enough for the shadow to be READY.
+    SwitchWait,
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers(BTreeMap<Timer, Millis>);
 
 impl Timers {
@@ -84,6 +98,11 @@ impl Timers {
         self.0.get(&timer).copied()
     }
 
+    /// All that are set.
+    pub fn all(&self) -> impl Iterator<Item = (Timer, Millis)> {
+        self.0.iter().map(|(timer, at)| (*timer, *at))
+    }
+
     /// The earliest.
     pub fn earliest(&self) -> Option<Millis> {
         self.0.values().min().copied()
@@ -99,7 +118,7 @@ impl Timers {
 }
 
 /// Small generator for nonces: needs to be different, not secret (the link is authenticated).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {

@@ -1,6 +1,6 @@
 //! The service: one start or stop at a time, and what goes on when it is done (spec 7.13).
 
-use super::base::{Reason, Role};
+use super::base::{Millis, Reason, Role};
 use super::core::Engine;
 use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
@@ -35,15 +35,21 @@ pub(super) enum StopFor {
     GiveBack,
     /// Two masters with one term.
     Halt,
+    /// Nobody confirms it, or it is cut off (spec 7.10, 7.11).
+    Isolated,
 }
 
 /// The one operation on the service that is under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ServiceWork {
     pub starting: Option<(StartFor, Reason)>,
     pub stopping: Option<(StopFor, u64, Reason)>,
     /// A stop failed; it is tried again.
     pub stuck: bool,
+    /// When the stop under way began, its grace counted off.
+    stop_began: Option<Millis>,
+    /// How long the last stop took, ms.
+    pub stop_took_ms: Option<u64>,
 }
 
 impl ServiceWork {
@@ -63,6 +69,7 @@ impl Engine {
         self.timers.clear(Timer::ServiceRetry);
         self.work.stopping = None;
         self.work.starting = Some((purpose, reason));
+        self.allow_service();
         self.out.push(Effect::StartService { term: self.durable.term, reason });
     }
 
@@ -74,6 +81,7 @@ impl Engine {
         self.work.stopping = Some((purpose, grace_ms, reason));
         self.work.stuck = false;
         if !is_stopping {
+            self.work.stop_began = Some(self.after(grace_ms));
             self.out.push(Effect::StopService { grace_ms, reason });
         }
     }
@@ -114,6 +122,7 @@ impl Engine {
             ServiceChange::Stopped(status) => {
                 self.service = status;
                 self.work.stuck = false;
+                self.stop_measured();
                 for code in ["V-001", "V-002", "V-003", "V-007", "V-008"] {
                     self.settle(code, "");
                 }
@@ -160,8 +169,34 @@ impl Engine {
             self.offer_fulfilled();
         }
         self.timeline_started();
+        if self.durable.restore_due && self.is_settled_on_disk() {
+            let draft = self.draft();
+            self.write(draft, super::then::Then::Nothing);
+        }
         if self.is_active() {
             self.run_role_hook(Hook::BecomeMaster, reason);
+        }
+    }
+
+    /// How long the stop took; longer than the budget breaks what the arbiter's promise rests on (spec 7.11).
+    fn stop_measured(&mut self) {
+        let Some(began) = self.work.stop_began.take() else { return };
+        let took_ms = self.now.mono.since(began);
+        self.work.stop_took_ms = Some(took_ms);
+        let budget_ms = self.settings.arbiter.stop_budget;
+        if self.settings.arbiter.is_set() && took_ms > budget_ms {
+            let why = format!("the last stop took {took_ms} ms, the stop budget is {budget_ms} ms");
+            self.hold_alert("V-020", "", &why);
+        } else {
+            self.settle("V-020", "");
+        }
+    }
+
+    /// A stall may have outlived the time the guard was told: what it stopped is started again (spec 7.12).
+    pub(super) fn service_after_stall(&mut self) {
+        let is_idle = self.work.starting.is_none() && self.work.stopping.is_none();
+        if is_idle && self.service.state == "stopped" && self.facts.service_kind != "none" {
+            self.start_service(StartFor::Again, Reason::Start);
         }
     }
 
@@ -178,7 +213,7 @@ impl Engine {
         let is_new = notice.role == Role::Master
             && notice.term == self.durable.term
             && !notice.timeline.iter().any(|line| line.text.starts_with("service started"));
-        if !is_new || !self.is_settled_on_disk() {
+        if !is_new {
             return;
         }
         let first = notice.timeline.first().map_or(notice.at, |line| line.at);
@@ -186,9 +221,10 @@ impl Engine {
         let mut draft = self.draft();
         if let Some(notice) = &mut draft.notice {
             let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            notice.timeline = self.with_steps(std::mem::take(&mut notice.timeline));
             notice.timeline.push(TimelineEntry { at: wall, text });
         }
-        self.write(draft, super::then::Then::Nothing);
+        self.write(draft, super::then::Then::ServiceStarted);
     }
 
     fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {
@@ -211,6 +247,7 @@ impl Engine {
             StopFor::Leave => self.leave_stopped(),
             StopFor::GiveBack => self.gave_back_stopped(),
             StopFor::Halt => {}
+            StopFor::Isolated => self.isolation_stopped(),
         }
     }
 
@@ -229,7 +266,7 @@ impl Engine {
                 self.work.stopping = None;
                 self.leave_now("the service does not stop");
             }
-            StopFor::GiveWay | StopFor::GiveBack | StopFor::Halt => {
+            StopFor::GiveWay | StopFor::GiveBack | StopFor::Halt | StopFor::Isolated => {
                 self.work.stuck = true;
                 self.timers.set(Timer::ServiceRetry, self.after(SERVICE_RETRY_MS));
             }

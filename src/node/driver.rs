@@ -33,8 +33,14 @@ use crate::store::Store;
 const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
+/// A loop late by so much tells the engine, which judges whether that was a stall, ms.
+const LATE_TOLD_MS: u64 = 400;
 /// Inputs handled in a row before the status is published in between.
 const INPUTS_IN_A_ROW: usize = 256;
+
+fn millis_until(wake: Instant) -> u64 {
+    u64::try_from(wake.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Everything that carries out effects.
 pub struct Driver {
@@ -79,8 +85,9 @@ impl Driver {
         answering: oneshot::Sender<()>,
     ) {
         self.follow_peer(None);
+        self.pending.push_back(self.facts.of_kit());
         self.pending.push_back(Input::Start);
-        let mut has_ended = self.work_off(&mut inputs);
+        let mut has_ended = self.turn(&mut inputs);
         self.publish();
         // Whoever asks from now on gets an answer that means something.
         let _ = answering.send(());
@@ -92,10 +99,11 @@ impl Driver {
             if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
                 // Not by a timer: that would be a millisecond late.
                 self.pending.push_back(Input::Tick);
-                has_ended = self.work_off(&mut inputs);
+                has_ended = self.turn(&mut inputs);
                 continue;
             }
             let wake = self.next_wake();
+            let planned = clock::monotonic().plus(millis_until(wake));
             tokio::select! {
                 biased;
                 input = inputs.recv() => match input {
@@ -105,12 +113,28 @@ impl Driver {
                 Some(new) = edits.recv() => self.take_edit(new),
                 () = sleep_until(wake) => {}
             }
-            has_ended = self.work_off(&mut inputs);
+            self.notice_lateness(clock::monotonic().since(planned));
+            has_ended = self.turn(&mut inputs);
         }
         self.publish();
         self.shared.recorder.flush();
         self.shared.settle(ANSWERS_LIMIT).await;
         self.works.shut_down();
+    }
+
+    /// Handles what is there, and notices when that took long. True: the program ends.
+    fn turn(&mut self, inputs: &mut mpsc::Receiver<Input>) -> bool {
+        let began = clock::monotonic();
+        let has_ended = self.work_off(inputs);
+        self.notice_lateness(clock::monotonic().since(began));
+        has_ended
+    }
+
+    /// The engine hears of a stall before anything that waited (spec 7.12).
+    fn notice_lateness(&mut self, late_ms: u64) {
+        if late_ms >= LATE_TOLD_MS {
+            self.pending.push_front(Input::Stalled { late_ms });
+        }
     }
 
     /// Handles what is there. True: the program ends.

@@ -3,13 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::net::About;
 use super::{clock, system};
+use crate::access::{UserRole, Users};
 use crate::engine::base::{Fingerprint, LinkState, Role, UnixMillis};
+use crate::engine::input::Input;
+use crate::engine::kit::OwnFacts;
 use crate::engine::settings::Settings;
 use crate::engine::status::Status;
 use crate::identity::{Identity, certificate_expiry};
 use crate::store::Store;
+
+/// Of the digest of the users' names so many bytes are told.
+const DIGEST_BYTES: usize = 12;
 
 /// Filled in by the node.
 pub struct Facts {
@@ -99,6 +107,23 @@ impl Facts {
         if let Some(peer) = &mut status.peer {
             peer.certificate_expires = self.peer_expires;
         }
+    }
+
+    /// What only the node knows of what this instance has for a takeover (spec 2.6).
+    #[must_use]
+    pub fn of_kit(&self) -> Input {
+        let users = Users::load_or_empty(&self.home.join(super::home::USERS_FILE)).unwrap_or_default().users;
+        let mut names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+        names.sort_unstable();
+        let digest = Sha256::digest(names.join("\n"));
+        let digest: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let is_root = rustix::process::geteuid().is_root();
+        Input::Facts(Box::new(OwnFacts {
+            users_digest: if users.is_empty() { String::new() } else { digest },
+            users: u32::try_from(users.len()).unwrap_or(u32::MAX),
+            has_administrator: users.iter().any(|user| user.role == UserRole::Administrator),
+            runs_as: if is_root { "root" } else { "not root" }.into(),
+        }))
     }
 
     /// A copied home is sealed anew when it is active or follows a master: then an answer or an operator has decided.

@@ -15,7 +15,7 @@ use crate::store::Store;
 use super::clock;
 
 /// File of the local users.
-const USERS_FILE: &str = "users.yaml";
+pub(super) const USERS_FILE: &str = "users.yaml";
 
 /// The role of the instance in `home`; none: no database, or one without role.
 ///

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Limited, Part, WireError, check, cut, from_bytes, to_bytes};
 use crate::engine::base::{InstanceId, PairId, Role, Run, Term};
+use crate::engine::damping::{TAKEOVERS_MAX, Takeovers};
+use crate::engine::kit::{KIT_LIST_MAX, KIT_TEXT_MAX, Kit};
 use crate::engine::message::{
     BRANCH_FILES_MAX, Body, Branch, Envelope, Hello, PUSH_PAYLOAD_MAX_BYTES, Push, Refusal, TRAIL_MAX,
 };
@@ -85,6 +87,8 @@ impl Limited for Body {
                 visit(Part::Text("by", by, NAME_MAX_CHARS));
             }
             Self::BranchKept(branch) => branch.limits(visit),
+            Self::Takeovers(takeovers) => takeovers.limits(visit),
+            Self::Kit(kit) => kit.limits(visit),
             Self::Check(_)
             | Self::Applied(_)
             | Self::MayTakeOver { .. }
@@ -96,6 +100,8 @@ impl Limited for Body {
             | Self::FarewellHeard
             | Self::Pause { .. }
             | Self::PauseHeard { .. }
+            | Self::Renew(_)
+            | Self::Confirm { .. }
             | Self::Unknown => {}
         }
     }
@@ -109,6 +115,33 @@ impl Limited for Hello {
         visit(Part::Text("service", &mut self.service, NAME_MAX_CHARS));
         let trail = &mut self.trail;
         visit(Part::List("trail", trail.len(), TRAIL_MAX, &mut |to| trail.truncate(to)));
+        self.takeovers.limits(visit);
+        if let Some(kit) = &mut self.kit {
+            kit.limits(visit);
+        }
+    }
+}
+
+impl Limited for Takeovers {
+    fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
+        let list = &mut self.list;
+        visit(Part::List("takeovers", list.len(), TAKEOVERS_MAX, &mut |to| list.truncate(to)));
+    }
+}
+
+impl Limited for Kit {
+    fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
+        visit(Part::Text("service", &mut self.service, KIT_TEXT_MAX));
+        visit(Part::Text("service name", &mut self.service_name, KIT_TEXT_MAX));
+        visit(Part::Text("users", &mut self.facts.users_digest, KIT_TEXT_MAX));
+        visit(Part::Text("user", &mut self.facts.runs_as, KIT_TEXT_MAX));
+        let lists = [("hooks", &mut self.hooks), ("arbiter", &mut self.arbiter), ("addresses", &mut self.addresses)];
+        for (name, list) in lists {
+            visit(Part::List(name, list.len(), KIT_LIST_MAX, &mut |to| list.truncate(to)));
+            for text in list.iter_mut().take(KIT_LIST_MAX) {
+                visit(Part::Text(name, text, KIT_TEXT_MAX));
+            }
+        }
     }
 }
 

@@ -10,14 +10,17 @@ use standin::engine::message::{Body, Push};
 use standin::engine::order::Order;
 use standin::engine::status::CheckResult;
 
-use crate::node::service_status;
-use crate::trace::brief_effect;
-use crate::world::{What, World};
+use crate::sim::node::service_status;
+use crate::sim::trace::brief_effect;
+use crate::sim::world::{What, World};
 
 impl World {
     /// One effect; false: the process has died over it.
     pub fn execute(&mut self, node: usize, effect: Effect, inputs: &mut VecDeque<Input>) -> bool {
         let incarnation = self.nodes[node].incarnation;
+        if self.walk_into(node, &effect) {
+            self.nodes[node].crash_in = Some(0);
+        }
         if let Some(left) = &mut self.nodes[node].crash_in {
             if *left == 0 {
                 // Torn or not, the record is the old or the new one.
@@ -59,9 +62,11 @@ impl World {
                 self.answers.insert(id, *outcome);
             }
             Effect::SaveAlert(alert) => {
+                self.check.alert_saved(node, &alert);
                 self.nodes[node].disk.alerts.insert(alert.id, *alert);
             }
             Effect::DropAlert { id } => {
+                self.check.alert_dropped(node, id);
                 self.nodes[node].disk.alerts.remove(&id);
             }
             Effect::Exit => {
@@ -78,16 +83,22 @@ impl World {
                 return false;
             }
             // Nobody knows more then, and the rules choose to go on: two active are possible (spec 7.5).
-            Effect::Note(event) if event.text.starts_with("nobody answered within") => self.check.was_forced = true,
-            Effect::Note(event) if event.text == "READY" => {
-                self.check.seen[node].state = Some(standin::engine::base::LinkState::Ready);
+            Effect::Note(event) if event.text.starts_with("nobody answered within") => {
+                self.check.permit_two(node, &self.nodes);
             }
+            Effect::Note(event) if event.text == "READY" => {
+                self.check.seen[node].glance.state = Some(standin::engine::base::LinkState::Ready);
+            }
+            Effect::RestoreDrift => self.nodes[node].disk.mirror.restore_drift(),
             other => self.carry_out_later(node, incarnation, other),
         }
         true
     }
 
     pub fn store(&mut self, node: usize, durable: Durable) {
+        if self.net.is_faulty() || self.nodes.iter().any(|node| node.suspended_until.is_some()) {
+            self.check.unseen_at = Some(self.t);
+        }
         let outcome = self.check.stored(self.t, node, &self.nodes, &durable);
         self.nodes[node].disk.durable = durable;
         if let Err(why) = outcome {
@@ -120,24 +131,35 @@ impl World {
 
     pub fn apply(&mut self, node: usize, link: LinkId, push: &Push) {
         if !self.is_calm && self.random.chance(5) {
+            self.nodes[node].applying = None;
             return self.feed(node, Input::ApplyFailed { link, revision: push.revision, why: "no luck".into() });
         }
-        let index = u64::from_be_bytes(push.payload[..8].try_into().unwrap()) as usize;
-        let theirs = self.pushes[index].clone();
+        if let Err(why) = self.check.overwrites(node, &self.nodes) {
+            return self.fail(why);
+        }
+        self.nodes[node].applying = None;
+        let theirs = self.pushes[pushed(push)].clone();
         let (committed, branch) = self.nodes[node].disk.mirror.apply(&theirs);
         self.feed(node, Input::Applied { link, revision: push.revision, committed, branch });
     }
 
+    /// The process dies while it applies: the directory is half of each, until recovery (spec 5.3).
+    pub fn tear_apply(&mut self, node: usize) {
+        if let Some(index) = self.nodes[node].applying.take() {
+            let (is_complete, until) = (self.random.chance(50), self.random.range(0, 5) as u8);
+            let theirs = self.pushes[index].clone();
+            self.nodes[node].disk.mirror.tear(&theirs, is_complete, until);
+        }
+    }
+
     pub fn service(&mut self, node: usize, start: bool) {
-        let change = if !start && self.nodes[node].stop_fails {
+        let change = if !start && self.nodes[node].stop_fails && self.nodes[node].service {
             ServiceChange::StopFailed(service_status("stopping"))
         } else if !start {
             self.nodes[node].service = false;
-            self.check.service(self.t, node, false);
             ServiceChange::Stopped(service_status("stopped"))
         } else if self.nodes[node].start_fails {
             self.nodes[node].service = false;
-            self.check.service(self.t, node, false);
             ServiceChange::StartFailed(service_status("failed"))
         } else {
             ServiceChange::Started(service_status("running"))
@@ -152,7 +174,7 @@ impl World {
                 self.later((1, 12), What::Dial { node, incarnation, attempt, timeout_ms: connect_timeout_ms });
             }
             Effect::Scan { term, .. } => {
-                if let Err(why) = self.check.scan(node, &self.nodes, term) {
+                if let Err(why) = self.check.uses(node, &self.nodes, term) {
                     self.fail(why);
                 }
                 self.later((1, 60), What::Scan { node, incarnation, term });
@@ -161,14 +183,22 @@ impl World {
                 self.later((1, 40), What::Push { node, incarnation, link, trail, complete });
             }
             Effect::Apply { link, push, .. } => {
+                self.nodes[node].applying = Some(pushed(&push));
                 self.later((1, 80), What::Apply { node, incarnation, link, push });
             }
-            Effect::StartService { .. } => {
-                self.nodes[node].service = true;
-                self.check.service(self.t, node, true);
-                self.later((0, 100), What::Service { node, incarnation, start: true });
+            Effect::AskArbiter { id, pair, ask, lease_s } => self.ask_arbiter(node, id, pair, ask, lease_s),
+            Effect::AllowServiceUntil(until) => self.allow_service(node, until),
+            Effect::StartService { term, .. } => {
+                self.service_begins(node, term);
+                let longest = self.nodes[node].start_ms;
+                self.later((0, longest), What::Service { node, incarnation, start: true });
             }
-            Effect::StopService { .. } => self.later((0, 400), What::Service { node, incarnation, start: false }),
+            Effect::StopService { .. } => {
+                let takes = self.stop_takes(node);
+                // Nothing of an earlier run's service is left either.
+                let done = (self.t + takes).max(self.nodes[node].guard.orphan_until);
+                self.at(done, What::Service { node, incarnation, start: false });
+            }
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;
                 let input = Input::TakeoverChecked(vec![CheckResult {
@@ -188,4 +218,9 @@ impl World {
             _ => {}
         }
     }
+}
+
+/// Which history a push carries.
+fn pushed(push: &Push) -> usize {
+    u64::from_be_bytes(push.payload[..8].try_into().unwrap()) as usize
 }

@@ -22,6 +22,12 @@ pub struct Mirror {
     /// Oldest first.
     pub history: Vec<Rev>,
     pub branches: BTreeMap<String, Vec<Rev>>,
+    /// Edited where it was master, not committed yet.
+    pub is_edited: bool,
+    /// Changed behind Standin's back where it is shadow.
+    pub is_drifted: bool,
+    /// Died in the middle of an apply: what the journal says it was to become.
+    pub journal: Option<(Vec<Rev>, bool)>,
 }
 
 fn root(files: &Files) -> Digest {
@@ -57,8 +63,51 @@ impl Mirror {
         })
     }
 
+    /// Somebody edits the directory where the role is master's.
+    pub fn edit(&mut self, path: u8, content: u64) {
+        self.files.insert(path, content);
+        self.is_edited = true;
+    }
+
+    /// What is not of a revision is put back (spec 7.3).
+    pub fn restore_drift(&mut self) {
+        if let Some(rev) = self.history.last()
+            && !self.is_edited
+        {
+            self.files = rev.files.clone();
+        }
+        self.is_drifted = false;
+    }
+
+    /// Somebody changes a file behind Standin's back.
+    pub fn drift(&mut self, path: u8, content: u64) {
+        self.files.insert(path, content);
+        self.is_drifted = true;
+    }
+
+    /// Died in the middle of an apply: some files are the new ones already. Whether the journal was complete, the seed says.
+    pub fn tear(&mut self, theirs: &[Rev], is_complete: bool, until: u8) {
+        let Some(target) = theirs.last() else { return };
+        for (path, content) in &target.files {
+            if *path < until {
+                self.files.insert(*path, *content);
+            }
+        }
+        self.journal = Some((theirs.to_vec(), is_complete));
+    }
+
+    /// Before anything else at a start: forward if the journal is complete, else back.
+    pub fn recover(&mut self) {
+        match self.journal.take() {
+            Some((theirs, true)) => drop(self.apply(&theirs)),
+            Some((_, false)) => self.files = self.history.last().map(|rev| rev.files.clone()).unwrap_or_default(),
+            None => {}
+        }
+    }
+
     /// Commits what differs from the newest revision.
     pub fn scan(&mut self, term: Term) -> Option<Committed> {
+        self.is_edited = false;
         if self.history.last().is_some_and(|rev| rev.files == self.files) {
             return None;
         }
@@ -99,6 +148,8 @@ impl Mirror {
         }
         self.history = theirs.to_vec();
         self.files = theirs.last().map(|rev| rev.files.clone()).unwrap_or_default();
+        self.is_edited = false;
+        self.is_drifted = false;
         let committed = self.committed().unwrap();
         (committed, branch)
     }

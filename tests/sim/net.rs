@@ -39,10 +39,26 @@ pub struct Net {
     pub next: u64,
     /// `cut[from]`: nothing arrives from that node.
     pub cut: [bool; 2],
+    /// `no_dial[node]`: its connections cannot be made, those of the other can.
+    pub no_dial: [bool; 2],
+    /// `is_foreign[node]`: something else answers what that node dials.
+    pub is_foreign: [bool; 2],
     pub delay_ms: (u64, u64),
 }
 
 impl Net {
+    /// All faults of the network are over.
+    pub fn heal(&mut self) {
+        self.cut = [false; 2];
+        self.no_dial = [false; 2];
+        self.is_foreign = [false; 2];
+    }
+
+    /// One may be invisible to the other.
+    pub fn is_faulty(&self) -> bool {
+        self.cut != [false; 2] || self.no_dial != [false; 2] || self.is_foreign != [false; 2] || self.delay_ms.1 > 10
+    }
+
     /// The connection that a node knows under that number.
     pub fn find(&self, node: usize, incarnation: u64, link: LinkId) -> Option<(u64, usize)> {
         self.conns.iter().rev().find_map(|(id, conn)| {

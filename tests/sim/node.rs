@@ -11,7 +11,7 @@ use standin::engine::input::Boot;
 use standin::engine::settings::Settings;
 use standin::engine::status::ServiceStatus;
 
-use crate::mirror::Mirror;
+use crate::sim::mirror::Mirror;
 
 /// What survives a crash.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Disk {
 }
 
 /// One machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     pub index: usize,
     pub disk: Disk,
@@ -36,17 +36,24 @@ pub struct Node {
     pub next_link: u64,
     /// Runs, or may run.
     pub service: bool,
-    /// Its wall clock is wrong by so much.
-    pub wall_ahead_ms: i64,
+    pub guard: crate::sim::guard::Guard,
+    /// Stopped (SIGSTOP) until that moment of the world.
+    pub suspended_until: Option<u64>,
+    pub suspended_since: u64,
     /// Clock: offset and deviation in parts per million.
     pub offset_ms: u64,
+    pub wall_offset_ms: i64,
     pub rate_ppm: i64,
     /// The process dies before its n-th effect from now.
     pub crash_in: Option<u64>,
+    /// An apply is under way: the history it brings.
+    pub applying: Option<usize>,
     pub persist_fails: bool,
     pub start_fails: bool,
-    pub checks_fail: bool,
     pub stop_fails: bool,
+    /// A start takes up to.
+    pub start_ms: u64,
+    pub checks_fail: bool,
     pub fence_fails: bool,
     /// How long its fence hook takes.
     pub fence_ms: u64,
@@ -79,14 +86,19 @@ impl Node {
             effects: std::collections::VecDeque::new(),
             next_link: 1,
             service: false,
+            guard: crate::sim::guard::Guard::default(),
+            suspended_until: None,
+            suspended_since: 0,
             offset_ms: 0,
-            wall_ahead_ms: 0,
+            wall_offset_ms: 0,
             rate_ppm: 0,
             crash_in: None,
+            applying: None,
             persist_fails: false,
             start_fails: false,
-            checks_fail: false,
             stop_fails: false,
+            start_ms: 100,
+            checks_fail: false,
             fence_fails: false,
             fence_ms: 20,
             fenced: 0,
@@ -101,7 +113,7 @@ impl Node {
         let mono = i128::from(t) * i128::from(1_000_000 + self.rate_ppm) / 1_000_000;
         Now {
             mono: Millis(mono as u64 + self.offset_ms),
-            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_ahead_ms),
+            wall: UnixMillis(1_795_356_000_000 + i64::try_from(t).unwrap() + self.wall_offset_ms),
         }
     }
 
@@ -109,6 +121,21 @@ impl Node {
     pub fn world_time(&self, at: Millis) -> u64 {
         let mono = u128::from(at.0.saturating_sub(self.offset_ms));
         (mono * 1_000_000).div_ceil((1_000_000 + self.rate_ppm) as u128) as u64
+    }
+
+    /// A span of this machine's clock in time of the world: not shorter.
+    pub fn world_span(&self, span_ms: u64) -> u64 {
+        (span_ms * 1_000_000).div_ceil((1_000_000 + self.rate_ppm) as u64)
+    }
+
+    /// The same: not longer.
+    pub fn world_span_floor(&self, span_ms: u64) -> u64 {
+        span_ms * 1_000_000 / (1_000_000 + self.rate_ppm) as u64
+    }
+
+    /// Its service runs, or still runs after its Standin died.
+    pub fn runs_service(&self, t: u64) -> bool {
+        self.service || t < self.guard.orphan_until
     }
 
     /// What a starting process reads; the run was raised, durably.

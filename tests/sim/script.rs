@@ -201,7 +201,7 @@ fn b2_forced_roles_never_share_a_term() {
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
     world.order(0, Order::BecomeShadow);
     assert!(world.run_till(5_000, |world| role(world, 0).0 == Some(Role::Shadow)));
-    world.order(0, Order::BecomeMaster);
+    world.order(0, Order::BecomeMaster { without_arbiter: false });
     assert_eq!(role(&world, 0), (Some(Role::Master), 3));
     assert_eq!(role(&world, 1), (Some(Role::Master), 2));
     cut(&mut world, false);
@@ -335,7 +335,7 @@ fn a_shadow_that_starts_alone_stays_shadow() {
     world.run_until(world.t + 600_000);
     assert_eq!(role(&world, 1), (Some(Role::Shadow), 1));
     assert!(world.status(1).unwrap().takeover.why_not.is_some());
-    let order = world.order(1, Order::BecomeMaster);
+    let order = world.order(1, Order::BecomeMaster { without_arbiter: false });
     assert!(world.answers[&order].is_ok());
     assert_eq!(role(&world, 1), (Some(Role::Master), 2));
 }
@@ -398,7 +398,7 @@ fn all_checks_may_be_required() {
 #[test]
 fn clocks_that_differ_are_told_on_both_sides() {
     let mut world = World::new(7, &settings());
-    world.nodes[1].wall_ahead_ms = -3_600_000;
+    world.nodes[1].wall_offset_ms = -3_600_000;
     world.start(0);
     world.start(1);
     assert!(world.run_till(20_000, World::is_healthy), "no pair");
@@ -412,7 +412,7 @@ fn clocks_that_differ_are_told_on_both_sides() {
     assert!(stands(&world, 0) && stands(&world, 1));
     assert!((seen(&world, 0) + 3_600_000).abs() < 100, "{}", seen(&world, 0));
     assert!((seen(&world, 1) - 3_600_000).abs() < 100, "{}", seen(&world, 1));
-    world.nodes[1].wall_ahead_ms = 0;
+    world.nodes[1].wall_offset_ms = 0;
     world.run_until(world.t + 3_000);
     assert!(!stands(&world, 0) && !stands(&world, 1));
     assert_eq!((role(&world, 0).1, role(&world, 1).1), (1, 1));
@@ -527,6 +527,7 @@ fn after_a_split_nothing_is_lost() {
     cut(&mut world, false);
     world.start(0);
     healthy(&mut world);
+    world.run_until(world.t + 500);
     let branches = &world.nodes[0].disk.mirror.branches;
     assert_eq!(branches.len(), 1);
     assert!(branches.values().flatten().any(|rev| rev.files == edited), "edits made while it was down are kept");

@@ -6,8 +6,8 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::ServiceStatus;
 
-use crate::node::service_status;
-use crate::world::World;
+use crate::sim::node::service_status;
+use crate::sim::world::World;
 
 const WINDOW_MS: u64 = 60_000;
 

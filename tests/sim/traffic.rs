@@ -6,21 +6,21 @@ use standin::engine::base::LinkId;
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 
-use crate::net::{Conn, End, Item};
-use crate::node::fingerprint;
-use crate::world::{What, World};
+use crate::sim::net::{Conn, End, Item};
+use crate::sim::node::fingerprint;
+use crate::sim::world::{What, World};
 
 impl World {
     pub fn send(&mut self, node: usize, link: LinkId, envelope: Box<standin::engine::message::Envelope>) {
-        if envelope.term > self.nodes[node].disk.durable.term || Some(envelope.role) != self.nodes[node].role() {
-            return self.fail(format!("node-{node} says role and term that are not on its disk: {envelope:?}"));
+        if let Err(why) = self.check.says(node, &self.nodes, &envelope) {
+            return self.fail(why);
         }
         let incarnation = self.nodes[node].incarnation;
         let Some((conn, end)) = self.net.find(node, incarnation, link) else { return };
         if let Body::Applied(applied) = &envelope.body
-            && !self.nodes[node].disk.mirror.has(applied.revision)
+            && let Err(why) = self.check.acknowledges(node, &self.nodes, applied.revision)
         {
-            return self.fail("acknowledged a revision that is not on disk");
+            return self.fail(why);
         }
         if let Some((held, matches)) = self.hold
             && held == node
@@ -59,7 +59,8 @@ impl World {
                 conn.is_dead = true;
                 self.later((0, 3_000), What::Die { conn: id });
             } else {
-                self.later((20, 60), What::Deliver { conn: id, end });
+                let again = if self.tick_ms > 0 { (self.tick_ms, self.tick_ms) } else { (20, 60) };
+                self.later(again, What::Deliver { conn: id, end });
             }
             return;
         }
@@ -132,7 +133,21 @@ impl World {
             let input = Input::DialFailed { attempt, steps: Vec::new(), why: why.into(), foreign: None };
             (after, What::Input { node, incarnation, input: Box::new(input) })
         };
-        if self.net.cut[0] || self.net.cut[1] {
+        if self.net.cut[0] || self.net.cut[1] || self.net.no_dial[node] {
+            let (after, what) = fail(timeout_ms, "no answer");
+            return self.at(self.t + after, what);
+        }
+        if self.net.is_foreign[node] {
+            let input = Input::DialFailed {
+                attempt,
+                steps: Vec::new(),
+                why: "another certificate".into(),
+                foreign: Some(standin::engine::base::Fingerprint(standin::engine::base::Digest([9; 32]))),
+            };
+            return self.feed(node, input);
+        }
+        if self.nodes[other].suspended_until.is_some() {
+            // The kernel takes the connection; nobody answers the handshake.
             let (after, what) = fail(timeout_ms, "no answer");
             return self.at(self.t + after, what);
         }

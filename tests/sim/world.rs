@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use standin::engine::Engine;
 use standin::engine::base::{LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
@@ -12,12 +11,13 @@ use standin::engine::message::{Body, Push, Timing};
 use standin::engine::order::{Actor, Order, Reply};
 use standin::engine::settings::Settings;
 use standin::engine::status::Status;
+use standin::engine::{Engine, Glance};
 
-use crate::check::Checker;
-use crate::mirror::{Mirror, Rev};
-use crate::net::{Item, Net};
-use crate::node::{Disk, Node, fingerprint, instance};
-use crate::random::Random;
+use crate::sim::check::Checker;
+use crate::sim::mirror::{Mirror, Rev};
+use crate::sim::net::{Item, Net};
+use crate::sim::node::{Disk, Node, fingerprint, instance};
+use crate::sim::random::Random;
 
 /// More happenings than any life needs: something spins.
 const EVENTS_MAX: u64 = 400_000;
@@ -34,7 +34,11 @@ pub enum What {
     Service { node: usize, incarnation: u64, start: bool },
     Settings { node: usize, incarnation: u64, patch: Box<standin::engine::settings::SettingsPatch> },
     Die { conn: u64 },
-    Chaos(usize),
+    Arbiter(Box<crate::sim::arbiter::Step>),
+    Allowance { node: usize, until: standin::engine::base::Millis },
+    GuardStopped { node: usize, epoch: u64 },
+    Resume { node: usize, incarnation: u64 },
+    Chaos { fault: crate::sim::faults::Fault, node: usize },
 }
 
 /// An order that waits for its answer: node, incarnation, since when, what.
@@ -42,10 +46,12 @@ pub type Pending = (usize, u64, u64, Order);
 /// Picks messages that are held back.
 pub type Matches = fn(&Body) -> bool;
 
+#[derive(Clone, Debug)]
 pub struct World {
     pub t: u64,
     pub nodes: [Node; 2],
     pub net: Net,
+    pub arbiter: crate::sim::arbiter::Arbiter,
     pub random: Random,
     pub check: Checker,
     pub pushes: Vec<Vec<Rev>>,
@@ -54,10 +60,15 @@ pub struct World {
     pub answers: BTreeMap<u64, Result<Reply, standin::engine::base::Problem>>,
     pub trace: bool,
     pub failure: Option<String>,
+    /// How often the operator had to choose a master in peace.
+    pub chosen: usize,
     /// Faults of services, disks and transfers are off.
     pub is_calm: bool,
     pub digest: u64,
+    /// In a walk time passes in ticks; 0: in milliseconds.
+    pub tick_ms: u64,
     /// Messages held back instead of sent, for scripts: by node and kind.
+    pub ambushes: Vec<crate::sim::ambush::Ambush>,
     pub hold: Option<(usize, Matches)>,
     pub held: Vec<(u64, usize, Item)>,
     queue: BTreeMap<(u64, u64), What>,
@@ -113,6 +124,7 @@ impl World {
             t: 1_000,
             nodes: [Node::new(0, first), Node::new(1, second)],
             net: Net { delay_ms: (1, 10), ..Net::default() },
+            arbiter: crate::sim::arbiter::Arbiter::default(),
             random: Random::new(seed),
             check: Checker::default(),
             pushes: Vec::new(),
@@ -120,8 +132,11 @@ impl World {
             answers: BTreeMap::new(),
             trace: false,
             failure: None,
+            chosen: 0,
             is_calm: true,
             digest: 0,
+            tick_ms: 0,
+            ambushes: Vec::new(),
             hold: None,
             held: Vec::new(),
             queue: BTreeMap::new(),
@@ -151,7 +166,9 @@ impl World {
     }
 
     pub fn later(&mut self, span: (u64, u64), what: What) {
-        let at = self.t + self.random.range(span.0, span.1);
+        // In a walk what takes a moment takes none: moments are told apart by the tick.
+        let span = if self.tick_ms > 0 && span.0 <= 1 { 0 } else { self.random.range(span.0, span.1) };
+        let at = self.t + span;
         self.at(at, what);
     }
 
@@ -173,6 +190,24 @@ impl World {
         self.t = self.t.max(until);
     }
 
+    /// The next thing that waits.
+    pub fn step(&mut self) {
+        if let Some(((at, _), what)) = self.queue.pop_first() {
+            self.t = at;
+            self.happen(what);
+        }
+    }
+
+    /// When the next thing waits.
+    pub fn next_at(&self) -> Option<u64> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// All that waits, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &What)> {
+        self.queue.iter().map(|((at, _), what)| (*at, what))
+    }
+
     /// Lets it go on until the condition holds; false: it did not within the limit.
     pub fn run_till(&mut self, limit_ms: u64, holds: impl Fn(&Self) -> bool) -> bool {
         let end = self.t + limit_ms;
@@ -191,6 +226,13 @@ impl World {
     }
 
     fn happen(&mut self, what: What) {
+        if let Some(until) = self.sleeps_until(&what) {
+            // A stopped process does nothing; what comes waits. Its own alarm is noticed when it goes on.
+            if !matches!(what, What::Alarm { .. }) {
+                self.at(until, what);
+            }
+            return;
+        }
         match what {
             What::Input { node, incarnation, input } if self.is_now(node, incarnation) => self.feed(node, *input),
             What::Deliver { conn, end } => self.deliver(conn, end),
@@ -206,7 +248,7 @@ impl World {
             What::Scan { node, incarnation, term } if self.is_now(node, incarnation) => {
                 let committed = self.nodes[node].disk.mirror.scan(term);
                 if let Some(committed) = &committed {
-                    self.check.committed(node, committed.revision);
+                    self.check.committed(committed.revision);
                 }
                 self.feed(node, Input::Scanned { committed, problem: None });
             }
@@ -226,9 +268,35 @@ impl World {
                 }
             }
             What::Die { conn } => self.die(conn),
-            What::Chaos(index) => crate::chaos::strike(self, index),
+            What::Arbiter(step) => self.arbiter_step(*step),
+            What::Allowance { node, until } => self.allowance_ends(node, until),
+            What::GuardStopped { node, epoch } => self.guard_stopped(node, epoch),
+            What::Resume { node, incarnation } if self.is_now(node, incarnation) => self.resume(node),
+            What::Chaos { fault, node } => crate::sim::faults::strike(self, fault, node),
             _ => {}
         }
+    }
+
+    /// The stopped node that would have to act, until when it is stopped.
+    fn sleeps_until(&self, what: &What) -> Option<u64> {
+        let node = match what {
+            What::Input { node, .. }
+            | What::Alarm { node, .. }
+            | What::Dial { node, .. }
+            | What::Scan { node, .. }
+            | What::Push { node, .. }
+            | What::Apply { node, .. }
+            | What::Settings { node, .. } => *node,
+            What::Deliver { conn, end } => self.net.conns.get(conn)?.ends[*end].node,
+            What::Arbiter(step) => match **step {
+                crate::sim::arbiter::Step::Answer { node, .. } | crate::sim::arbiter::Step::Timeout { node, .. } => {
+                    node
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        self.nodes[node].suspended_until
     }
 
     pub fn start(&mut self, node: usize) {
@@ -242,15 +310,23 @@ impl World {
         target.next_link = 0;
         target.crash_in = None;
         target.cancelled.clear();
+        target.suspended_until = None;
+        target.guard.allowed_until = None;
+        target.disk.mirror.recover();
         let boot = target.boot(seed);
         let engine = Engine::new(target.now(self.t), boot);
         target.engine = Some(engine);
         self.log(|| format!("node-{node} starts, run {}", self.nodes[node].disk.durable.run.0));
         self.check.started(node);
+        if !self.nodes[node].disk.mirror.is_drifted
+            && let Err(why) = self.check.directory_is_whole(node, &self.nodes, "starts")
+        {
+            return self.fail(why);
+        }
         self.feed(node, Input::Start);
     }
 
-    /// The process dies; its service with it (spec 7.13).
+    /// The process dies; its service ends within the stop budget (spec 7.13).
     pub fn crash(&mut self, node: usize, is_silent: bool) {
         if !self.nodes[node].is_up() {
             return;
@@ -259,9 +335,12 @@ impl World {
         let target = &mut self.nodes[node];
         target.engine = None;
         target.effects.clear();
-        target.service = false;
         target.crash_in = None;
+        target.suspended_until = None;
         let incarnation = target.incarnation;
+        self.orphan_service(node);
+        self.tear_apply(node);
+        self.arbiter.open.retain(|(at, run, _), _| *at != node || *run != incarnation);
         self.pending.retain(|_, (at, run, ..)| *at != node || *run != incarnation);
         self.check.died(node);
         let conns: Vec<u64> = self.net.conns.keys().copied().collect();
@@ -284,7 +363,11 @@ impl World {
         if self.failure.is_some() || !self.nodes[node].is_up() {
             return;
         }
-        self.log(|| format!("node-{node} <- {}", crate::trace::brief(&input)));
+        if let Some(until) = self.nodes[node].suspended_until {
+            let incarnation = self.nodes[node].incarnation;
+            return self.at(until, What::Input { node, incarnation, input: Box::new(input) });
+        }
+        self.log(|| format!("node-{node} <- {}", crate::sim::trace::brief(&input)));
         let mut inputs = VecDeque::from([input]);
         let incarnation = self.nodes[node].incarnation;
         while let Some(input) = inputs.pop_front() {
@@ -306,14 +389,13 @@ impl World {
 
     fn after(&mut self, node: usize) {
         let engine = self.nodes[node].engine.as_ref().unwrap();
-        let status = engine.status(self.nodes[node].now(self.t));
-        let deadline = engine.deadline();
-        let text = self.check.status(self.t, node, &self.nodes, status);
-        if let Err(why) = text {
+        let (glance, deadline) = (engine.glance(), engine.deadline());
+        if let Err(why) = self.check.step(self.t, node, &self.nodes, glance) {
             return self.fail(why);
         }
         if let Some(at) = deadline {
             let wanted = self.nodes[node].world_time(at).max(self.t + 1);
+            let wanted = if self.tick_ms > 0 { wanted.next_multiple_of(self.tick_ms) } else { wanted };
             if self.nodes[node].alarm.is_none_or(|alarm| alarm != wanted) {
                 self.nodes[node].alarm = Some(wanted);
                 let incarnation = self.nodes[node].incarnation;
@@ -325,7 +407,7 @@ impl World {
     pub fn order(&mut self, node: usize, order: Order) -> u64 {
         let id = self.next_order;
         self.next_order += 1;
-        if self.nodes[node].is_up() {
+        if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
@@ -336,27 +418,17 @@ impl World {
     /// Somebody edits the directory.
     pub fn edit(&mut self, node: usize) {
         let (path, content) = (self.random.range(0, 5) as u8, self.random.next());
-        self.nodes[node].disk.mirror.files.insert(path, content);
+        self.nodes[node].disk.mirror.edit(path, content);
         self.log(|| format!("node-{node} is edited"));
         self.feed(node, Input::DirectoryChanged);
+    }
+
+    pub fn glance(&self, node: usize) -> Option<Glance> {
+        self.nodes[node].engine.as_ref().map(Engine::glance)
     }
 
     pub fn status(&self, node: usize) -> Option<Status> {
         let target = &self.nodes[node];
         target.engine.as_ref().map(|engine| engine.status(target.now(self.t)))
-    }
-
-    /// One active master, one READY shadow, one root.
-    pub fn is_healthy(&self) -> bool {
-        use standin::engine::base::LinkState::Ready;
-        let (Some(a), Some(b)) = (self.status(0), self.status(1)) else { return false };
-        let (master, shadow) = if a.role == Some(Role::Master) { (&a, &b) } else { (&b, &a) };
-        master.role == Some(Role::Master)
-            && master.active
-            && shadow.role == Some(Role::Shadow)
-            && shadow.state == Some(Ready)
-            && master.configuration.root == shadow.configuration.root
-            && master.peer.as_ref().is_some_and(|peer| peer.in_sync)
-            && self.nodes.iter().filter(|node| node.service).count() == 1
     }
 }

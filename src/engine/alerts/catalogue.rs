@@ -1,7 +1,7 @@
 //! Every alert there is, as one table: it feeds the pane, the API and the manual (architecture, wall 6).
 
 use super::AlertAction::{
-    BecomeMaster, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
+    BecomeMaster, Branches, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
 };
 use super::Category::{self, Certificate, Configuration, HighAvailability, Resources, Security, Service};
 use super::{AlertAction, Severity};
@@ -62,8 +62,9 @@ pub const CATALOGUE: &[Entry] = &[
         "After a takeover clients would not find the service at them", "Set the same `addresses` on both; see the alerts of the shadow", &[OpenPair]),
     entry("C-001", Warning, Certificate, "The certificate of the link expires soon: {}",
         "The link goes on working; validity dates never end it", "Nothing is urgent; see the certificates", &[OpenPair]),
-    entry("F-001", Error, Configuration, "The configuration directory cannot be read",
-        "Changes are not noticed and do not reach the shadow", "Check that the directory exists and that Standin may read it", &[OpenConfiguration]),
+    entry("F-001", Error, Configuration, "Changes of the configuration cannot be taken up",
+        "They do not become a revision and do not reach the shadow; the service goes on",
+        "See the reason: the directory has to be there and readable for Standin, and the disk needs space for the history", &[OpenConfiguration]),
     entry("F-002", Warning, Configuration, "A file is held back: {}",
         "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
     entry("F-003", Warning, Configuration, "The configuration directory cannot be watched",
@@ -76,7 +77,7 @@ pub const CATALOGUE: &[Entry] = &[
         "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
     entry("F-020", Warning, Configuration, "Diverged changes were kept as branch {}",
         "Both instances had committed changes while they could not talk; those of the former master are in the branch",
-        "Compare the branch, and re-apply what is still wanted", &[OpenConfiguration, Differences]),
+        "Compare the branch, and re-apply what is still wanted", &[Branches, OpenConfiguration, Differences]),
     entry("H-001", Error, HighAvailability, "The master does not answer",
         "The shadow takes over when the delay is over, unless the reason shown forbids it", "Look after the master; see the panel for the time left", &[Retry, OpenPair, BecomeMaster]),
     entry("H-002", Error, HighAvailability, "The master refused: high availability is off there",
@@ -122,6 +123,18 @@ pub const CATALOGUE: &[Entry] = &[
         "Nobody is active", "One of the two takes over by itself if it may; else say `become-master` on one", &[BecomeMaster, OpenPair]),
     entry("H-022", Warning, HighAvailability, "The other instance was master too",
         "Two instances were active for a while; the one with the lower term has given way", "See whether changes were kept as a branch", &[OpenConfiguration, OpenEvents]),
+    entry("H-023", Error, HighAvailability, "This master is isolated: its service is stopped",
+        "It keeps the role and starts the service again when the other instance or the arbiter confirms it", "Look after the network of this machine; if the other instance is certainly not active, `ha become-master --force`", &[OpenPair, OpenEvents, BecomeMaster]),
+    entry("H-024", Error, HighAvailability, "The arbiter does not answer",
+        "The service goes on while the two instances hear each other; but nobody can take over", "Look after etcd and the network to it; `standin status` names its addresses", &[OpenPair]),
+    entry("H-025", Warning, HighAvailability, "The arbiter has no vote",
+        "It knew less than the pair, so it was new, wiped or restored: nobody can take over until both instances have written it anew", "Bring both instances up; see that etcd keeps its data", &[OpenPair]),
+    entry("H-026", Warning, HighAvailability, "Takeovers are delayed: there were many",
+        "The shadow waits longer before it takes over, so that the pair does not flap", "Find the cause of the takeovers in the events; then `ha resume`", &[OpenPair, OpenEvents]),
+    entry("H-027", Warning, HighAvailability, "The two instances are not set up alike",
+        "After a takeover the service could lack something", "Bring the settings of both instances in line; the reason names each difference", &[OpenPair]),
+    entry("H-029", Error, HighAvailability, "The two instances do not agree on the arbiter",
+        "One would take over, or go on, by a rule that the other does not know; so no shadow takes over by itself", "Set the same arbiter and prefix on both, or none on both", &[OpenPair]),
     entry("N-001", Error, HighAvailability, "The listener does not work: {}",
         "The other instance cannot connect", "Free the port or choose another", &[OpenPair]),
     entry("P-010", Error, Configuration, "Changes do not reach the shadow",
@@ -165,6 +178,8 @@ pub const CATALOGUE: &[Entry] = &[
         "What it does for a change of role was not done", "See its output in the events", &[OpenEvents]),
     entry("V-011", Error, Service, "The fence command failed",
         "Where it is required no takeover goes on; after a failed stop what runs on is not fenced off", "See its output in the events; run it by hand", &[OpenEvents, BecomeMaster]),
+    entry("V-020", Error, Service, "The service took longer to stop than the stop budget",
+        "The promise that the other instance waits out rests on that budget: two could be active for a moment", "Make the service stop faster, or raise `arbiter.stop_budget` on both instances", &[OpenEvents]),
 ];
 
 /// Of a code; [`UNLISTED`] if there is none.

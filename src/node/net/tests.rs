@@ -160,6 +160,8 @@ pub(super) fn hello(host: &str) -> Envelope {
         takeover_checks_pass: true,
         takeover_checks: (0, 0),
         service: "none".into(),
+        takeovers: Default::default(),
+        kit: None,
     })))
 }
 

@@ -46,6 +46,8 @@ fn hello() -> Hello {
         takeover_checks_pass: true,
         takeover_checks: (2, 1),
         service: "none".into(),
+        takeovers: Default::default(),
+        kit: None,
     }
 }
 

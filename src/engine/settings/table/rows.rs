@@ -36,7 +36,7 @@ pub const SECTIONS: [(&str, &str); 12] = [
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 66] = [
+pub const ROWS: [Row; 67] = [
     Row {
         key: "description",
         label: "Description",
@@ -132,6 +132,16 @@ pub const ROWS: [Row; 66] = [
         label: "Boot hold",
         help: "How long a former master that starts waits for an answer before it resumes",
         kind: Kind::Duration(0, HOUR),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "high_availability.isolation",
+        label: "Stop when isolated",
+        help: "A master that lost its shadow and all its takeover checks stops its service",
+        kind: Kind::Switch,
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
@@ -305,7 +315,7 @@ pub const ROWS: [Row; 66] = [
         absent: "no arbiter",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.prefix",
@@ -375,7 +385,7 @@ pub const ROWS: [Row; 66] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.hold",
@@ -385,7 +395,7 @@ pub const ROWS: [Row; 66] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.promise",
@@ -395,7 +405,7 @@ pub const ROWS: [Row; 66] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.stop_budget",
@@ -405,7 +415,7 @@ pub const ROWS: [Row; 66] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.clock_error",

@@ -1,0 +1,259 @@
+//! What each instance keeps for itself and must have to take over: compared, so that a difference is known beforehand (spec 2.6).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::core::Engine;
+use super::message::Body;
+use super::settings::Settings;
+
+/// Longest text of a kit, in characters.
+pub const KIT_TEXT_MAX: usize = 80;
+/// Most items of a list of a kit.
+pub const KIT_LIST_MAX: usize = 16;
+
+/// What an instance has for a takeover: names and counts, no secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kit {
+    /// `none`, `command` or what else there is.
+    pub service: String,
+    /// Of the service: the command, or the unit.
+    pub service_name: String,
+    /// Names of the hooks that are set.
+    pub hooks: Vec<String>,
+    /// Number of takeover checks.
+    pub checks: u16,
+    /// Endpoints and prefix of the arbiter; empty: none.
+    pub arbiter: Vec<String>,
+    /// Virtual addresses.
+    pub addresses: Vec<String>,
+    /// What only the node knows.
+    pub facts: OwnFacts,
+}
+
+/// What only the node knows of a kit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnFacts {
+    /// Digest of the sorted names of the local users; empty: not known.
+    pub users_digest: String,
+    /// How many.
+    pub users: u32,
+    /// One of them is an administrator.
+    pub has_administrator: bool,
+    /// The operating system's user that runs Standin; empty: not known.
+    pub runs_as: String,
+}
+
+/// The own kit as last told, and the peer's as last heard.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kits {
+    facts: OwnFacts,
+    told: Option<Kit>,
+    /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
+    told_of: Option<Arc<Settings>>,
+    theirs: Option<Box<Kit>>,
+}
+
+impl Kit {
+    /// Limited: whatever the other end sends (spec 2.6).
+    fn limited(mut self) -> Self {
+        let cut = |text: &mut String| {
+            if let Some((at, _)) = text.char_indices().nth(KIT_TEXT_MAX) {
+                text.truncate(at);
+            }
+        };
+        for list in [&mut self.hooks, &mut self.arbiter, &mut self.addresses] {
+            list.truncate(KIT_LIST_MAX);
+            list.iter_mut().for_each(cut);
+        }
+        cut(&mut self.service);
+        cut(&mut self.service_name);
+        cut(&mut self.facts.users_digest);
+        cut(&mut self.facts.runs_as);
+        self
+    }
+
+    fn of(settings: &Settings, service: &str, facts: &OwnFacts) -> Self {
+        let hooks = &settings.hooks;
+        let set = [
+            ("become_master", &hooks.become_master),
+            ("become_shadow", &hooks.become_shadow),
+            ("new_configuration", &hooks.new_configuration),
+        ];
+        let hooks = set.iter().filter(|(_, argv)| !argv.is_empty()).map(|(name, _)| (*name).to_owned()).collect();
+        let mut arbiter = settings.arbiter.endpoints.clone();
+        arbiter.sort();
+        if settings.arbiter.is_set() {
+            arbiter.push(format!("keys under {}", settings.arbiter.prefix));
+        }
+        let program = settings.service.command.first().map_or("", String::as_str);
+        Self {
+            service: service.to_owned(),
+            service_name: program.rsplit('/').next().unwrap_or(program).to_owned(),
+            hooks,
+            checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
+            arbiter,
+            addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
+            facts: facts.clone(),
+        }
+        .limited()
+    }
+}
+
+/// What would hurt at a takeover, one sentence each; `who` is the other instance.
+#[must_use]
+fn differences(own: &Kit, theirs: &Kit, who: &str) -> Vec<String> {
+    let mut list = Vec::new();
+    let mut differ = |what: &str, here: String, there: String| {
+        if here != there {
+            list.push(format!("{what}: here {here}, on {who} {there}"));
+        }
+    };
+    let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+    let joined = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+    differ("service", own.service.clone(), theirs.service.clone());
+    if own.service == theirs.service {
+        differ("command of the service", or_none(&own.service_name), or_none(&theirs.service_name));
+    }
+    differ("hooks", joined(&own.hooks), joined(&theirs.hooks));
+    differ("number of takeover checks", own.checks.to_string(), theirs.checks.to_string());
+    differ("arbiter", joined(&own.arbiter), joined(&theirs.arbiter));
+    differ("virtual addresses", joined(&own.addresses), joined(&theirs.addresses));
+    let (mine, other) = (&own.facts, &theirs.facts);
+    if !mine.runs_as.is_empty() && !other.runs_as.is_empty() {
+        differ("user that runs Standin", mine.runs_as.clone(), other.runs_as.clone());
+    }
+    if !mine.users_digest.is_empty() && !other.users_digest.is_empty() {
+        if mine.users_digest != other.users_digest {
+            list.push(format!("users: {} here, {} on {who}, not the same names", mine.users, other.users));
+        }
+        for (who, facts) in [("here", mine), (who, other)] {
+            if !facts.has_administrator {
+                list.push(format!(
+                    "users: no administrator {}",
+                    if who == "here" { "here".into() } else { format!("on {who}") }
+                ));
+            }
+        }
+    }
+    list
+}
+
+impl Engine {
+    /// What this instance has now.
+    pub(super) fn own_kit(&self) -> Kit {
+        Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts)
+    }
+
+    /// The node found out something.
+    pub(super) fn facts_changed(&mut self, facts: OwnFacts) {
+        self.kits.facts = facts;
+        self.kits.told_of = None;
+    }
+
+    /// Tells the peer when the own kit has changed since it was told.
+    pub(super) fn plan_kit(&mut self) {
+        let settings = self.in_force();
+        if self.kits.told_of.as_ref().is_some_and(|told| Arc::ptr_eq(told, &settings)) {
+            return;
+        }
+        let links = self.live_links();
+        if links.is_empty() {
+            return;
+        }
+        self.kits.told_of = Some(settings);
+        let own = self.own_kit();
+        if self.kits.told.as_ref() == Some(&own) {
+            return;
+        }
+        self.kits.told = Some(own.clone());
+        for id in links {
+            self.send(id, Body::Kit(Box::new(own.clone())));
+        }
+        self.compare_kits();
+    }
+
+    /// With a hello the own kit is told too.
+    pub(super) fn kit_for_hello(&self) -> Box<Kit> {
+        Box::new(self.own_kit())
+    }
+
+    pub(super) fn kit_came(&mut self, kit: Kit) {
+        self.kits.theirs = Some(Box::new(kit.limited()));
+        self.compare_kits();
+    }
+
+    fn compare_kits(&mut self) {
+        match self.arbiter_mismatch() {
+            Some(why) => self.hold_alert("H-029", "", &why),
+            None => self.settle("H-029", ""),
+        }
+        // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
+        let differs = self.arbiter_mismatch().is_some();
+        if self.is_shadow() && self.draft().arbiter_differs != differs {
+            let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
+            self.write(draft, super::then::Then::Nothing);
+        }
+        let list = self.kit_differences();
+        if list.is_empty() {
+            self.settle("H-027", "");
+        } else {
+            self.hold_alert("H-027", "", &list.join("; "));
+        }
+    }
+
+    /// The two do not agree on who decides: one would take over, or go on, by a rule that the other does not know (spec 7.11).
+    /// Endpoints may differ, they can lead to one arbiter.
+    pub(super) fn arbiter_mismatch(&self) -> Option<String> {
+        let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
+        let own = self.own_kit();
+        if own.arbiter.last() == theirs.arbiter.last() {
+            return None;
+        }
+        let of = |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
+        Some(format!("here {}, on {} {}", of(&own), self.peer_name(), of(theirs)))
+    }
+
+    /// For the panel.
+    pub(super) fn kit_differences(&self) -> Vec<String> {
+        let Some(theirs) = self.kits.theirs.as_ref().filter(|_| self.peer().is_some()) else { return Vec::new() };
+        differences(&self.own_kit(), theirs, &self.peer_name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kit() -> Kit {
+        let facts = OwnFacts { users_digest: "a".into(), users: 2, has_administrator: true, runs_as: "standin".into() };
+        Kit { service: "command".into(), service_name: "gateway".into(), facts, ..Kit::default() }
+    }
+
+    /// spec 2.6: each difference that would hurt at a takeover is named with both sides' values; equal kits give none.
+    #[test]
+    fn differences_name_both_sides() {
+        assert!(differences(&kit(), &kit(), "node-b").is_empty());
+        let mut other = kit();
+        other.hooks = vec!["become_master".into()];
+        other.facts.runs_as = "root".into();
+        other.facts.users_digest = "b".into();
+        other.facts.has_administrator = false;
+        let list = differences(&kit(), &other, "node-b");
+        assert_eq!(list.len(), 4, "{list:?}");
+        assert_eq!(list[0], "hooks: here none, on node-b become_master");
+        assert!(list[3].ends_with("no administrator on node-b"));
+    }
+
+    /// spec 2.6: what the other end sends is limited, whatever it is.
+    #[test]
+    fn a_kit_is_limited() {
+        let long = Kit { service_name: "ä".repeat(1_000), hooks: vec!["x".repeat(1_000); 100], ..Kit::default() };
+        let limited = long.limited();
+        assert_eq!(limited.service_name.chars().count(), KIT_TEXT_MAX);
+        assert_eq!((limited.hooks.len(), limited.hooks[0].len()), (KIT_LIST_MAX, KIT_TEXT_MAX));
+    }
+}

@@ -1,0 +1,58 @@
+//! (a) Never two active. *Active* is whoever's service runs, also while it is being stopped, and with an arbiter also while the
+//! guard of a dead Standin stops it.
+//!
+//! With an arbiter in every life, but after an operator's `become-master --without-arbiter`. Without one two are permitted from a
+//! moment at which the rules choose to go on though the other cannot be seen, until the two have settled who is master:
+//! a takeover by silence while the network or a stopped process hid the master; a boot hold that nobody answered; an order that
+//! forces a role. Everything else is judged.
+
+use standin::engine::base::Role;
+
+use crate::sim::check::Checker;
+use crate::sim::node::Node;
+
+/// A silence has its cause at most so long before it is noticed, ms.
+const NOTICED_WITHIN_MS: u64 = 12_000;
+
+impl Checker {
+    /// A service begins to run: two become active at no other moment.
+    pub fn begins(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
+        let other = &nodes[1 - node];
+        if self.has_arbiter && !self.was_without_arbiter {
+            if other.runs_service(t) {
+                return Err(format!("(a) node-{node} starts its service while the other's runs, with an arbiter"));
+            }
+            return self.granted_before(node, nodes);
+        }
+        if !self.has_arbiter && !self.is_split && other.service && other.is_up() {
+            return Err(format!("(a) node-{node} starts its service while the other's runs, and nothing permits it"));
+        }
+        Ok(())
+    }
+
+    /// Nobody answered, and the rules go on; or an operator knows better.
+    pub fn permit_two(&mut self, node: usize, nodes: &[Node; 2]) {
+        // With an offer on its way the other may become master on it.
+        let is_offered = nodes[node].disk.durable.offer.is_some();
+        if nodes[1 - node].role() == Some(Role::Master) || is_offered {
+            self.is_split = true;
+        }
+    }
+
+    /// A takeover by silence.
+    pub fn permit_takeover(&mut self, node: usize, nodes: &[Node; 2]) {
+        let since = self.seen[node].lost.map(|(since, _)| since);
+        let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + NOTICED_WITHIN_MS >= since));
+        if is_hidden {
+            self.permit_two(node, nodes);
+        }
+    }
+
+    /// One gave way.
+    pub fn settle_split(&mut self, nodes: &[Node; 2], node: usize, new_role: Option<Role>) {
+        let is_both = new_role == Some(Role::Master) && nodes[1 - node].role() == Some(Role::Master);
+        if !is_both {
+            self.is_split = false;
+        }
+    }
+}

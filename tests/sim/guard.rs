@@ -1,0 +1,109 @@
+//! The guard of each machine: runs the service, stops it when its allowance ends (`Effect::AllowServiceUntil`) and when Standin
+//! has died, both within the stop budget (spec 7.11, 7.13). *Active* is whoever's service runs, also while it is being stopped.
+
+use standin::engine::base::Millis;
+use standin::engine::input::{Input, ServiceChange};
+
+use crate::sim::node::service_status;
+use crate::sim::world::{What, World};
+
+/// Without an arbiter nothing depends on how long a stop takes, ms.
+const STOP_MS: u64 = 400;
+
+/// One machine's guard.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// On the machine's own clock.
+    pub allowed_until: Option<Millis>,
+    /// Number of the start of the service that runs.
+    pub epoch: u64,
+    /// It stops this one because its allowance ended.
+    pub stopping: Option<u64>,
+    /// The service of a dead Standin runs until then, moment of the world.
+    pub orphan_until: u64,
+}
+
+impl World {
+    /// Longest stop of that node, on its own clock, ms.
+    pub fn stop_limit_ms(&self, node: usize) -> u64 {
+        let arbiter = &self.nodes[node].disk.settings.arbiter;
+        if arbiter.is_set() { arbiter.stop_budget } else { STOP_MS }
+    }
+
+    /// A stop takes so long this time, ms of the world.
+    pub fn stop_takes(&mut self, node: usize) -> u64 {
+        let limit = self.stop_limit_ms(node);
+        let takes = match self.random.range(0, 3) {
+            _ if self.random.is_steady() => limit,
+            0 => 0,
+            1 => limit,
+            _ => self.random.range(0, limit),
+        };
+        self.nodes[node].world_span_floor(takes)
+    }
+
+    pub fn allow_service(&mut self, node: usize, until: Option<Millis>) {
+        self.nodes[node].guard.allowed_until = until;
+        self.watch_allowance(node);
+    }
+
+    /// The guard looks again when the allowance ends.
+    pub fn watch_allowance(&mut self, node: usize) {
+        if let Some(until) = self.nodes[node].guard.allowed_until
+            && self.nodes[node].service
+        {
+            let at = self.nodes[node].world_time(until);
+            self.at(at, What::Allowance { node, until });
+        }
+    }
+
+    /// The allowance that was in force when this was planned may be over.
+    pub fn allowance_ends(&mut self, node: usize, until: Millis) {
+        let guard = &self.nodes[node].guard;
+        if guard.allowed_until != Some(until) || !self.nodes[node].service || guard.stopping == Some(guard.epoch) {
+            return;
+        }
+        let epoch = guard.epoch;
+        self.log(|| format!("node-{node}: the guard stops the service"));
+        self.nodes[node].guard.stopping = Some(epoch);
+        let takes = self.stop_takes(node);
+        self.at(self.t + takes, What::GuardStopped { node, epoch });
+    }
+
+    pub fn guard_stopped(&mut self, node: usize, epoch: u64) {
+        if self.nodes[node].guard.epoch != epoch || !self.nodes[node].service {
+            return;
+        }
+        self.nodes[node].service = false;
+        let incarnation = self.nodes[node].incarnation;
+        let change = ServiceChange::Changed(service_status("stopped"));
+        self.at(self.t, What::Input { node, incarnation, input: Box::new(Input::Service(change)) });
+    }
+
+    /// A service begins to run: the only moment at which two can become active.
+    pub fn service_begins(&mut self, node: usize, term: standin::engine::base::Term) {
+        let target = &mut self.nodes[node];
+        target.service = true;
+        target.guard.epoch += 1;
+        target.guard.stopping = None;
+        let outcome = self
+            .check
+            .uses(node, &self.nodes, term)
+            .and_then(|()| self.check.begins(self.t, node, &self.nodes))
+            .and_then(|()| self.check.directory_is_whole(node, &self.nodes, "starts its service"));
+        if let Err(why) = outcome {
+            self.fail(why);
+        }
+        self.watch_allowance(node);
+    }
+
+    /// Standin died: what it ran ends within the stop budget.
+    pub fn orphan_service(&mut self, node: usize) {
+        if std::mem::take(&mut self.nodes[node].service) {
+            let until = self.t + self.stop_takes(node);
+            let target = &mut self.nodes[node];
+            target.guard.orphan_until = target.guard.orphan_until.max(until);
+        }
+        self.nodes[node].guard.allowed_until = None;
+    }
+}
