@@ -195,6 +195,16 @@ impl Engine {
         }
     }
 
+    /// An arbiter decides for both or for none: if one of them asks nobody, a cut link would make two active (spec 7.11).
+    pub(super) fn lone_arbiter(&self) -> Option<&'static str> {
+        let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
+        match (self.settings.arbiter.is_set(), !theirs.arbiter.is_empty()) {
+            (true, false) => Some("the arbiter is configured on this instance alone"),
+            (false, true) => Some("the arbiter is configured on the other instance alone"),
+            _ => None,
+        }
+    }
+
     /// For the panel.
     pub(super) fn kit_differences(&self) -> Vec<String> {
         let Some(theirs) = self.kits.theirs.as_ref().filter(|_| self.peer().is_some()) else { return Vec::new() };

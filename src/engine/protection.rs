@@ -50,6 +50,9 @@ impl Engine {
         if !self.reign.peer_checks_pass {
             return Err(format!("the takeover checks of {name} fail: it would stay shadow"));
         }
+        if let Some(why) = self.lone_arbiter() {
+            return Err(format!("{why}: nobody takes over"));
+        }
         if let Some(why) = self.arbiter_problem() {
             return Err(format!("{why}: nobody can take over"));
         }
@@ -76,6 +79,9 @@ impl Engine {
         let settings = self.in_force();
         if !self.checks.pass(&settings) {
             return Err("the takeover checks of this machine fail: it would stay shadow".into());
+        }
+        if let Some(why) = self.lone_arbiter() {
+            return Err(format!("{why}: nobody takes over"));
         }
         if let Some(why) = self.arbiter_problem() {
             return Err(format!("{why}: nobody can take over"));

@@ -71,6 +71,7 @@ impl Engine {
             own_hosts: Vec::new(),
             addresses: self.addresses.list.clone(),
             stopping: self.leaving.is_some(),
+            switching: self.switch_status(),
         }
     }
 

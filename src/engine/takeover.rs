@@ -190,6 +190,9 @@ impl Engine {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
         }
+        if let Some(why) = self.lone_arbiter() {
+            return Some(format!("{why}, so both could be active"));
+        }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
                 Some(LinkState::Ready) if self.pause.until.is_some() => Some("takeovers are suspended".into()),
@@ -225,7 +228,8 @@ impl Engine {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        self.why_no_takeover().or_else(disk).or_else(checks)
+        let arbiter = || self.watch.lost.as_ref().and_then(|_| self.arbiter_problem().map(str::to_owned));
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(arbiter)
     }
 
     /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).

@@ -6,9 +6,11 @@
 mod script;
 mod script_arbiter;
 mod script_disk;
+mod script_settings;
 mod service;
 #[path = "sim.rs"]
 mod sim;
+mod steps;
 
 use sim::{chaos, world};
 

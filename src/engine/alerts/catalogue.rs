@@ -1,7 +1,7 @@
 //! Every alert there is, as one table: it feeds the pane, the API and the manual (architecture, wall 6).
 
 use super::AlertAction::{
-    BecomeMaster, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
+    BecomeMaster, Branches, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
 };
 use super::Category::{self, Certificate, Configuration, HighAvailability, Resources, Security, Service};
 use super::{AlertAction, Severity};
@@ -76,7 +76,7 @@ pub const CATALOGUE: &[Entry] = &[
         "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
     entry("F-020", Warning, Configuration, "Diverged changes were kept as branch {}",
         "Both instances had committed changes while they could not talk; those of the former master are in the branch",
-        "Compare the branch, and re-apply what is still wanted", &[OpenConfiguration, Differences]),
+        "Compare the branch, and re-apply what is still wanted", &[Branches, OpenConfiguration, Differences]),
     entry("H-001", Error, HighAvailability, "The master does not answer",
         "The shadow takes over when the delay is over, unless the reason shown forbids it", "Look after the master; see the panel for the time left", &[Retry, OpenPair, BecomeMaster]),
     entry("H-002", Error, HighAvailability, "The master refused: high availability is off there",
