@@ -42,6 +42,7 @@ mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;
+mod sketch;
 mod stall;
 mod start;
 mod status_of;

@@ -9,7 +9,7 @@ use super::status::AddressStatus;
 use super::takeover::cut;
 
 /// The own ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnAddresses {
     /// As the node last saw them.
     pub list: Vec<AddressStatus>,

@@ -79,7 +79,7 @@ pub(super) struct Wish {
 }
 
 /// What is known of the arbiter and through it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Arbitration {
     next_id: u64,
     asked: Option<Asked>,
@@ -166,5 +166,20 @@ impl Engine {
         self.arb.renewals.clear();
         self.arb.is_waived = false;
         self.drop_takeover_wish();
+    }
+
+    /// The part of [`Engine::sketch`] that is here.
+    pub(super) fn sketch_arbitration(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result {
+        let arb = &self.arb;
+        write!(out, "{:?} {:?} {:?} ", arb.asked, arb.last_want, arb.release)?;
+        // When a shadow looks at it next decides nothing.
+        if !matches!(arb.last_want, Some(Want::Look)) {
+            write!(out, "{:?} ", arb.not_before)?;
+        }
+        write!(out, "{:?} {:?} {:?} ", arb.is_outdated, arb.grant, arb.last_granted)?;
+        write!(out, "{:?} {:?} {:?} ", arb.wants_takeover, arb.wish.is_some(), arb.confirmations)?;
+        write!(out, "{:?} {:?} {:?} ", arb.was_needed, arb.is_waived, arb.renewals)?;
+        write!(out, "{:?} {:?} {:?} ", arb.last_renewal, arb.promised_until, arb.allowed)?;
+        write!(out, "{:?}", arb.view.map(|view| (view.highest, view.has_vote)))
     }
 }

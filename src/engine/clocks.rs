@@ -13,7 +13,7 @@ const SAMPLES_MIN: usize = 3;
 const SHOWN_STEP_MS: u64 = 50;
 
 /// The peer's clock against the own one. Positive: the peer's is ahead.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Clocks {
     samples: VecDeque<i64>,
     shown_ms: Option<i64>,

@@ -19,7 +19,7 @@ use super::work::{StartFor, StopFor};
 const RETRY_MS: u64 = 1_000;
 
 /// Becoming shadow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GiveWay {
     pub reason: Reason,
     pub why: String,

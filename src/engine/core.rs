@@ -44,7 +44,7 @@ const TRIES_PER_DELAY: u64 = 4;
 pub(super) const HEALTH_INTERVAL_MS: u64 = 10_000;
 
 /// What never changes in a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub version: String,
     pub link_port: u16,
@@ -55,14 +55,14 @@ pub(super) struct Facts {
 }
 
 /// A durable write and what depends on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Write {
     pub durable: Durable,
     pub then: Then,
 }
 
 /// The rules of one instance (spec 2 to 7). Takes what happened, returns what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     pub(super) facts: Facts,
     pub(super) now: Now,

@@ -65,6 +65,9 @@ pub struct Durable {
     /// start as if it might have taken over (spec 7.5).
     #[serde(default)]
     pub rival_unmet: bool,
+    /// Shadow: its master told of another arbiter, or of none, when they last met (spec 7.11).
+    #[serde(default)]
+    pub arbiter_differs: bool,
     /// Takeovers of the pair, for the damping (spec 7.15).
     #[serde(default)]
     pub takeovers: super::damping::Takeovers,
@@ -153,6 +156,7 @@ impl Durable {
             promise_ms: 0,
             ungranted: None,
             rival_unmet: false,
+            arbiter_differs: false,
             takeovers: super::damping::Takeovers::default(),
         }
     }

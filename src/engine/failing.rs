@@ -12,7 +12,7 @@ use super::work::StartFor;
 const STARTS_MAX: usize = 101;
 
 /// What is known of a failing service.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Failing {
     /// It fails now; why.
     why: Option<String>,

@@ -12,7 +12,7 @@ const ANSWER_GRACE_MS: u64 = 2_000;
 const FENCE_RETRY_MS: u64 = 1_000;
 
 /// The hook's run under way, and what came of the last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FenceWork {
     running: Option<(FenceFor, Millis)>,
     /// It has succeeded for the takeover that goes on.

@@ -48,7 +48,7 @@ pub struct OwnFacts {
 }
 
 /// The own kit as last told, and the peer's as last heard.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kits {
     facts: OwnFacts,
     told: Option<Kit>,
@@ -187,6 +187,16 @@ impl Engine {
     }
 
     fn compare_kits(&mut self) {
+        match self.arbiter_mismatch() {
+            Some(why) => self.hold_alert("H-029", "", &why),
+            None => self.settle("H-029", ""),
+        }
+        // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
+        let differs = self.arbiter_mismatch().is_some();
+        if self.is_shadow() && self.draft().arbiter_differs != differs {
+            let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
+            self.write(draft, super::then::Then::Nothing);
+        }
         let list = self.kit_differences();
         if list.is_empty() {
             self.settle("H-027", "");
@@ -195,14 +205,16 @@ impl Engine {
         }
     }
 
-    /// An arbiter decides for both or for none: if one of them asks nobody, a cut link would make two active (spec 7.11).
-    pub(super) fn lone_arbiter(&self) -> Option<&'static str> {
+    /// The two do not agree on who decides: one would take over, or go on, by a rule that the other does not know (spec 7.11).
+    /// Endpoints may differ, they can lead to one arbiter.
+    pub(super) fn arbiter_mismatch(&self) -> Option<String> {
         let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
-        match (self.settings.arbiter.is_set(), !theirs.arbiter.is_empty()) {
-            (true, false) => Some("the arbiter is configured on this instance alone"),
-            (false, true) => Some("the arbiter is configured on the other instance alone"),
-            _ => None,
+        let own = self.own_kit();
+        if own.arbiter.last() == theirs.arbiter.last() {
+            return None;
         }
+        let of = |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
+        Some(format!("here {}, on {} {}", of(&own), self.peer_name(), of(theirs)))
     }
 
     /// For the panel.

@@ -60,7 +60,7 @@ pub(super) struct Dialling {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Links {
     pub all: BTreeMap<LinkId, Link>,
     pub dialling: Option<Dialling>,

@@ -40,7 +40,7 @@ pub(super) enum Activity {
 }
 
 /// What a master knows in this run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reign {
     pub activity: Activity,
     pub hold_ends: Option<Millis>,

@@ -13,7 +13,7 @@ const WARN_BEFORE_MS: u64 = 300_000;
 pub(super) const PAUSE_MAX_MS: u64 = 7 * 86_400_000;
 
 /// The pause in force, and one asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pause {
     pub until: Option<Millis>,
     pub until_wall: Option<UnixMillis>,

@@ -50,8 +50,8 @@ impl Engine {
         if !self.reign.peer_checks_pass {
             return Err(format!("the takeover checks of {name} fail: it would stay shadow"));
         }
-        if let Some(why) = self.lone_arbiter() {
-            return Err(format!("{why}: nobody takes over"));
+        if let Some(why) = self.arbiter_mismatch() {
+            return Err(format!("the two do not agree on the arbiter ({why}): nobody takes over"));
         }
         if let Some(why) = self.arbiter_problem() {
             return Err(format!("{why}: nobody can take over"));
@@ -80,8 +80,8 @@ impl Engine {
         if !self.checks.pass(&settings) {
             return Err("the takeover checks of this machine fail: it would stay shadow".into());
         }
-        if let Some(why) = self.lone_arbiter() {
-            return Err(format!("{why}: nobody takes over"));
+        if let Some(why) = self.arbiter_mismatch() {
+            return Err(format!("the two do not agree on the arbiter ({why}): nobody takes over"));
         }
         if let Some(why) = self.arbiter_problem() {
             return Err(format!("{why}: nobody can take over"));

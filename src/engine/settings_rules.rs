@@ -19,7 +19,7 @@ enum Writer {
 }
 
 /// Writes of the settings file, and the settings in force.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SettingsWork {
     writer: Option<Writer>,
     /// What is due was tried in this run and is waiting for the next.

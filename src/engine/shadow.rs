@@ -19,7 +19,7 @@ const CHECKS_UNANSWERED_MAX: usize = 64;
 const REFUSED_RETRY_MS: u64 = 10_000;
 
 /// What a shadow knows about its master in this run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     pub state: Option<LinkState>,
     pub message: Option<String>,
@@ -55,6 +55,13 @@ pub(super) struct Watch {
     pub refused_offer: Term,
     /// The last refusal forbids further tries.
     pub gave_up: bool,
+}
+
+impl Watch {
+    /// Checks under way.
+    pub fn unanswered_count(&self) -> usize {
+        self.unanswered.len()
+    }
 }
 
 impl Engine {

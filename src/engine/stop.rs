@@ -23,7 +23,7 @@ pub(super) const PAUSE_ANSWER_MS: u64 = 2_000;
 const STOP_LIMIT_MS: u64 = 700_000;
 
 /// A planned stop under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leaving {
     pub orders: Vec<u64>,
     pub stage: LeaveStage,

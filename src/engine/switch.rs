@@ -31,7 +31,7 @@ const READY_RECENT_MS: i64 = 10_000;
 const SOON: [&str; 3] = ["the shadow is connected", "the shadow is READY", "same revision"];
 
 /// A hand-over under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Handover {
     pub kind: OfferKind,
     pub order: Option<u64>,

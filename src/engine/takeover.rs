@@ -55,7 +55,7 @@ pub(super) struct Rival {
 }
 
 /// The own takeover checks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnChecks {
     pub results: Vec<CheckResult>,
     /// When the run under way began.
@@ -190,8 +190,8 @@ impl Engine {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
         }
-        if let Some(why) = self.lone_arbiter() {
-            return Some(format!("{why}, so both could be active"));
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
         }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
@@ -223,13 +223,13 @@ impl Engine {
         }
     }
 
-    /// The same for the operator, who also has to know that the disk is full or the checks failed when last asked (spec 4.3, 7.2).
+    /// The same for the operator, who also has to know that the disk is full, the checks failed when last asked, or the arbiter
+    /// has not granted it (spec 4.3, 7.2, 7.11).
     pub(super) fn why_still_shadow(&self) -> Option<String> {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        let arbiter = || self.watch.lost.as_ref().and_then(|_| self.arbiter_problem().map(str::to_owned));
-        self.why_no_takeover().or_else(disk).or_else(checks).or_else(arbiter)
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(|| self.why_not_granted())
     }
 
     /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).
@@ -238,6 +238,7 @@ impl Engine {
             && !self.watch.was_attached
             && !self.durable.complete_wanted
             && !self.durable.forced_shadow
+            && !self.durable.arbiter_differs
             && self.head.is_some()
     }
 

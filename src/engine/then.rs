@@ -9,7 +9,7 @@ use super::message::{PairGrant, Refusal, RefusalCode};
 use super::timers::Timer;
 
 /// A continuation, as data.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Then {
     /// Nothing depends on it.
     Nothing,

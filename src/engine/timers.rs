@@ -74,7 +74,7 @@ pub(super) enum Timer {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers(BTreeMap<Timer, Millis>);
 
 impl Timers {
@@ -98,6 +98,11 @@ impl Timers {
         self.0.get(&timer).copied()
     }
 
+    /// All that are set.
+    pub fn all(&self) -> impl Iterator<Item = (Timer, Millis)> {
+        self.0.iter().map(|(timer, at)| (*timer, *at))
+    }
+
     /// The earliest.
     pub fn earliest(&self) -> Option<Millis> {
         self.0.values().min().copied()
@@ -113,7 +118,7 @@ impl Timers {
 }
 
 /// Small generator for nonces: needs to be different, not secret (the link is authenticated).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {

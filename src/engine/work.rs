@@ -40,7 +40,7 @@ pub(super) enum StopFor {
 }
 
 /// The one operation on the service that is under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ServiceWork {
     pub starting: Option<(StartFor, Reason)>,
     pub stopping: Option<(StopFor, u64, Reason)>,

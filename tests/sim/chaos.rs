@@ -167,7 +167,7 @@ fn peace(world: &mut World) {
 }
 
 /// What only an operator may do (by the rules): connect again, end a maintenance, choose between two that may not.
-fn operate(world: &mut World) {
+pub fn operate(world: &mut World) {
     for node in 0..2 {
         // A status is much; only a pause makes it worth asking.
         let Some(seen) = world.glance(node) else { continue };

@@ -24,7 +24,7 @@ pub struct Disk {
 }
 
 /// One machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     pub index: usize,
     pub disk: Disk,

@@ -59,7 +59,8 @@ impl World {
                 conn.is_dead = true;
                 self.later((0, 3_000), What::Die { conn: id });
             } else {
-                self.later((20, 60), What::Deliver { conn: id, end });
+                let again = if self.tick_ms > 0 { (self.tick_ms, self.tick_ms) } else { (20, 60) };
+                self.later(again, What::Deliver { conn: id, end });
             }
             return;
         }

@@ -46,6 +46,7 @@ pub type Pending = (usize, u64, u64, Order);
 /// Picks messages that are held back.
 pub type Matches = fn(&Body) -> bool;
 
+#[derive(Clone, Debug)]
 pub struct World {
     pub t: u64,
     pub nodes: [Node; 2],
@@ -64,6 +65,8 @@ pub struct World {
     /// Faults of services, disks and transfers are off.
     pub is_calm: bool,
     pub digest: u64,
+    /// In a walk time passes in ticks; 0: in milliseconds.
+    pub tick_ms: u64,
     /// Messages held back instead of sent, for scripts: by node and kind.
     pub ambushes: Vec<crate::sim::ambush::Ambush>,
     pub hold: Option<(usize, Matches)>,
@@ -132,6 +135,7 @@ impl World {
             chosen: 0,
             is_calm: true,
             digest: 0,
+            tick_ms: 0,
             ambushes: Vec::new(),
             hold: None,
             held: Vec::new(),
@@ -162,7 +166,9 @@ impl World {
     }
 
     pub fn later(&mut self, span: (u64, u64), what: What) {
-        let at = self.t + self.random.range(span.0, span.1);
+        // In a walk what takes a moment takes none: moments are told apart by the tick.
+        let span = if self.tick_ms > 0 && span.0 <= 1 { 0 } else { self.random.range(span.0, span.1) };
+        let at = self.t + span;
         self.at(at, what);
     }
 
@@ -190,6 +196,11 @@ impl World {
             self.t = at;
             self.happen(what);
         }
+    }
+
+    /// When the next thing waits.
+    pub fn next_at(&self) -> Option<u64> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// All that waits, in order.
@@ -384,6 +395,7 @@ impl World {
         }
         if let Some(at) = deadline {
             let wanted = self.nodes[node].world_time(at).max(self.t + 1);
+            let wanted = if self.tick_ms > 0 { wanted.next_multiple_of(self.tick_ms) } else { wanted };
             if self.nodes[node].alarm.is_none_or(|alarm| alarm != wanted) {
                 self.nodes[node].alarm = Some(wanted);
                 let incarnation = self.nodes[node].incarnation;

@@ -20,7 +20,7 @@ struct Cause {
 }
 
 /// The open alerts and the causes that hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AlertBook {
     open: BTreeMap<u64, Alert>,
     causes: BTreeMap<(String, String), Cause>,

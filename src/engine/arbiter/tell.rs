@@ -71,6 +71,17 @@ impl Engine {
         (self.arb.no_vote_count >= NO_VOTE_ALERT).then_some("the arbiter has no vote")
     }
 
+    /// The master is lost, and the third vote keeps this shadow from taking over; for people.
+    pub(in super::super) fn why_not_granted(&self) -> Option<String> {
+        self.watch.lost.as_ref()?;
+        if let Some(why) = self.arbiter_problem() {
+            return Some(format!("{why}: nobody can take over without it"));
+        }
+        let is_leased = self.arb.view.is_some_and(|view| view.is_leased && view.holder != Some(self.durable.instance));
+        (self.arb.wants_takeover && is_leased)
+            .then(|| format!("to the arbiter {} is still master: its lease has not run out", self.peer_name()))
+    }
+
     /// The moments of the status move at most once a second, so that an idle pair gives an equal one.
     pub(in super::super) fn show_arbiter(&mut self) {
         let refresh = |shown: &mut Option<UnixMillis>, at: Option<UnixMillis>| match (&shown, at) {
