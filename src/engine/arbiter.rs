@@ -138,7 +138,7 @@ impl Engine {
     }
 
     /// A restored or copied home about which nobody has answered and no operator has decided.
-    fn is_unsettled_copy(&self) -> bool {
+    pub(super) fn is_unsettled_copy(&self) -> bool {
         let is_settled =
             if self.is_master() { !self.is_waiting() } else { self.watch.was_attached || self.has_met_shadow() };
         self.facts.is_copied && !is_settled

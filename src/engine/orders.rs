@@ -116,7 +116,12 @@ impl Engine {
         match self.role() {
             None => self.refuse(id, what, "this instance has no role yet", "Use `setup`"),
             Some(Role::Master) if self.is_forcible() => {
-                if self.has_arbiter() && !without_arbiter && !self.facts.is_copied {
+                if self.has_arbiter() && !without_arbiter {
+                    if self.is_unsettled_copy() {
+                        let why = "this home was restored or copied: the arbiter cannot be asked in its name";
+                        let todo = "Let the other instance answer; or, if nobody else is certainly active, add --without-arbiter";
+                        return self.refuse(id, what, why, todo);
+                    }
                     return self.wish(id);
                 }
                 self.waive_arbiter();

@@ -105,6 +105,11 @@ impl Engine {
 
     /// Every check was passed: the last changes go over, then the role.
     pub(super) fn begin_handover(&mut self, kind: OfferKind, order: Option<u64>) {
+        if let Some(waiting) = self.reign.switch_wait.take().filter(|waiting| Some(*waiting) != order) {
+            // It would get no answer from what this instance is afterwards.
+            self.timers.clear(Timer::SwitchWait);
+            self.refuse(waiting, "roles not switched", "the role is being handed over already", "Wait for it to end");
+        }
         self.begin_steps("switch begun, changes are frozen");
         self.reign.frozen = true;
         self.handover = Some(Handover { kind, order, stage: Stage::Syncing, scanned: false });

@@ -156,7 +156,9 @@ fn peace(world: &mut World) {
         let is_well = world.is_healthy();
         well_since = is_well.then(|| well_since.unwrap_or(world.t));
         let well_ms = well_since.map_or(0, |since| world.t - since);
-        if well_ms >= longest_ms || (well_ms >= shortest_ms && world.check.no_alert_left(&world.nodes).is_ok()) {
+        let is_quiet = well_ms >= shortest_ms && world.check.no_alert_left(&world.nodes).is_ok();
+        // An order that is not answered is waited for, until it is late (g).
+        if (is_quiet || well_ms >= longest_ms) && world.pending.is_empty() {
             break;
         }
         operate(world);

@@ -1,4 +1,4 @@
-//! What a disk that takes no writes for a while must not lead to.
+//! What a disk that takes no writes for a while must not lead to; and other things that random lives found.
 
 use standin::engine::base::{LinkState, Role};
 use standin::engine::order::Order;
@@ -71,4 +71,43 @@ fn a_promise_whose_end_was_not_written_ends_later() {
     world.nodes[1].persist_fails = false;
     assert!(world.run_till(30_000, World::is_healthy), "never READY again");
     assert_eq!(world.failure, None);
+}
+
+/// spec 7.8: a restored or copied home, too, is made master with the arbiter's grant or against its silence by the second word,
+/// never by the first alone.
+#[test]
+fn a_copied_home_does_not_overrule_the_arbiter_by_itself() {
+    let mut settings = settings(500);
+    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
+    settings.arbiter.hold = 1_000;
+    settings.arbiter.stop_budget = 300;
+    settings.arbiter.request_timeout = 200;
+    let mut world = pair_of(&settings);
+    world.crash(0, false);
+    let is_replaced = |world: &World| world.glance(1).is_some_and(|seen| seen.is_active);
+    assert!(world.run_till(20_000, is_replaced), "not replaced");
+    world.nodes[0].disk.is_copied = true;
+    world.net.cut = [true, true];
+    world.start(0);
+    world.run_until(world.t + 100);
+    let id = world.order(0, Order::BecomeMaster { without_arbiter: false });
+    world.run_until(world.t + 100);
+    assert!(matches!(world.answers.get(&id), Some(Err(_))), "{:?}", world.answers.get(&id));
+    assert_eq!(world.failure, None);
+}
+
+/// spec 7.7: an order to switch that waits for the shadow is answered too when a later one is carried out before it.
+#[test]
+fn a_switch_that_waits_is_answered_when_another_one_begins() {
+    for pause_ms in (0..400).step_by(5) {
+        let mut world = pair_of(&settings(500));
+        world.edit(0);
+        world.run_until(world.t + 30);
+        let first = world.order(0, Order::Switch { dry_run: false });
+        world.run_until(world.t + pause_ms);
+        let second = world.order(0, Order::Switch { dry_run: false });
+        let is_answered = |world: &World| [first, second].iter().all(|id| world.answers.contains_key(id));
+        assert!(world.run_till(30_000, is_answered), "an order was not answered after {pause_ms} ms");
+        assert_eq!(world.failure, None);
+    }
 }
