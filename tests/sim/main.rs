@@ -21,8 +21,14 @@ const SEEDS_DEFAULT: u64 = 60_000;
 /// Time box of the default run, s.
 const SECONDS_DEFAULT: u64 = 150;
 /// What may happen once in a walk: a crash, a cut, an order.
-const WALKS: &[(bool, bool, bool)] =
-    &[(true, false, false), (false, true, false), (false, false, true), (true, true, false), (true, false, true), (false, true, true)];
+const WALKS: &[(bool, bool, bool)] = &[
+    (true, false, false),
+    (false, true, false),
+    (false, false, true),
+    (true, true, false),
+    (true, false, true),
+    (false, true, true),
+];
 /// Time box of each exhaustive walk, s.
 const WALK_SECONDS: u64 = 10;
 /// The same in a debug build, s.
@@ -109,7 +115,9 @@ fn walk() {
             let whole = if seen.is_complete { "COMPLETE" } else { "as far as the time allows" };
             let (states, transitions, peaces) = (seen.states, seen.transitions, seen.peaces);
             let seconds = seen.seconds;
-            println!("{budget:?}: {states} states, {transitions} transitions, {peaces} peaces, {seconds:.1} s, {whole}");
+            println!(
+                "{budget:?}: {states} states, {transitions} transitions, {peaces} peaces, {seconds:.1} s, {whole}"
+            );
             assert!(seen.violation.is_none(), "{}", seen.violation.unwrap_or_default());
         }
     }
