@@ -46,6 +46,7 @@ mod sketch;
 mod stall;
 mod start;
 mod status_of;
+mod steps;
 mod stop;
 mod switch;
 mod takeover;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::console::wizard::Wizard;
 use crate::engine::base::Problem;
-pub use crate::view::{ColorLevel, Theme};
+pub use crate::view::{ColorLevel, Scheme, Theme};
 use wizard_loop::End;
 pub use wizard_loop::{FindOut, Save};
 

@@ -16,6 +16,9 @@ const STEPS: u64 = 16;
 /// Between the moment the pair is settled and the fault: what a change of roles leaves to do is done.
 const REST: Duration = Duration::from_millis(700);
 
+/// Newest events shown of a takeover that did not come.
+const EVENTS_SHOWN: usize = 20;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// `kill -9` of Standin; its guard lives, and ends the service.
@@ -56,6 +59,17 @@ impl Timing {
     }
 }
 
+/// What came of one fault.
+pub enum Round {
+    /// The other side took over because of it.
+    Measured(Sample),
+    /// The other side had taken over before it, because it gave the active instance up: the settings are too narrow here.
+    Early {
+        /// Seen only after the fault was done, so it has to be undone.
+        is_done: bool,
+    },
+}
+
 /// One measured change of roles.
 pub struct Sample {
     /// From the fault to the first instruction of the service on the other side, ms.
@@ -88,9 +102,14 @@ impl Fault {
         other: &Instance,
         timing: Timing,
         number: usize,
-    ) -> Result<Sample, Fail> {
+    ) -> Result<Round, Fail> {
+        let before = service::newest(&other.journal).map(|start| start.at_ns);
+        let newest = || service::newest(&other.journal).filter(|start| Some(start.at_ns) != before);
         let step = timing.interval_ms * 1_000 * (u64::try_from(number)? * 7 % STEPS) / STEPS;
         clock::pass(REST + Duration::from_micros(step))?;
+        if newest().is_some() {
+            return Ok(Round::Early { is_done: false });
+        }
         let begin_ns = match self {
             Self::Kill => active.kill()?,
             Self::Stop => active.signal(Signal::STOP)?,
@@ -107,21 +126,23 @@ impl Fault {
             }
             Self::PlannedStop => active.signal(Signal::TERM)?,
         };
-        let start = clock::until("the service starts on the other side", || {
-            Ok(service::newest(&other.journal).filter(|start| start.at_ns > begin_ns))
-        })
-        .map_err(|error| {
+        let start = clock::until("the service starts on the other side", || Ok(newest())).map_err(|error| {
             let status = other.status().ok().flatten();
             let why = status.map(|it| (it.role, it.term, it.state, it.state_message, it.takeover.why_not));
-            format!("{error}; the other side: {why:?}")
+            let last = other.events(0).unwrap_or_default();
+            let last: Vec<_> = last.iter().rev().take(EVENTS_SHOWN).rev().map(|it| (it.at.0, &it.text)).collect();
+            format!("{error}; the other side: {why:?}, {last:?}")
         })?;
+        if start.at_ns <= begin_ns {
+            return Ok(Round::Early { is_done: true });
+        }
         let status = other.wait("it is active", |status| status.active)?;
         let configured_ms = match self {
             Self::Kill => millis(timing.delay_ms),
             Self::Stop | Self::Cut => self.silence_ms(&status, begin_ns, timing)?,
             Self::Switch | Self::PlannedStop => 0.0,
         };
-        Ok(Sample { total_ms: clock::ms_between(begin_ns, start.at_ns), configured_ms })
+        Ok(Round::Measured(Sample { total_ms: clock::ms_between(begin_ns, start.at_ns), configured_ms }))
     }
 
     /// From the fault to the end of the delay: the last check that was answered, then interval, timeout and delay.

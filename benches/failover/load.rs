@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use standin::engine::base::{LinkState, Role};
+use standin::engine::event::EventKind;
 
 use crate::fault::Timing;
 use crate::instance::Instance;
@@ -16,7 +17,7 @@ pub const SPIN: &str = "spin";
 const LOOPS: usize = 8;
 const TIMING: Timing = Timing { interval_ms: 100, request_ms: 1_000, delay_ms: 500 };
 /// Between two looks at the pair.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Until it is killed.
 pub fn spin() -> Result<(), Fail> {
@@ -50,13 +51,16 @@ pub fn measure(minutes: u64) -> Result<String, Fail> {
         loops.0.push(Command::new(machine::own_program()?).arg(SPIN).stdin(Stdio::null()).spawn()?);
     }
     let end = Instant::now() + Duration::from_secs(minutes * 60);
-    let (mut looks, mut lost, mut is_lost, mut slowest_ms) = (0_u64, 0_u64, false, 0.0_f64);
+    let mut last_event = pair.b.events(0)?.last().map_or(0, |event| event.id);
+    let (mut looks, mut lost, mut slowest_ms) = (0_u64, 0_u64, 0.0_f64);
     while Instant::now() < end {
         clock::pass(LOOK)?;
         let shadow = pair.b.status()?.ok_or("the shadow does not answer")?;
-        let now_lost = shadow.state == Some(LinkState::Lost);
-        lost += u64::from(now_lost && !is_lost);
-        is_lost = now_lost;
+        // Every one is an event, however short it was.
+        for event in pair.b.events(last_event)? {
+            last_event = last_event.max(event.id);
+            lost += u64::from(event.kind == EventKind::Link && event.text.starts_with(LinkState::Lost.word()));
+        }
         looks += 1;
         slowest_ms = slowest_ms.max(shadow.peer.as_ref().and_then(|peer| peer.round_trip_ms).unwrap_or(0.0));
         if shadow.role != Some(Role::Shadow) || shadow.term != term {
@@ -67,7 +71,7 @@ pub fn measure(minutes: u64) -> Result<String, Fail> {
     drop(loops);
     settled(&pair.a, &pair.b)?;
     Ok(format!(
-        "{minutes} min of {}, with {LOOPS} busy loops (load {load}): no false takeover, {lost} times LOST in {looks} looks, \
+        "{minutes} min of {}, with {LOOPS} busy loops (load {load}): no false takeover, {lost} times LOST by its events, \
          slowest answer to a check seen {slowest_ms:.0} ms.",
         TIMING.text()
     ))

@@ -24,14 +24,19 @@ mod peers;
 #[path = "../pair/service.rs"]
 mod service;
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use fault::{Fault, Timing};
+use fault::{Fault, Round, Timing};
 use figures::Samples;
 use instance::Instance;
 use network::Network;
-use pair::{Pair, settled};
+use pair::Pair;
+use standin::engine::base::LinkState;
+use standin::engine::status::Status;
 
 /// What a measurement that cannot go on comes to.
 type Fail = Box<dyn std::error::Error>;
@@ -43,19 +48,29 @@ const USUAL: Timing = Timing { interval_ms: 100, request_ms: 100, delay_ms: 100 
 /// Nothing is waited for that need not be.
 const AT_ONCE: Timing = Timing { interval_ms: 1_000, request_ms: 1_000, delay_ms: 0 };
 
+/// The least that the settings allow: a detection of 30 ms.
+const LEAST: Timing = Timing { interval_ms: 10, request_ms: 10, delay_ms: 10 };
+
 /// Groups by the word that selects them on the command line.
-const GROUPS: [(&str, &[(Fault, Timing)]); 5] = [
+const GROUPS: [(&str, &[(Fault, Timing)]); 6] = [
     ("kill", &[(Fault::Kill, AT_ONCE), (Fault::Kill, USUAL)]),
     ("stop", &[(Fault::Stop, USUAL)]),
     ("cut", &[(Fault::Cut, USUAL)]),
     ("switch", &[(Fault::Switch, USUAL)]),
     ("planned-stop", &[(Fault::PlannedStop, USUAL)]),
+    ("least", &[(Fault::Kill, LEAST), (Fault::Stop, LEAST), (Fault::Cut, LEAST)]),
 ];
 const PEERS: &str = "peers";
 /// Only where it is named: it takes as many minutes as `--minutes=N` says.
 const LOAD: &str = "load";
 const MINUTES: &str = "--minutes=";
 const MINUTES_USUAL: u64 = 60;
+/// So many more files in the mirrored directory.
+const FILES: &str = "--files=";
+const FILES_PER_DIRECTORY: usize = 100;
+/// Until a former master is a READY shadow; long, for a tree of many files.
+const SETTLE_LIMIT: Duration = Duration::from_secs(300);
+const SETTLE_LOOK: Duration = Duration::from_millis(20);
 
 const HEADER: &str = "| fault | setting | n | total p50 | total p95 | own p50 | own p90 | own p95 | own max |\n\
                       | --- | --- | --: | --: | --: | --: | --: | --: | --: |";
@@ -102,11 +117,12 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
         writeln!(out, "{}", load::measure(minutes)?)?;
         return Ok(());
     }
+    let files = arguments.iter().find_map(|argument| argument.strip_prefix(FILES)).map_or(Ok(0), str::parse)?;
     writeln!(out, "{HEADER}")?;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
     for (name, faults) in GROUPS.iter().filter(|(name, _)| is_wanted(name)) {
         for (fault, timing) in *faults {
-            let row = measure(*fault, *timing, rounds).map_err(|error| format!("{name}: {error}"))?;
+            let row = measure(*fault, *timing, rounds, files).map_err(|error| format!("{name}: {error}"))?;
             writeln!(out, "{row}")?;
             out.flush()?;
         }
@@ -128,29 +144,69 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
 }
 
 /// One row.
-fn measure(fault: Fault, timing: Timing, rounds: usize) -> Result<String, Fail> {
-    let (mut total, mut own) = (Vec::new(), Vec::new());
+fn measure(fault: Fault, timing: Timing, rounds: usize, files: usize) -> Result<String, Fail> {
+    let (mut total, mut own, mut early) = (Vec::new(), Vec::new(), 0);
     let network = Network::new("pair")?;
     let folder = machine::folder()?;
     let a = Instance::on_host(folder.path(), "a", &network.left, Network::LEFT)?;
     let b = Instance::on_host(folder.path(), "b", &network.right, Network::RIGHT)?;
+    fill(&a.directory, files)?;
     let more = timing.arguments();
     let mut pair = Pair::of(folder, a, b, &more.iter().map(String::as_str).collect::<Vec<_>>())?;
     for number in 0..rounds {
-        let (active, other, namespace) = if number % 2 == 0 {
-            (&mut pair.a, &mut pair.b, &network.left)
-        } else {
-            (&mut pair.b, &mut pair.a, &network.right)
-        };
-        settled(active, other)?;
-        let sample = fault.measure(&network, namespace, active, other, timing, number)?;
-        total.push(sample.total_ms);
-        own.push(sample.total_ms - sample.configured_ms);
+        let is_a = settled_either(&pair)?;
+        let (active, other, namespace) =
+            if is_a { (&mut pair.a, &mut pair.b, &network.left) } else { (&mut pair.b, &mut pair.a, &network.right) };
+        match fault.measure(&network, namespace, active, other, timing, number)? {
+            Round::Measured(sample) => {
+                total.push(sample.total_ms);
+                own.push(sample.total_ms - sample.configured_ms);
+            }
+            Round::Early { is_done } => {
+                early += 1;
+                if !is_done {
+                    continue;
+                }
+            }
+        }
         fault.undo(&network, namespace, active)?;
-        settled(other, active)?;
+    }
+    if total.is_empty() {
+        return Err(format!("each of {early} times the other side took over before the fault").into());
     }
     let (total, own) = (Samples::new(total), Samples::new(own));
-    Ok(row(fault.word(), &timing.text(), &total, Some(&own)))
+    let early = if early == 0 { String::new() } else { format!("; {early} times taken over before the fault") };
+    let files = if files == 0 { String::new() } else { format!("; {files} files") };
+    Ok(row(fault.word(), &format!("{}{files}{early}", timing.text()), &total, Some(&own)))
+}
+
+/// So many small files, a hundred to a directory.
+fn fill(directory: &Path, files: usize) -> Result<(), Fail> {
+    for number in 0..files {
+        let folder = directory.join(format!("many/{:04}", number / FILES_PER_DIRECTORY));
+        if number % FILES_PER_DIRECTORY == 0 {
+            fs::create_dir_all(&folder)?;
+        }
+        fs::write(folder.join(format!("{number}.conf")), format!("number: {number}\n"))?;
+    }
+    Ok(())
+}
+
+/// Waits until one of the two is active and the other its READY shadow; whether it is `a` that is active.
+fn settled_either(pair: &Pair) -> Result<bool, Fail> {
+    clock::until_by("one is active, the other its READY shadow", SETTLE_LIMIT, SETTLE_LOOK, || {
+        let (Some(a), Some(b)) = (pair.a.status()?, pair.b.status()?) else { return Ok(None) };
+        let fits = |master: &Status, shadow: &Status| {
+            master.active
+                && master.state == Some(LinkState::Connected)
+                && master.peer.as_ref().is_some_and(|peer| peer.in_sync)
+                && master.service.state == "running"
+                && shadow.state == Some(LinkState::Ready)
+                && shadow.configuration.root == master.configuration.root
+                && shadow.takeover.why_not.is_none()
+        };
+        Ok(if fits(&a, &b) { Some(true) } else { fits(&b, &a).then_some(false) })
+    })
 }
 
 fn row(what: &str, setting: &str, total: &Samples, own: Option<&Samples>) -> String {

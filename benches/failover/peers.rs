@@ -57,7 +57,7 @@ pub fn measure(rounds: usize, out: &mut dyn Write) -> Result<(), Fail> {
             let text = format!("{version}, adverts every {} ms", setting.advert_ms);
             writeln!(out, "{}", row(&format!("keepalived: {}", fault.word()), &text, &samples, None))?;
             // As a crash of the whole machine would, with the delay in force: keepalived knows no other kind.
-            match crate::measure(fault, setting.same, rounds) {
+            match crate::measure(fault, setting.same, rounds, 0) {
                 Ok(row) => writeln!(out, "{row}")?,
                 // At 10 ms a busy machine looks like a dead one, and the roles change before the fault.
                 Err(error) => {

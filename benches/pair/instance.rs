@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use standin::engine::event::Event;
 use standin::engine::order::{ClientFrame, Order, Reply, ServerFrame};
 use standin::engine::status::Status;
 use standin::wire::control;
@@ -20,6 +21,8 @@ pub const USER: &str = "ops";
 const PASSWORD: &str = "correct horse battery 7";
 /// For one frame of the control socket.
 const FRAME_LIMIT: Duration = Duration::from_secs(10);
+/// Asked for at once.
+const EVENTS_LIMIT: u32 = 500;
 
 pub struct Instance {
     pub name: &'static str,
@@ -190,6 +193,17 @@ impl Instance {
         match control::read::<ServerFrame>(&mut stream) {
             Ok(ServerFrame::Reply { outcome: Ok(Reply::Status(status)), .. }) => Ok(Some(status)),
             _ => Ok(None),
+        }
+    }
+
+    /// Events newer than the one with the id `after`, oldest first.
+    pub fn events(&self, after: u64) -> Result<Vec<Event>, Fail> {
+        let mut stream = self.greet()?.ok_or_else(|| format!("{} does not answer", self.name))?;
+        let order = Order::Events { after, limit: EVENTS_LIMIT };
+        control::write(&mut stream, &ClientFrame::Order { id: 1, order })?;
+        match control::read::<ServerFrame>(&mut stream)? {
+            ServerFrame::Reply { outcome: Ok(Reply::Events(events)), .. } => Ok(events),
+            other => Err(format!("{}: no events but {other:?}", self.name).into()),
         }
     }
 

@@ -133,6 +133,22 @@ impl Client {
         }
     }
 
+    /// As [`Self::next_frame`], but ends at once when nobody reads standard output any more: what follows in a pipe may
+    /// have ended long before the next event comes.
+    ///
+    /// # Errors
+    /// A frame that is none; [`Failure::ClosedPipe`].
+    pub fn next_frame_wanted(&mut self) -> Result<Option<ServerFrame>, Failure> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let stdout = std::io::stdout();
+        let mut both = [PollFd::new(&self.stream, PollFlags::IN), PollFd::new(&stdout, PollFlags::empty())];
+        while let Err(rustix::io::Errno::INTR) = poll(&mut both, None) {}
+        if both[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return Err(Failure::ClosedPipe);
+        }
+        Ok(self.next_frame()?)
+    }
+
     /// Waits until the instance has closed the connection, which it does last. False: it did not within `limit`.
     #[must_use]
     pub fn wait_for_end(&mut self, limit: Duration) -> bool {

@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &EventsArguments, out: &mut Output) -> 
     }
     client.subscribe(after)?;
     out.flush()?;
-    while let Some(frame) = client.next_frame()? {
+    while let Some(frame) = client.next_frame_wanted()? {
         if let ServerFrame::Events(mut events) = frame {
             print_new(&mut events, &mut after, arguments.json, out)?;
             out.flush()?;
@@ -85,7 +85,12 @@ fn print(event: &Event, out: &mut Output) -> Result<(), Failure> {
         (&event.at.rfc3339(1), Paint::Plain),
         (&format!("  {:<7}", event.severity.word()), paint),
         (&format!("  {:<13}  {}{who}", event.kind.word(), event.text), Paint::Plain),
-    ])
+    ])?;
+    // A change of roles is one block: what led to it stands indented under it.
+    for line in event.timeline_text() {
+        out.line(&format!("    {line}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -94,11 +99,20 @@ mod tests {
     use crate::cli::output::testing::output;
     use crate::engine::base::UnixMillis;
     use crate::engine::event::EventKind;
+    use crate::engine::status::TimelineEntry;
 
     fn event(id: u64) -> Event {
         let at = UnixMillis(1_795_356_000_250);
         let text = format!("event {id}");
-        Event { id, at, kind: EventKind::Role, severity: Severity::Warning, text, who: Some("ops".into()) }
+        Event {
+            id,
+            at,
+            kind: EventKind::Role,
+            severity: Severity::Warning,
+            text,
+            who: Some("ops".into()),
+            timeline: Vec::new(),
+        }
     }
 
     #[test]
@@ -110,6 +124,20 @@ mod tests {
         let line = |id| format!("2026-11-22T14:00:00.2Z  WARNING  role           event {id}  (ops)\n");
         assert_eq!(written.text(), (1..=3).map(line).collect::<String>());
         assert_eq!(after, 3);
+    }
+
+    /// screens, Events: the timeline of a change of roles is one indented block, to the millisecond.
+    #[test]
+    fn a_change_of_roles_is_one_block() {
+        let (mut out, written) = output();
+        let entry = |ms: i64, text: &str| TimelineEntry { at: UnixMillis(1_795_356_000_000 + ms), text: text.into() };
+        let timeline = vec![entry(0, "last check answered"), entry(1_004, "check failed")];
+        print_new(&mut [Event { timeline, ..event(1) }], &mut 0, false, &mut out).unwrap();
+        let block: Vec<String> = written.text().lines().skip(1).map(str::to_owned).collect();
+        assert_eq!(
+            block,
+            ["    14:00:00.000Z              last check answered", "    14:00:01.004Z    +1004 ms  check failed"]
+        );
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::output::{Exit, Failure, Outcome, Output, Paint};
 use super::reconnect::{plain_order, told};
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::{Order, Rehearsal, Reply};
-use crate::engine::settings::{SettingsPatch, duration};
-use crate::engine::status::Status;
+use crate::engine::settings::{SettingsPatch, duration, failover};
+use crate::engine::status::{Status, words};
 
 /// A hand-over itself, beside the grace period of the old master and the stop grace of both services.
 const SWITCH_LIMIT: Duration = Duration::from_secs(120);
@@ -37,6 +37,9 @@ pub enum HaAction {
         /// Run every check and say what would happen, no more
         #[arg(long)]
         dry_run: bool,
+        /// End a switch under way; possible until the offer is on disk
+        #[arg(long, conflicts_with = "dry_run")]
+        abort: bool,
     },
     /// Make this master a shadow while none is connected; says what will happen
     BecomeShadow {
@@ -81,6 +84,21 @@ pub struct HaEdit {
     /// How long the outgoing master lets its service end in peace at a switch
     #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
     pub grace_period: Option<u64>,
+    /// The third vote: addresses of etcd, as https://host:2379; give the other instance the same
+    #[arg(long, value_name = "URL[,URL…]", group = "change", value_delimiter = ',', num_args = 1)]
+    pub arbiter: Option<Vec<String>>,
+    /// No third vote
+    #[arg(long, group = "change", conflicts_with = "arbiter")]
+    pub no_arbiter: bool,
+    /// How long a master goes on after it asked for its last confirmation
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub hold: Option<u64>,
+    /// Within this the service has stopped, the kill included
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub stop_budget: Option<u64>,
+    /// What a confirmation promises; 0s: the shortest that is safe
+    #[arg(long, value_name = "D", group = "change", value_parser = duration_ms)]
+    pub promise: Option<u64>,
 }
 
 /// `--ha-port` of a master and of a shadow.
@@ -135,7 +153,8 @@ pub fn run(context: &Context, action: &HaAction, out: &mut Output) -> Outcome {
     let order = match action {
         HaAction::Show => return show(context, out),
         HaAction::TestArbiter { read_only } => return super::test_arbiter::run(context, !*read_only, out),
-        HaAction::Switch { dry_run } => return switch(context, *dry_run, out),
+        HaAction::Switch { abort: true, .. } => Order::SwitchAbort,
+        HaAction::Switch { dry_run, .. } => return switch(context, *dry_run, out),
         HaAction::BecomeShadow { force: false } => return Err(what_become_shadow_does().into()),
         HaAction::BecomeMaster { force: false, .. } => return Err(what_become_master_does().into()),
         HaAction::BecomeShadow { force: true } => Order::BecomeShadow,
@@ -161,6 +180,10 @@ fn patch(edit: &HaEdit) -> SettingsPatch {
         },
         ha_port: edit.ha_port.map(HaPort::own),
         grace_period: edit.grace_period,
+        arbiter_endpoints: edit.arbiter.clone().or_else(|| edit.no_arbiter.then(Vec::new)),
+        arbiter_hold: edit.hold,
+        arbiter_stop_budget: edit.stop_budget,
+        arbiter_promise: edit.promise,
         ..SettingsPatch::default()
     }
 }
@@ -235,6 +258,9 @@ fn print_rehearsal(rehearsal: &Rehearsal, out: &mut Output) -> Result<(), Failur
     }
     if rehearsal.possible {
         out.line(&format!("{} would be master at term {}.", rehearsal.new_master, rehearsal.term))?;
+        if !rehearsal.gap.is_empty() {
+            out.line(&format!("{}.", rehearsal.gap))?;
+        }
     }
     Ok(())
 }
@@ -294,9 +320,47 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
     if let Some(dial_back) = &status.dial_back {
         rows.push(("Dials back", if dial_back.ok { "ok".into() } else { format!("FAIL: {}", dial_back.message) }));
     }
+    trust_rows(status, &mut rows);
     let own = status.instance.fingerprint.map_or("none".into(), |fingerprint| fingerprint.to_string());
     rows.push(("This instance", own));
     rows
+}
+
+/// What a failover rests on: arbiter, longest failover, isolation, checks, differences, addresses (spec 2.6, 7.10, 7.11).
+fn trust_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
+    let mut settings = status.settings.clone();
+    if let Some(peer) = &status.peer {
+        for check in &peer.checks {
+            let word = if check.ok { "ok" } else { "FAIL" };
+            rows.push(("  takeover check", format!("{word}  {}  {}", check.target, check.message)));
+        }
+        rows.extend(peer.differences.iter().map(|difference| ("  differs", difference.clone())));
+        if let Some(difference) = peer.clock_difference_ms {
+            rows.push(("  clock", words::clock_text(difference)));
+        }
+        if status.role == Some(Role::Master) && peer.check_interval_ms > 0 {
+            settings.shadow.check_interval = peer.check_interval_ms;
+            settings.shadow.takeover_delay = peer.takeover_delay_ms;
+            settings.shadow.request_timeout = peer.request_timeout_ms;
+        }
+    }
+    match &status.arbiter {
+        Some(arbiter) => {
+            let why = arbiter.message.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            rows.push(("Arbiter", format!("{}{why}", arbiter.state_text().0)));
+            rows.push(("  endpoints", arbiter.endpoints.join(", ")));
+            if status.role == Some(Role::Master) {
+                rows.push(("  confirmed", arbiter.confirmed_text()));
+            }
+            rows.push(("  times", arbiter.times_text()));
+        }
+        None => rows.push(("Arbiter", "none: both may be active when only the link between the two is cut".into())),
+    }
+    rows.push(("Longest failover", failover::longest_failover(&settings).text()));
+    if !status.ha.isolation.text.is_empty() {
+        rows.push(("Cut off", status.ha.isolation.text.clone()));
+    }
+    rows.extend(status.addresses.iter().map(|address| ("Virtual address", address.text(status.active).1)));
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::engine::settings::VirtualAddress;
 use crate::engine::settings::{Settings, read};
 use crate::engine::status::{LinkStep, Status};
 use crate::node::{self, home};
-use crate::terminal::{self, ColorLevel, Interrupt, Theme};
+use crate::terminal::{self, ColorLevel, Interrupt, Scheme, Theme};
 
 /// How long the console of a stopped engine may take to give the terminal back.
 const CONSOLE_END_LIMIT: Duration = Duration::from_secs(3);
@@ -301,7 +301,8 @@ fn theme(context: &Context) -> Theme {
         ColorWhen::Auto => std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     };
     let level = if is_mono { ColorLevel::Mono } else { ColorLevel::Ansi16 };
-    Theme::new(level, context.globals.ascii || !speaks_unicode())
+    let scheme = std::env::var("STANDIN_THEME").ok().and_then(|name| Scheme::named(&name)).unwrap_or_default();
+    Theme { scheme, ..Theme::new(level, context.globals.ascii || !speaks_unicode()) }
 }
 
 /// The first of these that is set decides, as in every program (POSIX, locale).

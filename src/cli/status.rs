@@ -81,7 +81,7 @@ fn watch(client: &mut Client, is_json: bool, out: &mut Output) -> Outcome {
     // Events are not wanted here: none is newer than this.
     client.subscribe(u64::MAX)?;
     let mut last = String::new();
-    while let Some(frame) = client.next_frame()? {
+    while let Some(frame) = client.next_frame_wanted()? {
         let ServerFrame::Status(status) = frame else { continue };
         let line = describe::line(&status);
         if line == last {

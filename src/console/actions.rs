@@ -9,7 +9,7 @@ use super::keymap::Action;
 use super::message::{Command, Leave};
 use super::model::{Asked, Model, Overlay, Screen, Tone};
 use super::tree::{self, RowKind};
-use crate::engine::base::Role;
+use crate::engine::base::{Condition, Role};
 use crate::engine::order::{FileKind, Order, SHOWN_FILE_MAX_BYTES};
 
 /// Does it. The caller has asked the table's reason before.
@@ -52,6 +52,7 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
     match action {
         Action::Understood => send(model, Order::DismissNotice, Asked::Sentence, "Putting the notice away"),
         Action::Now => now(model),
+        Action::AbortSwitch => send(model, Order::SwitchAbort, Asked::Sentence, "Ending the switch"),
         Action::DeleteAlert => match model.alerts.selected {
             Some(id) => send(model, Order::DeleteAlert { id }, Asked::Sentence, "Deleting the alert"),
             None => Vec::new(),
@@ -64,6 +65,9 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
                 return overlay(model, Overlay::Report);
             }
             send(model, Order::Verify, Asked::Verify, "Looking for differences: every file is read on both sides")
+        }
+        Action::CheckTimeouts => {
+            send(model, Order::CheckTimeouts, Asked::Timeouts, "Measuring connections and answers of the master")
         }
         Action::Branches => send(model, Order::Branches, Asked::Branches, "Asking for the branches"),
         Action::ShowSecrets if model.files.show_secrets => {
@@ -99,7 +103,7 @@ pub fn send(model: &mut Model, order: Order, asked: Asked, label: &str) -> Vec<C
 
 fn now(model: &mut Model) -> Vec<Command> {
     let Some(status) = &model.status else { return Vec::new() };
-    if status.hold.is_some() {
+    if status.hold.is_some() || status.condition == Some(Condition::Damped) {
         return send(model, Order::Resume, Asked::Sentence, "Resuming");
     }
     match status.role {
@@ -205,9 +209,9 @@ pub fn what_to_copy(model: &Model) -> Option<(String, String)> {
     }
     match model.screen {
         Screen::Overview => status.notice.as_ref().map(|notice| {
-            let times = notice.timeline.iter().map(|entry| format!("{}  {}", entry.at.rfc3339(1), entry.text));
+            let times = crate::engine::event::timeline_text(&notice.timeline);
             let lines: Vec<String> = notice.lines.iter().cloned().chain(times).collect();
-            ("the report".into(), format!("{} {}\n{}", notice.at.rfc3339(1), notice.title, lines.join("\n")))
+            ("the report".into(), format!("{} {}\n{}", notice.at.rfc3339(3), notice.title, lines.join("\n")))
         }),
         Screen::Pair => {
             let fingerprint = status.instance.fingerprint?;
@@ -228,7 +232,9 @@ pub fn what_to_copy(model: &Model) -> Option<(String, String)> {
         }),
         Screen::Events => {
             let event = model.events.current()?;
-            Some(("the event".into(), format!("{} {} {}", event.at.rfc3339(3), event.kind.word(), event.text)))
+            let mut lines = vec![format!("{} {} {}", event.at.rfc3339(3), event.kind.word(), event.text)];
+            lines.extend(event.timeline_text().into_iter().map(|line| format!("  {line}")));
+            Some(("the event".into(), lines.join("\n")))
         }
     }
 }

@@ -107,6 +107,8 @@ pub struct Dialog {
     pub entries: Vec<Entry>,
     /// What the first entry must say before any button but Cancel works.
     pub word: Option<String>,
+    /// What the second entry must say before a button that leaves the arbiter out works (spec 7.8).
+    pub second_word: Option<String>,
     /// The first one is Cancel and is chosen.
     pub buttons: Vec<Button>,
     /// Entries first, then buttons.
@@ -129,6 +131,7 @@ impl Dialog {
             checks: Vec::new(),
             entries: Vec::new(),
             word: None,
+            second_word: None,
             buttons: vec![Button { label: "Cancel".into(), deed: Deed::Cancel }],
             focus: 0,
             waiting: None,
@@ -176,9 +179,14 @@ impl Dialog {
         if button.deed == Deed::Cancel {
             return true;
         }
+        let is_second = matches!(button.deed, Deed::Send(Order::BecomeMaster { without_arbiter: true }, _));
+        let says = |index: usize, word: &str| self.entries.get(index).is_some_and(|entry| entry.text == word);
+        if is_second && !self.second_word.as_deref().is_some_and(|word| says(1, word)) {
+            return false;
+        }
         self.waiting.is_none()
             && match &self.word {
-                Some(word) => self.entries.first().is_some_and(|entry| entry.text == *word),
+                Some(word) => says(0, word),
                 None => self.entries.iter().all(|entry| !entry.text.is_empty()),
             }
     }

@@ -1,9 +1,10 @@
 //! The forms for the settings: value in force, limits, consequence, problem under its field, `*` where not saved.
 
+use super::facts;
 use super::field::FieldKey;
 use crate::engine::base::{Problem, Role};
 use crate::engine::settings::table::{self, Lock, seconds_text};
-use crate::engine::settings::{Settings, SettingsPatch};
+use crate::engine::settings::{Settings, SettingsPatch, Shadow, failover};
 use crate::engine::status::Status;
 
 pub mod item;
@@ -13,16 +14,21 @@ mod tests;
 pub use item::{Input, Item};
 
 /// Settings edited on the High Availability screen of a master (spec 2), in this order.
-const MASTER_KEYS: [&str; 6] = [
+const MASTER_KEYS: [&str; 11] = [
     "high_availability.enabled",
     "high_availability.port",
     "high_availability.permitted_shadow_host",
     "high_availability.grace_period",
     "host",
     "description",
+    "arbiter.endpoints",
+    "arbiter.hold",
+    "arbiter.stop_budget",
+    "arbiter.promise",
+    "arbiter.request_timeout",
 ];
 /// Settings edited on the Shadow Connector screen (spec 4.1, 4.2), in this order.
-const SHADOW_KEYS: [&str; 9] = [
+const SHADOW_KEYS: [&str; 14] = [
     "shadow.master_hosts",
     "shadow.master_port",
     "host",
@@ -32,7 +38,14 @@ const SHADOW_KEYS: [&str; 9] = [
     "shadow.connect_timeout",
     "shadow.request_timeout",
     "description",
+    "arbiter.endpoints",
+    "arbiter.hold",
+    "arbiter.stop_budget",
+    "arbiter.promise",
+    "arbiter.request_timeout",
 ];
+/// Those of the third vote: each instance has its own, and they must be the same (spec 2.6, 7.11).
+const ARBITER: &str = "arbiter.";
 
 /// A key press in a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +88,8 @@ pub struct Form {
     pub message: Option<String>,
     role: Role,
     base: Settings,
+    /// Timing of the pair; on a master it is not in the own settings.
+    timing: Shadow,
     is_leaving: bool,
 }
 
@@ -104,6 +119,7 @@ impl Form {
             message: None,
             role,
             base: status.settings.clone(),
+            timing: facts::pair_settings(status).shadow,
             is_leaving: false,
         };
         form.lock(status.settings_locked.as_deref());
@@ -114,6 +130,7 @@ impl Form {
     /// A newer status: what is in force and what is locked follow it; what is being edited stays.
     pub fn refresh(&mut self, status: &Status) {
         self.base.clone_from(&status.settings);
+        self.timing = facts::pair_settings(status).shadow;
         for item in &mut self.items {
             let Some(row) = table::row(item.key) else { continue };
             let fresh = Item::of(row, &status.settings).in_force;
@@ -172,8 +189,22 @@ impl Form {
     fn go(&mut self, to: usize) {
         if let Some(item) = self.items.get_mut(self.focus) {
             item.check();
+            if item.key.starts_with(ARBITER) {
+                self.check_arbiter();
+            }
         }
         self.focus = to;
+    }
+
+    /// What fights among the settings of the third vote stands under its field as soon as one of them is left, with the
+    /// numbers (spec 7.11).
+    fn check_arbiter(&mut self) {
+        let fights = table::validate(&self.settings());
+        for item in self.items.iter_mut().filter(|item| item.key.starts_with(ARBITER)) {
+            if item.check().is_some() {
+                item.problem = fights.iter().find(|(key, _)| *key == item.key).map(|(_, problem)| problem.clone());
+            }
+        }
     }
 
     fn save(&mut self) -> FormOutcome {
@@ -236,6 +267,10 @@ impl Form {
     #[must_use]
     pub fn consequences(&self) -> Vec<String> {
         let settings = self.settings();
+        if self.items.get(self.focus).is_some_and(|item| item.key.starts_with(ARBITER)) {
+            let timing = if self.role == Role::Master { self.timing.clone() } else { settings.shadow.clone() };
+            return arbiter_consequences(&Settings { shadow: timing, ..settings });
+        }
         let mut lines = match self.role {
             Role::Master => master_consequences(&settings),
             Role::Shadow => vec![sentence(&table::replaced_after_text(&settings.shadow))],
@@ -271,6 +306,37 @@ fn master_consequences(settings: &Settings) -> Vec<String> {
         grace => format!("A switch lets the service end in peace for {}.", seconds_text(grace)),
     };
     vec![who, port, grace]
+}
+
+/// The arithmetic of the third vote, kept up to date while typing (spec 7.11).
+fn arbiter_consequences(settings: &Settings) -> Vec<String> {
+    let arbiter = &settings.arbiter;
+    let longest = failover::longest_failover(settings).text();
+    if !arbiter.is_set() {
+        return vec![
+            "No arbiter: when only the link between the two is cut, both may be active.".into(),
+            format!("Longest possible failover {longest}."),
+        ];
+    }
+    let needed = format!(
+        "A promise of {} is needed: (hold {} + stop budget {}) x {}/{}",
+        seconds_text(arbiter.promise_needed_ms()),
+        seconds_text(arbiter.hold),
+        seconds_text(arbiter.stop_budget),
+        1_000 + arbiter.clock_error,
+        1_000 - arbiter.clock_error.min(999),
+    );
+    let is_short = arbiter.promise_ms() < arbiter.promise_needed_ms();
+    let given = match arbiter.promise {
+        0 => format!("; it is that, a lease of {} s.", arbiter.lease_s()),
+        promise if is_short => format!("; {} is TOO SHORT: both could be active.", seconds_text(promise)),
+        promise => format!("; it is {}, a lease of {} s.", seconds_text(promise), arbiter.lease_s()),
+    };
+    vec![
+        format!("{needed}{given}"),
+        format!("Longest possible failover {longest}."),
+        "The other instance needs the same endpoints and times.".into(),
+    ]
 }
 
 /// With a capital and a full stop.

@@ -9,7 +9,7 @@ mod tests;
 
 use super::message::Key;
 use super::model::{Model, Screen};
-use crate::engine::base::Role;
+use crate::engine::base::{Condition, Role};
 pub use table::TABLE;
 
 /// Places where keys go; a set.
@@ -114,6 +114,7 @@ pub enum Action {
     Now,
     Connect,
     SwitchRoles,
+    AbortSwitch,
     Rehearse,
     Maintenance,
     Disconnect,
@@ -125,6 +126,7 @@ pub enum Action {
     Verify,
     Differences,
     Branches,
+    CheckTimeouts,
     ShowSecrets,
     Copy,
     Understood,
@@ -225,6 +227,7 @@ impl Row {
     pub fn label_now(&self, model: &Model) -> &'static str {
         let has_maintenance = model.status.as_ref().is_some_and(|status| status.maintenance_until.is_some());
         match self.action {
+            Action::Now if model.condition() == Some(Condition::Damped) => "end damping",
             Action::Now if model.status.as_ref().is_some_and(|status| status.hold.is_some()) => "resume now",
             Action::Now if model.role() == Some(Role::Shadow) => "try now",
             Action::Now => "push now",

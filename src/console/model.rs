@@ -14,6 +14,7 @@ use crate::engine::event::Event;
 use crate::engine::message::Branch;
 use crate::engine::order::{ClientFrame, FileEntry, Order, VerifyReport};
 use crate::engine::status::Status;
+use crate::engine::timeouts::TimeoutReport;
 
 /// Smallest window that is drawn (spec 8.4).
 pub const COLUMNS_MIN: u16 = 60;
@@ -108,6 +109,8 @@ pub enum Asked {
     Verify,
     /// The branches.
     Branches,
+    /// Whether the timeouts hold.
+    Timeouts,
     /// The settings of the open form.
     Form,
     /// The stop of the engine; leave when done.
@@ -141,6 +144,8 @@ pub enum Overlay {
     Report,
     /// Branches kept after a divergence.
     Branches,
+    /// Whether the timeouts hold (spec 4.2).
+    Timeouts(Box<TimeoutReport>),
     /// One alert, whole, by its id.
     Alert(u64),
     /// One event, whole.
@@ -272,6 +277,7 @@ impl Events {
                 || event.kind.word().contains(&filter)
                 || event.severity.word().to_lowercase().contains(&filter)
                 || event.who.as_ref().is_some_and(|who| who.to_lowercase().contains(&filter))
+                || event.timeline.iter().any(|entry| entry.text.to_lowercase().contains(&filter))
         })
     }
 

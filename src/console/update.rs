@@ -13,7 +13,7 @@ use crate::engine::alerts::Alert;
 use crate::engine::base::{LinkState, Role, UnixMillis};
 use crate::engine::event::Event;
 use crate::engine::order::{ClientFrame, ServerFrame};
-use crate::engine::status::Status;
+use crate::engine::status::{CheckResult, Status};
 
 /// Takes a message in.
 pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
@@ -131,15 +131,25 @@ fn still(status: &Status) -> Status {
         peer.last_check = None;
         peer.round_trip_ms = None;
     }
+    if let Some(peer) = &mut still.peer {
+        peer.clock_difference_ms = None;
+        passed(&mut peer.checks);
+    }
+    if let Some(arbiter) = &mut still.arbiter {
+        (arbiter.confirmed_until, arbiter.promised_until, arbiter.last_answer) = (None, None, None);
+    }
     for step in &mut still.link {
         step.message.clear();
     }
-    for check in &mut still.takeover.checks {
-        if check.ok {
-            check.message.clear();
-        }
-    }
+    passed(&mut still.takeover.checks);
     still
+}
+
+/// How long a check took moves with every run; that it passed does not.
+fn passed(checks: &mut [CheckResult]) {
+    for check in checks.iter_mut().filter(|check| check.ok) {
+        check.message.clear();
+    }
 }
 
 fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Command> {

@@ -96,4 +96,6 @@ pub enum AlertAction {
     OpenEvents,
     /// `T`: become master.
     BecomeMaster,
+    /// `o`: the branches kept after a divergence.
+    Branches,
 }

@@ -25,8 +25,9 @@ const RENEWALS_OPEN_MAX: usize = 64;
 pub(super) struct Asked {
     id: u64,
     want: Want,
-    /// The answer counts from here.
     sent: Millis,
+    /// A yes counts from the sending for the hold time that was in force then.
+    until: Millis,
 }
 
 /// A lease to be ended, because the service it stood for has stopped.
@@ -41,17 +42,27 @@ struct Release {
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     term: Term,
-    sent: Millis,
+    until: Millis,
 }
 
-/// Who confirmed this master, counted from the sending of what was confirmed.
+/// A renewal sent to the shadow and not yet confirmed.
+#[derive(Clone, Copy, Debug)]
+struct OpenRenewal {
+    serial: u64,
+    sent: Millis,
+    /// See [`Asked::until`].
+    until: Millis,
+}
+
+/// Until when who confirmed this master: counted from the sending of what was confirmed, for the hold time that was in force
+/// then. A hold time that is changed later counts for what is sent later: the promises asked for before are of the earlier one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Confirmations {
     /// They are for this term alone.
     term: Term,
     by_shadow: Option<Millis>,
     by_arbiter: Option<Millis>,
-    /// When a standing promise, or being without shadow or arbiter, ended: nobody can have taken over before.
+    /// One hold time after a standing promise, or being without shadow or arbiter, ended: nobody can have taken over before.
     standing: Option<Millis>,
 }
 
@@ -92,7 +103,7 @@ pub(super) struct Arbitration {
     was_needed: bool,
     /// An operator overruled the arbiter; over with the first confirmation.
     pub is_waived: bool,
-    renewals: VecDeque<(u64, Millis)>,
+    renewals: VecDeque<OpenRenewal>,
     next_serial: u64,
     last_renewal: Option<Millis>,
     /// Shadow: it does not become active before then, because it has promised so.

@@ -60,6 +60,7 @@ impl Engine {
     /// Service first, then the directory's last changes, then the role.
     pub(super) fn give_way(&mut self, reason: Reason, why: &str, order: Option<u64>) {
         let text = format!("giving the role up: {why}");
+        self.begin_steps(text.clone());
         self.note(EventKind::Role, Severity::Warning, text);
         if let Some(handover) = self.handover.take()
             && let Some(order) = handover.order
@@ -77,6 +78,7 @@ impl Engine {
     }
 
     pub(super) fn gave_way_stopped(&mut self) {
+        self.step_stopped();
         if breaks(Fault::ForgetsEdits) {
             return self.gave_way_scanned();
         }
@@ -117,7 +119,7 @@ impl Engine {
             term: self.highest_term(),
             reason,
             lines: vec![format!("Reason: {why}.")],
-            timeline: Vec::new(),
+            timeline: self.giving_timeline(why),
         };
         Durable {
             role: Some(Role::Shadow),
@@ -144,6 +146,7 @@ impl Engine {
     /// The new role is on disk.
     pub(super) fn gave_way(&mut self, reason: Reason, order: Option<u64>) {
         self.note(EventKind::Role, Severity::Warning, format!("this instance is now shadow, reason {}", reason.word()));
+        self.note_role_change();
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, reason);
         if let Some(order) = order {

@@ -449,8 +449,33 @@ impl Engine {
     }
 
     pub(super) fn note_by(&mut self, kind: EventKind, severity: Severity, text: impl Into<String>, who: Option<&str>) {
-        let event = Event { id: 0, at: self.now.wall, kind, severity, text: text.into(), who: who.map(str::to_owned) };
+        let event = Event {
+            id: 0,
+            at: self.now.wall,
+            kind,
+            severity,
+            text: text.into(),
+            who: who.map(str::to_owned),
+            timeline: Vec::new(),
+        };
         self.out.push(Effect::Note(event));
+    }
+
+    /// The change of roles that the notice tells of, as one event with its timeline.
+    pub(super) fn note_role_change(&mut self) {
+        let Some(notice) = &self.durable.notice else { return };
+        let title = match notice.role {
+            super::base::Role::Master => "now master",
+            super::base::Role::Shadow => "now shadow",
+        };
+        let span = match (notice.timeline.first(), notice.timeline.last()) {
+            (Some(first), Some(last)) => format!(", {} ms in all", last.at.0.saturating_sub(first.at.0).max(0)),
+            _ => String::new(),
+        };
+        let text = format!("{title}, term {}, by {}{span}", notice.term, notice.reason.word());
+        let timeline = notice.timeline.clone();
+        let (at, kind, severity) = (self.now.wall, EventKind::Role, Severity::Warning);
+        self.out.push(Effect::Note(Event { id: 0, at, kind, severity, text, who: None, timeline }));
     }
 
     pub(super) fn raise(&mut self, code: &str, subject: &str, why: &str) {

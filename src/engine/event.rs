@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::base::UnixMillis;
+use super::status::TimelineEntry;
 
 /// One thing that happened. The node numbers and keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,31 @@ pub struct Event {
     /// Who, for what a person or a command did.
     #[serde(default)]
     pub who: Option<String>,
+    /// Of a change of roles: how it came about, line by line; shown as one unit with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<TimelineEntry>,
+}
+
+impl Event {
+    /// The lines of its timeline: the moment to the millisecond, how long after the line before, and what.
+    #[must_use]
+    pub fn timeline_text(&self) -> Vec<String> {
+        timeline_text(&self.timeline)
+    }
+}
+
+/// `14:29:21.104Z     +1004 ms  check failed, reconnecting`; the first line has no span.
+#[must_use]
+pub fn timeline_text(timeline: &[TimelineEntry]) -> Vec<String> {
+    let mut before: Option<UnixMillis> = None;
+    let mut lines = Vec::with_capacity(timeline.len());
+    for entry in timeline {
+        let span =
+            before.map_or_else(String::new, |before| format!("+{} ms", entry.at.0.saturating_sub(before.0).max(0)));
+        before = Some(entry.at);
+        lines.push(format!("{}  {span:>10}  {}", entry.at.clock(3), entry.text));
+    }
+    lines
 }
 
 /// What an event is about.

@@ -1,5 +1,7 @@
 //! What each instance keeps for itself and must have to take over: compared, so that a difference is known beforehand (spec 2.6).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::core::Engine;
@@ -50,6 +52,8 @@ pub struct OwnFacts {
 pub(super) struct Kits {
     facts: OwnFacts,
     told: Option<Kit>,
+    /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
+    told_of: Option<Arc<Settings>>,
     theirs: Option<Box<Kit>>,
 }
 
@@ -147,14 +151,20 @@ impl Engine {
     /// The node found out something.
     pub(super) fn facts_changed(&mut self, facts: OwnFacts) {
         self.kits.facts = facts;
+        self.kits.told_of = None;
     }
 
     /// Tells the peer when the own kit has changed since it was told.
     pub(super) fn plan_kit(&mut self) {
+        let settings = self.in_force();
+        if self.kits.told_of.as_ref().is_some_and(|told| Arc::ptr_eq(told, &settings)) {
+            return;
+        }
         let links = self.live_links();
         if links.is_empty() {
             return;
         }
+        self.kits.told_of = Some(settings);
         let own = self.own_kit();
         if self.kits.told.as_ref() == Some(&own) {
             return;

@@ -77,6 +77,8 @@ pub(super) struct Reign {
     /// Term of the other master that was met and gave way.
     pub met_loser: Option<Term>,
     pub frozen: bool,
+    /// How the role is being given away, step by step, for the events.
+    pub steps: Vec<super::status::TimelineEntry>,
     /// The role is being given up.
     pub giving: Option<super::conflict::GiveWay>,
     /// A durable write that failed and is tried again.

@@ -73,6 +73,7 @@ impl Engine {
             Severity::Warning,
             format!("this instance is now master, term {}", self.durable.term),
         );
+        self.begin_steps(format!("term {} on disk", self.durable.term));
         // The offer ends the promise: the service there has stopped before it was made.
         self.promise_is_over();
         self.out.push(Effect::RestoreDrift);

@@ -110,6 +110,8 @@ pub enum Order {
         /// Only say what would happen.
         dry_run: bool,
     },
+    /// `ha switch --abort`: ends a switch whose offer is not on disk yet (spec 7.7).
+    SwitchAbort,
     /// `ha become-shadow --force` (spec 7.8).
     BecomeShadow,
     /// `ha become-master --force` (spec 7.8).
@@ -250,6 +252,9 @@ pub struct Rehearsal {
     pub checks: Vec<CheckResult>,
     /// What would happen, in order.
     pub steps: Vec<String>,
+    /// How long nobody would run the service, in a sentence.
+    #[serde(default)]
+    pub gap: String,
 }
 
 /// A master as seen before it is trusted.

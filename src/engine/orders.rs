@@ -43,6 +43,7 @@ impl Engine {
                     "Give the order on the master",
                 ),
             },
+            Order::SwitchAbort => self.order_switch_abort(id, actor),
             Order::HaReset => self.ha_reset(id),
             Order::HaDisconnect => self.ha_disconnect(id, actor),
             Order::BecomeShadow => self.order_become_shadow(id),
@@ -61,18 +62,23 @@ impl Engine {
             Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),
             Order::DismissNotice => {
                 let draft = Durable { notice: None, ..self.draft() };
-                self.write(draft, Then::Done { order: id, text: "dismissed" });
+                self.write(
+                    draft,
+                    Then::Done { order: id, text: "the notice of the change of roles is put away, on every console" },
+                );
             }
             Order::DeleteAlert { id: alert } => {
+                let name = self.book.list().into_iter().find(|other| other.id == alert).map(|found| found.code);
                 if self.book.delete(alert, &mut self.out) {
-                    self.done(id, "deleted; it comes back if its cause still holds");
+                    let name = name.unwrap_or_default();
+                    self.done(id, format!("alert {name} deleted; it comes back if its cause still holds"));
                 } else {
                     self.refuse(id, "not deleted", format!("there is no alert {alert}"), "See `alerts`");
                 }
             }
             Order::DeleteAllAlerts => {
                 let count = self.book.delete_all(&mut self.out);
-                self.done(id, format!("{count} deleted; those whose cause still holds come back"));
+                self.done(id, format!("{count} alerts deleted; those whose cause still holds come back"));
             }
             _ => self.refuse(id, "not done", "the engine does not know this order", ""),
         }
@@ -237,6 +243,7 @@ fn words(order: &Order) -> Option<&'static str> {
         Order::HaDisconnect => "disconnect the shadow",
         Order::Switch { dry_run: true } => "rehearsal of a switch",
         Order::Switch { dry_run: false } => "switch roles",
+        Order::SwitchAbort => "end the switch",
         Order::BecomeShadow => "become shadow, forced",
         Order::BecomeMaster { without_arbiter: false } => "become master, forced",
         Order::BecomeMaster { without_arbiter: true } => "become master, forced, without the arbiter",

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+mod double_option;
 pub mod duration;
+pub mod failover;
 pub mod read;
 pub mod table;
 pub mod text;
@@ -537,6 +539,16 @@ pub struct SettingsPatch {
     pub connect_timeout: Option<u64>,
     /// `shadow.request_timeout`, ms
     pub request_timeout: Option<u64>,
+    /// `arbiter.endpoints`; an empty list: no arbiter
+    pub arbiter_endpoints: Option<Vec<String>>,
+    /// `arbiter.hold`, ms
+    pub arbiter_hold: Option<u64>,
+    /// `arbiter.stop_budget`, ms
+    pub arbiter_stop_budget: Option<u64>,
+    /// `arbiter.promise`, ms; 0: the shortest that is safe
+    pub arbiter_promise: Option<u64>,
+    /// `arbiter.request_timeout`, ms
+    pub arbiter_request_timeout: Option<u64>,
 }
 
 impl SettingsPatch {
@@ -563,6 +575,12 @@ impl SettingsPatch {
         set(&mut shadow.takeover_delay, self.takeover_delay.as_ref());
         set(&mut shadow.connect_timeout, self.connect_timeout.as_ref());
         set(&mut shadow.request_timeout, self.request_timeout.as_ref());
+        let arbiter = &mut new.arbiter;
+        set(&mut arbiter.endpoints, self.arbiter_endpoints.as_ref());
+        set(&mut arbiter.hold, self.arbiter_hold.as_ref());
+        set(&mut arbiter.stop_budget, self.arbiter_stop_budget.as_ref());
+        set(&mut arbiter.promise, self.arbiter_promise.as_ref());
+        set(&mut arbiter.request_timeout, self.arbiter_request_timeout.as_ref());
         new
     }
 
@@ -570,22 +588,5 @@ impl SettingsPatch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// Keeps `Some(None)` apart from `None` in JSON: a present `null` is `Some(None)`.
-mod double_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[allow(clippy::option_option, clippy::ref_option)]
-    pub fn serialize<T: Serialize, S: Serializer>(value: &Option<Option<T>>, serializer: S) -> Result<S::Ok, S::Error> {
-        value.as_ref().and_then(Option::as_ref).serialize(serializer)
-    }
-
-    #[allow(clippy::option_option)]
-    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Option<T>>, D::Error> {
-        Option::deserialize(deserializer).map(Some)
     }
 }

@@ -7,13 +7,14 @@ use super::core::Engine;
 use super::durable::Durable;
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
-use super::settings::{Settings, SettingsPatch};
+use super::settings::{Settings, SettingsPatch, table};
 use super::then::Then;
 
 /// Who waits for a write of the settings file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Writer {
-    Order(u64),
+    /// Its number, and what to say when it is done.
+    Order(u64, String),
     Due,
 }
 
@@ -60,7 +61,11 @@ impl Engine {
         let had_checks = self.settings.takeover_checks.clone();
         let had_pair = self.in_force().high_availability.clone();
         let is_other_service = self.settings.service != settings.service;
+        let had_arbiter = self.has_arbiter();
         self.settings = settings;
+        if had_arbiter && !self.has_arbiter() {
+            self.arbiter_given_up();
+        }
         if is_other_service {
             self.service_settings_changed();
         }
@@ -116,7 +121,9 @@ impl Engine {
         if self.settings_work.writer.is_some() {
             return self.refuse(id, what, "another change of the settings is being written", "Try again");
         }
-        self.settings_work.writer = Some(Writer::Order(id));
+        let changes = table::changes_text(&self.settings, &patch.applied_to(&self.settings));
+        let text = if changes.is_empty() { "nothing was changed: it is so already".into() } else { changes };
+        self.settings_work.writer = Some(Writer::Order(id, text));
         self.out.push(Effect::WriteSettings(Box::new(patch)));
     }
 
@@ -138,7 +145,8 @@ impl Engine {
 
     /// Settings that come with the reset; the answer waits for nothing else.
     pub(super) fn write_settings_for(&mut self, id: u64, patch: SettingsPatch) {
-        self.settings_work.writer = Some(Writer::Order(id));
+        let text = "the other instance is forgotten, the settings of the pair are back at their defaults";
+        self.settings_work.writer = Some(Writer::Order(id, text.into()));
         self.out.push(Effect::WriteSettings(Box::new(patch)));
     }
 
@@ -161,10 +169,8 @@ impl Engine {
 
     pub(super) fn settings_written(&mut self, problem: Option<String>) {
         match (self.settings_work.writer.take(), problem) {
-            (Some(Writer::Order(id)), None) => {
-                self.done(id, "changed");
-            }
-            (Some(Writer::Order(id)), Some(why)) => self.refuse(id, "not changed", why, "See the settings file"),
+            (Some(Writer::Order(id, text)), None) => self.done(id, text),
+            (Some(Writer::Order(id, _)), Some(why)) => self.refuse(id, "not changed", why, "See the settings file"),
             (Some(Writer::Due), None) => {
                 self.settle("F-012", "");
                 let draft = self.draft();

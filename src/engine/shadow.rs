@@ -223,6 +223,10 @@ impl Engine {
             let term = self.durable.term;
             self.renewal_came(id, Role::Master, term, renewal);
         }
+        if self.watch.may.is_some() && !self.book.holds("R-001", "record") {
+            // The master says it once; what could not be written then is written when the disk takes writes again.
+            self.standing_promise_is_over();
+        }
         self.maybe_ready();
     }
 

@@ -152,6 +152,7 @@ impl Engine {
                 (self.is_shadow() && !self.watch.master_active)
                     || matches!(self.reign.activity, Activity::Holding | Activity::InDoubt | Activity::Isolated)
             }
+            AlertAction::Branches => !self.branches.is_empty(),
             AlertAction::OpenPair | AlertAction::OpenConfiguration | AlertAction::OpenEvents => true,
         }
     }

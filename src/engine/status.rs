@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::base::{Condition, Digest, Fingerprint, InstanceId, LinkState, Reason, Role, Term, UnixMillis};
 use super::settings::Settings;
 
+pub mod words;
+
 /// The whole. Fields up to `alerts` are fixed by the interfaces; those behind it are Standin's own and may grow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -86,6 +88,18 @@ pub struct Status {
     /// The engine is stopping.
     #[serde(default)]
     pub stopping: bool,
+    /// A switch under way (spec 7.7).
+    #[serde(default)]
+    pub switching: Option<SwitchStatus>,
+}
+
+/// A switch under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchStatus {
+    /// `2 of 4: the service is being stopped here`.
+    pub step: String,
+    /// `ha switch --abort` still ends it: the offer is not on disk yet.
+    pub can_abort: bool,
 }
 
 /// This instance.

@@ -105,6 +105,7 @@ impl Engine {
 
     /// Every check was passed: the last changes go over, then the role.
     pub(super) fn begin_handover(&mut self, kind: OfferKind, order: Option<u64>) {
+        self.begin_steps("switch begun, changes are frozen");
         self.reign.frozen = true;
         self.handover = Some(Handover { kind, order, stage: Stage::Syncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(SYNC_LIMIT_MS));
@@ -162,6 +163,7 @@ impl Engine {
                 format!("{name} writes the term and starts the service"),
                 "this instance becomes its shadow".into(),
             ],
+            gap: self.expected_gap(),
         }
     }
 
@@ -174,6 +176,7 @@ impl Engine {
     /// At a planned stop the service is stopped already: what is left goes over, then the role (spec 7.9).
     pub(super) fn hand_over_at_stop(&mut self) {
         self.reign.frozen = true;
+        self.begin_steps("planned stop, the service has stopped");
         self.handover = Some(Handover { kind: OfferKind::Stop, order: None, stage: Stage::Resyncing, scanned: false });
         self.timers.set(Timer::Handover, self.after(STOP_SYNC_LIMIT_MS));
         self.scan_for(ScanThen::Handover);
@@ -206,6 +209,7 @@ impl Engine {
                     OfferKind::Failing => (0, Reason::ServiceFailed),
                     OfferKind::Switch | OfferKind::Stop => (pair_grace_ms, Reason::Switch),
                 };
+                self.step("the shadow has the last changes; the service is told to stop");
                 self.stop_service(StopFor::Handover, grace_ms, reason);
             }
             Stage::Resyncing => self.write_offer(),
@@ -219,6 +223,7 @@ impl Engine {
             return self.start_again();
         };
         handover.stage = Stage::Resyncing;
+        self.step_stopped();
         if self.reign.shadow.is_none() {
             return self.handover_abort("the shadow is gone");
         }
@@ -240,6 +245,7 @@ impl Engine {
     pub(super) fn offer_written(&mut self) {
         self.reign.activity = Activity::Offering;
         let term = self.durable.offer.map_or(Term(0), |offer| offer.term);
+        self.step(format!("the shadow has everything; offer of term {term} on disk"));
         self.note(EventKind::Role, Severity::Information, format!("term {term} offered to {}", self.peer_name()));
         // The service has stopped: the arbiter can grant the offered term at once (spec 7.11).
         self.release_vote();

@@ -171,17 +171,27 @@ impl Engine {
 
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
-        if self.watch.lost.is_some() {
+        if self.watch.lost.is_some() && !breaks(Fault::AnswerCancelsNothing) {
             self.count_anew(0);
             self.watch.message =
                 Some("the master reaches this shadow, but this shadow does not reach the master".into());
         }
     }
 
+    /// The master said welcome, and this disk could not note it: it lives (spec 7.1). The next try has to fail before anything
+    /// is decided, however short the delay.
+    pub(super) fn master_answered_in_vain(&mut self) {
+        let timing = self.timing();
+        self.count_anew(self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms);
+    }
+
     /// Why it would not take over now; none: it would, once the delay is over.
     pub(super) fn why_no_takeover(&self) -> Option<String> {
         if self.durable.own_promise.is_some() {
             return Some("it has promised not to, until it is connected again".into());
+        }
+        if let Some(why) = self.arbiter_mismatch() {
+            return Some(format!("the two do not agree on the arbiter: {why}"));
         }
         let Some(lost) = &self.watch.lost else {
             return match self.watch.state {
@@ -199,9 +209,6 @@ impl Engine {
         if let Some(foreign) = &lost.foreign {
             return Some(foreign.clone());
         }
-        if let Some(why) = self.arbiter_mismatch() {
-            return Some(format!("the two do not agree on the arbiter: {why}"));
-        }
         match lost.rival {
             Some(rival) if rival.wins && !self.is_fresh(rival) => {
                 Some("both instances are shadows, and the other does not answer any more".into())
@@ -216,12 +223,13 @@ impl Engine {
         }
     }
 
-    /// The same for the operator, who also has to know that the disk is full or the checks failed when last asked (spec 4.3, 7.2).
+    /// The same for the operator, who also has to know that the disk is full, the checks failed when last asked, or the arbiter
+    /// has not granted it (spec 4.3, 7.2, 7.11).
     pub(super) fn why_still_shadow(&self) -> Option<String> {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        self.why_no_takeover().or_else(disk).or_else(checks)
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(|| self.why_not_granted())
     }
 
     /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).

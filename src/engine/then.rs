@@ -13,6 +13,8 @@ use super::timers::Timer;
 pub(super) enum Then {
     /// Nothing depends on it.
     Nothing,
+    /// The last line of the notice: the service of the new master runs.
+    ServiceStarted,
     /// Shadow: the term followed and the master's data are noted.
     Attached { link: LinkId },
     /// Master: the note *may take over*.
@@ -66,6 +68,7 @@ impl Engine {
     pub(super) fn go_on(&mut self, then: Then) {
         match then {
             Then::Nothing => {}
+            Then::ServiceStarted => self.note_role_change(),
             Then::Attached { link } => self.attached(link),
             Then::NotedMay { link, head } => self.tell_may(link, head),
             Then::HeardFarewell { link } => self.farewell_noted(link),
@@ -103,13 +106,17 @@ impl Engine {
         let todo = "Free space or repair the disk, then try again";
         match then {
             Then::Nothing
+            | Then::ServiceStarted
             | Then::NotedMay { .. }
             | Then::HeardFarewell { .. }
             | Then::PromiseNoted { .. }
             | Then::PromiseOver
             | Then::Raised { order: None } => {}
             Then::StopPromised { .. } => self.leave_now(&text),
-            Then::Attached { link } => self.close(link, &text),
+            Then::Attached { link } => {
+                self.close(link, &text);
+                self.master_answered_in_vain();
+            }
             Then::TookOver { reason: _, order } => self.takeover_not_written(why, order),
             Then::TookOffer { link, term } => {
                 self.watch.refused_offer = self.watch.refused_offer.max(term);
@@ -156,6 +163,7 @@ impl Engine {
     fn handed_over(&mut self, order: Option<u64>) {
         let text = format!("{} is master now, this instance its shadow", self.peer_name());
         self.note(EventKind::Role, Severity::Warning, text.clone());
+        self.note_role_change();
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, Reason::Switch);
         if let Some(order) = order {

@@ -39,17 +39,6 @@ pub(super) enum StopFor {
     Isolated,
 }
 
-/// The whole change of role as one event, so that it stays together: each line with its time of day and the milliseconds since
-/// the first (spec 8.3).
-fn one_line(timeline: &[TimelineEntry]) -> String {
-    let first = timeline.first().map_or(0, |line| line.at.0);
-    let lines: Vec<String> = timeline
-        .iter()
-        .map(|line| format!("{} (+{} ms) {}", line.at.clock(3), (line.at.0 - first).max(0), line.text))
-        .collect();
-    format!("timeline: {}", lines.join("; "))
-}
-
 /// The one operation on the service that is under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServiceWork {
@@ -232,13 +221,10 @@ impl Engine {
         let mut draft = self.draft();
         if let Some(notice) = &mut draft.notice {
             let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            notice.timeline = self.with_steps(std::mem::take(&mut notice.timeline));
             notice.timeline.push(TimelineEntry { at: wall, text });
         }
-        let story = draft.notice.as_ref().map(|notice| one_line(&notice.timeline));
-        if let Some(story) = story {
-            self.note(EventKind::Role, Severity::Warning, story);
-        }
-        self.write(draft, super::then::Then::Nothing);
+        self.write(draft, super::then::Then::ServiceStarted);
     }
 
     fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {

@@ -318,6 +318,23 @@ fn the_trail_is_dense_and_then_sparse() {
     assert_eq!(numbers[32..], [117, 116, 114, 110, 102, 86, 54]);
 }
 
+/// spec 7.3: what the kernel tells no watcher is found before a takeover all the same.
+#[test]
+fn drift_made_from_outside_is_put_back() {
+    let (master, shadow) = (Side::new(), Side::new());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other_name = elsewhere.path().join("other name");
+    master.write("a", "right");
+    master.commit(1).unwrap();
+    shadow.pull(&master, true).unwrap();
+    shadow.mirror().watch(|_| ()).unwrap();
+    fs::hard_link(shadow.at("a"), &other_name).unwrap();
+    assert_eq!(shadow.mirror().restore_drift().unwrap(), 0);
+    fs::write(&other_name, "wrong, and longer").unwrap();
+    assert_eq!(shadow.mirror().restore_drift().unwrap(), 1);
+    shadow.assert_like(&master);
+}
+
 /// spec 4.5
 #[test]
 fn drift_is_put_back_and_kept() {

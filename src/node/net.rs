@@ -198,7 +198,7 @@ impl Shared {
 
     async fn note(&self, kind: EventKind, severity: Severity, text: String) {
         let at = (self.clock)().wall;
-        self.tell(Input::Event(Event { id: 0, at, kind, severity, text, who: None })).await;
+        self.tell(Input::Event(Event { id: 0, at, kind, severity, text, who: None, timeline: Vec::new() })).await;
     }
 
     /// At most once a minute for each `about`: a stranger that keeps trying must not fill the list of events.

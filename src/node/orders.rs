@@ -93,6 +93,7 @@ impl Orders {
             severity: Severity::Information,
             text,
             who,
+            timeline: Vec::new(),
         });
     }
 

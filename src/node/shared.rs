@@ -78,7 +78,15 @@ impl Shared {
 
     /// Keeps and publishes an event of the node's own.
     pub fn note(&self, kind: EventKind, severity: Severity, text: impl Into<String>) {
-        self.recorder.event(Event { id: 0, at: clock::wall(), kind, severity, text: text.into(), who: None });
+        self.recorder.event(Event {
+            id: 0,
+            at: clock::wall(),
+            kind,
+            severity,
+            text: text.into(),
+            who: None,
+            timeline: Vec::new(),
+        });
     }
 
     /// From a thread that may wait: hands an input to the engine. Lost only when the engine is gone.

@@ -32,6 +32,8 @@ enum Work {
     },
     /// How it is checked from now on.
     Health(Box<Health>),
+    /// From the signal to the kill, from now on, ms.
+    StopGrace(u64),
     Checks,
     Addresses(Vec<VirtualAddress>),
     End(SyncSender<()>),
@@ -157,11 +159,14 @@ impl Works {
         }
     }
 
-    /// New settings, for the next start of anything.
+    /// New settings, for the next start of anything; health check and stop grace at once.
     pub fn set_settings(&self, settings: &Settings) {
         let old = std::mem::replace(&mut *lock(&self.settings), settings.clone());
         if old.service.health != settings.service.health {
             self.send(Work::Health(Box::new(settings.service.health.clone())));
+        }
+        if old.service.stop_grace != settings.service.stop_grace {
+            self.send(Work::StopGrace(settings.service.stop_grace));
         }
         self.send(Work::Addresses(settings.addresses.clone()));
     }
@@ -279,14 +284,18 @@ impl Worker {
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
                     self.raise_addresses();
-                    let service = lock(&self.settings).service.clone();
-                    self.service.start(&service, &self.directory, &env);
+                    let (service, has_arbiter) = {
+                        let settings = lock(&self.settings);
+                        (settings.service.clone(), settings.arbiter.is_set())
+                    };
+                    self.service.start(&service, &self.directory, &env, has_arbiter);
                 }
                 Work::Stop { grace_ms } => {
                     self.addresses.release();
                     self.service.stop(grace_ms);
                 }
                 Work::Health(health) => self.service.set_health(*health),
+                Work::StopGrace(ms) => self.service.set_stop_grace(ms),
                 Work::Checks => {}
                 Work::Addresses(wanted) => self.addresses.set(&wanted),
                 Work::End(done) => {

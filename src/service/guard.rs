@@ -126,6 +126,7 @@ fn run(mut keeper: Keeper, events: &Receiver<Event>, left: Option<&Left>) -> i32
             Ok(Event::Ask(Ask::Start(start))) => keeper.start(*start),
             Ok(Event::Ask(Ask::Stop { id, grace_ms })) => keeper.stop(id, grace_ms),
             Ok(Event::Ask(Ask::Restart { why })) => keeper.restart_unwell(why),
+            Ok(Event::Ask(Ask::StopGrace { ms })) => keeper.set_stop_grace(ms),
             Ok(Event::Ended(ended)) => keeper.ended(&ended),
             Ok(Event::Alarm) => {
                 if keeper.alarm()

@@ -26,6 +26,12 @@ pub enum Ask {
         /// For people.
         why: String,
     },
+    /// From the signal to the kill, from now on, also of what runs already: the stop budget counts by it (spec 7.11). Without an
+    /// answer.
+    StopGrace {
+        /// See [`Start::stop_grace_ms`].
+        ms: u64,
+    },
 }
 
 /// What to run, and how.

@@ -207,6 +207,13 @@ impl Supervisor {
         self.tell(change);
     }
 
+    /// From the signal to the kill, from now on, also of what runs already. Ms.
+    pub fn set_stop_grace(&self, ms: u64) {
+        let mut inner = lock(&self.shared.inner);
+        let ask = inner.record.set_stop_grace(ms);
+        inner.send(&ask);
+    }
+
     /// It runs and does not do its work: it is stopped, and started again as after an end of its own.
     pub fn restart(&self, why: &str) {
         lock(&self.shared.inner).send(&Ask::Restart { why: why.to_owned() });

@@ -16,6 +16,7 @@ fn event(text: &str) -> Event {
         severity: Severity::Information,
         text: text.into(),
         who: None,
+        timeline: Vec::new(),
     }
 }
 

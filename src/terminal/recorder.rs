@@ -19,6 +19,12 @@ pub type Cursor = Rc<Kept<Option<Position>>>;
 /// A gap of so many unchanged cells is written again: moving the cursor over it would cost more bytes.
 const GAP_MAX_CELLS: u16 = 6;
 
+/// From so many blanks at the end of a row on, erasing is shorter than writing them.
+const ERASE_MIN_CELLS: usize = 8;
+
+/// Where, and the cell to write; none: the row is blank from there on.
+type Piece = (u16, u16, Option<Cell>);
+
 /// Writes cells, remembers the cursor.
 pub struct Recorder {
     sink: Sink,
@@ -55,6 +61,35 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Cells to write; where the rest of a row is blank, one erasure in place of its blanks.
+    fn with_erased_tails(&self, cells: Vec<(u16, u16, Cell)>) -> Vec<Piece> {
+        let width = usize::from(self.size.width);
+        let is_blank = |cell: &Cell| *cell == Cell::EMPTY || (cell.symbol() == " " && sgr(cell) == PLAIN);
+        let tail_of = |row: u16| {
+            let from = usize::from(row) * width;
+            let row = self.written.get(from..from + width).unwrap_or_default();
+            let tail = row.iter().rposition(|cell| !is_blank(cell)).map_or(0, |last| last + 1);
+            // A wide character has a second cell, which is kept as blank.
+            let wide = tail.checked_sub(1).and_then(|last| row.get(last)).is_some_and(|cell| cell.symbol().width() > 1);
+            u16::try_from(tail + usize::from(wide)).unwrap_or(u16::MAX)
+        };
+        let mut pieces = Vec::with_capacity(cells.len());
+        for row in cells.chunk_by(|a, b| a.1 == b.1) {
+            let y = row[0].1;
+            let tail = tail_of(y);
+            let kept = row.iter().take_while(|(x, ..)| *x < tail).count();
+            let erases = row.len() - kept >= ERASE_MIN_CELLS;
+            let shown = if erases { &row[..kept] } else { row };
+            pieces.extend(shown.iter().map(|(x, y, cell)| (*x, *y, Some(cell.clone()))));
+            if erases {
+                pieces.push((tail, y, None));
+            }
+        }
+        pieces
+    }
+}
+
 impl Backend for Recorder {
     type Error = io::Error;
 
@@ -74,7 +109,8 @@ impl Backend for Recorder {
             }
             all.push((x, y, cell.clone()));
         }
-        self.sink.write_all(encoded(&all).as_bytes())
+        let pieces = self.with_erased_tails(all);
+        self.sink.write_all(encoded(&pieces).as_bytes())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -118,16 +154,25 @@ impl Backend for Recorder {
 }
 
 /// Cells as bytes: the cursor moves only over gaps, styles are told only where they change, and end as they began.
-fn encoded(cells: &[(u16, u16, Cell)]) -> String {
+fn encoded(pieces: &[Piece]) -> String {
     let mut out = String::new();
     let mut next: Option<(u16, u16)> = None;
     let mut style = String::from(PLAIN);
-    for (x, y, cell) in cells {
+    for (x, y, cell) in pieces {
         match next {
             Some(at) if at == (*x, *y) => {}
             Some((at, row)) if row == *y && at < *x => out.push_str(&format!("\x1b[{}C", x - at)),
             _ => out.push_str(&format!("\x1b[{};{}H", y + 1, x + 1)),
         }
+        let Some(cell) = cell else {
+            if style != PLAIN {
+                out.push_str(PLAIN);
+                style = PLAIN.into();
+            }
+            out.push_str("\x1b[K");
+            next = Some((*x, *y));
+            continue;
+        };
         let wanted = sgr(cell);
         if wanted != style {
             out.push_str(&wanted);
@@ -212,7 +257,30 @@ mod tests {
             (0, 2, cell("界", Style::new())),
             (2, 2, cell("e", bold)),
         ];
-        let text = encoded(&cells);
+        let text = encoded(&cells.map(|(x, y, cell)| (x, y, Some(cell))));
         assert_eq!(text, "\x1b[1;1Ha\x1b[0;1;33mbc\x1b[6C\x1b[md\x1b[3;1H界\x1b[0;1;33me\x1b[m");
+    }
+
+    /// spec 8.6: the blanks at the end of a row cost one erasure, and nothing behind them is lost.
+    #[test]
+    fn blanks_at_the_end_of_a_row_are_erased() {
+        let sink = Sink::default();
+        let mut recorder = Recorder::new(sink, Cursor::default(), Size::new(20, 2));
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        let row = |text: &str, y: u16| -> Vec<(u16, u16, Cell)> {
+            let one =
+                |(x, c): (usize, char)| (u16::try_from(x).unwrap(), y, cell(if c == ' ' { " " } else { "x" }, bold));
+            text.chars().enumerate().map(one).collect()
+        };
+        let full = row("xxxxxxxxxxxxxxxxxxxx", 0);
+        recorder.draw(full.iter().map(|(x, y, cell)| (*x, *y, cell))).unwrap();
+        let blank: Vec<_> = (2..20).map(|x| (x, 0, Cell::EMPTY)).collect();
+        let pieces = {
+            recorder.draw(blank.iter().map(|(x, y, cell)| (*x, *y, cell))).unwrap();
+            recorder.with_erased_tails(blank)
+        };
+        assert_eq!(encoded(&pieces), "\x1b[1;3H\x1b[K");
+        let few: Vec<_> = (15..20).map(|x| (x, 1, Cell::EMPTY)).collect();
+        assert_eq!(recorder.with_erased_tails(few).len(), 5, "not worth an erasure");
     }
 }

@@ -25,6 +25,7 @@ pub fn action_row(action: AlertAction) -> &'static Row {
         AlertAction::OpenConfiguration => Action::Configuration,
         AlertAction::OpenEvents => Action::Events,
         AlertAction::BecomeMaster => Action::BecomeMaster,
+        AlertAction::Branches => Action::Branches,
     })
 }
 
@@ -142,5 +143,6 @@ fn in_words(action: AlertAction, model: &Model) -> String {
         AlertAction::OpenConfiguration => "Open the configuration".into(),
         AlertAction::OpenEvents => "Open the events".into(),
         AlertAction::BecomeMaster => "Take over: become master by force".into(),
+        AlertAction::Branches => "Show what each branch holds: revisions and files".into(),
     }
 }

@@ -90,7 +90,12 @@ fn add_condition(page: &mut Page, model: &Model, status: &Status, condition: Con
             None => heading(page, "BOOT HOLD", "waits for an answer"),
         },
         Condition::Switching => {
-            heading(page, "SWITCHING ROLES", "changes are frozen");
+            let switch = status.switching.as_ref();
+            let key = if switch.is_some_and(|switch| switch.can_abort) { "a ends it" } else { "too late to end it" };
+            heading(page, "SWITCHING ROLES", if switch.is_some() { key } else { "changes are frozen" });
+            if let Some(switch) = switch {
+                page.text(3, &format!("Step {}.", switch.step), plain);
+            }
             message(page, status);
         }
         Condition::InDoubt => {
@@ -106,12 +111,21 @@ fn add_condition(page: &mut Page, model: &Model, status: &Status, condition: Con
         Condition::Isolated => {
             heading(page, "ISOLATED", "the service is stopped, the role is kept");
             message(page, status);
-            page.text(3, &format!("Neither {peer} nor any takeover check answers: this machine is cut off."), plain);
-            page.text(3, "It resumes by itself when they answer again.", plain);
+            let (who, end) = if status.arbiter.is_some() {
+                (
+                    "the arbiter has confirmed this master within its hold time",
+                    "It resumes when one of them confirms it.",
+                )
+            } else {
+                ("any takeover check answers: this machine is cut off", "It resumes by itself when they answer again.")
+            };
+            page.text(3, &format!("Neither {peer} nor {who}."), plain);
+            page.text(3, end, plain);
         }
         Condition::Maintenance => add_maintenance(page, status),
         Condition::Damped => {
             heading(page, "DAMPED", "too many takeovers in a short time");
+            page.text(3, &damped_text(status, model), plain);
             message(page, status);
         }
         Condition::Stopping => {
@@ -136,6 +150,24 @@ fn add_hold(page: &mut Page, model: &Model, word: &str, hold: &Hold) {
         None => heading(page, word, "ends by an answer or an order only"),
     }
     page.text(3, &hold.why, page.theme.plain());
+}
+
+/// What the damping does now, until when, and how it ends (spec 7.15).
+#[must_use]
+pub fn damped_text(status: &Status, model: &Model) -> String {
+    let delay = facts::duration(status.takeover.delay_ms);
+    let usual = facts::pair_settings(status).shadow.takeover_delay;
+    let usual = if usual == status.takeover.delay_ms {
+        String::new()
+    } else {
+        format!(" instead of {}", facts::duration(usual))
+    };
+    let ends = status
+        .hold
+        .as_ref()
+        .and_then(|hold| hold.ends_at)
+        .map_or_else(String::new, |at| format!(", for {} more", facts::age(facts::between(model.now, at))));
+    format!("The takeover delay is {delay}{usual}{ends}. r clears it.")
 }
 
 /// The takeover, counting down or with the reason why not.

@@ -3,7 +3,11 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::page::{Page, pad, wrap};
+use crate::engine::event::timeline_text;
 use crate::engine::status::Notice;
+
+/// Where the text of a line of the timeline begins: behind its moment and its span.
+const TEXT_COLUMN: usize = 28;
 
 /// Adds the banner with its timeline.
 pub fn add(page: &mut Page, notice: &Notice) {
@@ -33,12 +37,20 @@ pub fn add(page: &mut Page, notice: &Notice) {
     row(page, "", false);
     page.line(&edge, style);
     page.blank();
-    let begin = notice.timeline.first().map_or(notice.at, |first| first.at);
-    let last = notice.timeline.len().saturating_sub(1);
-    for (index, entry) in notice.timeline.iter().enumerate() {
-        let gap = (entry.at.0 - begin.0).max(0) / 100;
-        let gap = if index == last && gap > 0 { format!("   gap {}.{} s", gap / 10, gap % 10) } else { String::new() };
-        page.text(3, &format!("{}  {}{gap}", entry.at.clock(1), entry.text), theme.plain());
+    // Every line with how long after the one before it came: the gap is accounted for to the millisecond.
+    for line in timeline_text(&notice.timeline) {
+        let room = page.width.saturating_sub(TEXT_COLUMN + 1).max(10);
+        let (head, text) = line.split_at(line.len().min(TEXT_COLUMN - 1));
+        for (index, part) in wrap(text.trim_start(), room).into_iter().enumerate() {
+            let head = if index == 0 { head } else { "" };
+            page.line(&format!(" {}{part}", pad(head, TEXT_COLUMN - 1)), theme.plain());
+        }
+    }
+    if let (Some(first), Some(last)) = (notice.timeline.first(), notice.timeline.last()) {
+        let gap_ms = last.at.0.saturating_sub(first.at.0).max(0);
+        if gap_ms > 0 {
+            page.line(&format!(" {}{gap_ms} ms from the first line to the last", " ".repeat(15)), theme.strong());
+        }
     }
     page.blank();
 }

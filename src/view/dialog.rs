@@ -9,6 +9,7 @@ use super::page::{Page, pad, shorten, shorten_left, wrap};
 use super::theme::Theme;
 use crate::console::dialog::{Dialog, Entry};
 use crate::console::message::Drawn;
+use crate::engine::status::CheckResult;
 
 /// Widest box: long lines are hard to read.
 const WIDTH_MAX: u16 = 84;
@@ -86,28 +87,44 @@ fn add_facts(page: &mut Page, dialog: &Dialog) {
         }
     }
     if !dialog.checks.is_empty() {
-        page.blank();
-        page.line("Checks", theme.plain());
-        for check in &dialog.checks {
-            let (word, style) = if check.ok { ("[ok]  ", theme.plain()) } else { ("[FAIL]", theme.error()) };
-            let text = if check.message.is_empty() {
-                check.target.clone()
-            } else {
-                format!("{}: {}", check.target, check.message)
-            };
-            for (index, line) in wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate() {
-                let head = if index == 0 { word } else { "" };
-                let head_style = if index == 0 { style } else { theme.plain() };
-                page.spans(vec![
-                    ("  ".into(), theme.plain()),
-                    (pad(head, 6), head_style),
-                    (format!(" {line}"), theme.plain()),
-                ]);
-            }
-        }
+        add_checks(page, dialog);
     }
     if let Some(waiting) = &dialog.waiting {
         page.text(0, &format!("{waiting} …"), theme.strong());
+    }
+}
+
+/// What fails first and in full; what passes two to a line where that fits, so that all of it is seen.
+fn add_checks(page: &mut Page, dialog: &Dialog) {
+    let theme = page.theme;
+    let passing = dialog.checks.iter().filter(|check| check.ok).count();
+    page.blank();
+    page.line(&format!("Checks   {passing} of {} pass", dialog.checks.len()), theme.plain());
+    let is_short =
+        |check: &CheckResult| check.ok && check.message.is_empty() && check.target.width() + 8 <= page.width / 2;
+    let (short, long): (Vec<&CheckResult>, Vec<&CheckResult>) = dialog.checks.iter().partition(|check| is_short(check));
+    let mut long = long;
+    long.sort_by_key(|check| check.ok);
+    for check in long {
+        let (word, style) = if check.ok { ("[ok]  ", theme.plain()) } else { ("[FAIL]", theme.error()) };
+        let text = if check.message.is_empty() {
+            check.target.clone()
+        } else {
+            format!("{}: {}", check.target, check.message)
+        };
+        for (index, line) in wrap(&text, page.width.saturating_sub(10).max(10)).into_iter().enumerate() {
+            let (head, head_style) = if index == 0 { (word, style) } else { ("", theme.plain()) };
+            page.spans(vec![
+                ("  ".into(), theme.plain()),
+                (pad(head, 6), head_style),
+                (format!(" {line}"), theme.plain()),
+            ]);
+        }
+    }
+    for two in short.chunks(2) {
+        let one = |check: &&CheckResult| pad(&format!("  [ok]   {}", check.target), page.width / 2);
+        let line: String = two.iter().map(one).collect();
+        page.line(line.trim_end(), theme.plain());
     }
 }
 

@@ -41,32 +41,57 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let last = matching.len().saturating_sub(1);
     let position =
         model.events.selected.and_then(|id| matching.iter().position(|event| event.id == id)).unwrap_or(last);
-    let first = super::first_visible(position, rows, matching.len());
+    let mut lines = lines_around(&matching, position, rows);
+    let selected = lines.iter().position(|line| *line == (position, None)).unwrap_or(0);
+    // A selected change of roles is seen with all of its timeline, as far as that fits.
+    let end = lines.iter().rposition(|line| line.0 == position).unwrap_or(selected);
+    let first = super::first_visible(selected, rows, lines.len()).max((end + 1).saturating_sub(rows)).min(selected);
+    lines.drain(..first);
     let today = model.now.rfc3339(0)[..10].to_owned();
-    for (index, event) in matching.iter().enumerate().skip(first).take(rows) {
-        let is_selected = index == position;
-        let date = event.at.rfc3339(0)[..10].to_owned();
-        let when =
-            if date == today { event.at.clock(0) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
-        let base = match (is_selected, event.kind) {
-            (true, _) => theme.selected(),
-            (false, EventKind::Role) => theme.strong(),
-            _ => theme.plain(),
-        };
-        let severity = if event.severity == crate::engine::event::Severity::Information {
-            String::new()
-        } else {
-            event.severity.word().to_owned()
-        };
-        let room = page.width.saturating_sub(33);
-        page.spans(vec![
-            (if is_selected { " > " } else { "   " }.into(), theme.strong()),
-            (format!("{} {} ", pad(&when, 11), pad(kind_word(event.kind), 8)), base),
-            (pad(&severity, 7), theme.severity(event.severity)),
-            (format!(" {}", shorten(&event.text, room)), base),
-        ]);
+    for (index, part) in lines.into_iter().take(rows) {
+        match part {
+            None => event_line(&mut page, matching[index], index == position, &today),
+            Some(line) => {
+                let text = matching[index].timeline_text().swap_remove(line);
+                page.line(&format!("      {text}"), theme.plain());
+            }
+        }
     }
     let _ = page.draw(frame, area, 0);
+}
+
+/// Lines of the list near the selected event: each event, and under it each line of its timeline. As many events on both
+/// sides as could be seen.
+fn lines_around(matching: &[&Event], position: usize, rows: usize) -> Vec<(usize, Option<usize>)> {
+    let from = position.saturating_sub(rows);
+    let near = matching.iter().enumerate().skip(from).take(rows * 2 + 1);
+    near.flat_map(|(index, event)| {
+        std::iter::once((index, None)).chain((0..event.timeline.len()).map(move |line| (index, Some(line))))
+    })
+    .collect()
+}
+
+fn event_line(page: &mut Page, event: &Event, is_selected: bool, today: &str) {
+    let theme = page.theme;
+    let date = event.at.rfc3339(0)[..10].to_owned();
+    let when = if date == today { event.at.clock(0) } else { format!("{} {}", &date[5..], &event.at.clock(0)[..5]) };
+    let base = match (is_selected, event.kind) {
+        (true, _) => theme.selected(),
+        (false, EventKind::Role) => theme.strong(),
+        _ => theme.plain(),
+    };
+    let severity = if event.severity == crate::engine::event::Severity::Information {
+        String::new()
+    } else {
+        event.severity.word().to_owned()
+    };
+    let room = page.width.saturating_sub(33);
+    page.spans(vec![
+        (if is_selected { " > " } else { "   " }.into(), theme.strong()),
+        (format!("{} {} ", pad(&when, 11), pad(kind_word(event.kind), 8)), base),
+        (pad(&severity, 7), theme.severity(event.severity)),
+        (format!(" {}", shorten(&event.text, room)), base),
+    ]);
 }
 
 /// The kind in at most eight letters.
@@ -85,4 +110,11 @@ pub fn add_detail(page: &mut Page, event: &Event) {
     }
     page.blank();
     page.text(1, &event.text, theme.plain());
+    if !event.timeline.is_empty() {
+        page.blank();
+        page.title("How it came about", "");
+        for line in event.timeline_text() {
+            page.text(3, &line, theme.plain());
+        }
+    }
 }

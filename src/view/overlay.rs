@@ -11,6 +11,7 @@ use crate::console::keymap::{self, Contexts, Danger, Group, Row, TABLE};
 use crate::console::message::Drawn;
 use crate::console::model::{Model, Overlay};
 use crate::engine::order::VerifyReport;
+use crate::engine::timeouts::{TimeoutReport, TimeoutVerdict, micros_text};
 
 /// Draws it over the whole content.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay, theme: Theme) -> Drawn {
@@ -23,6 +24,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay,
             None => page.text(1, "Nothing was verified yet; v does.", theme.plain()),
         },
         Overlay::Branches => add_branches(&mut page, model),
+        Overlay::Timeouts(report) => add_timeouts(&mut page, report),
         Overlay::Alert(id) => match model.alerts.list.iter().find(|alert| alert.id == *id) {
             Some(alert) => super::alerts::add_detail(&mut page, alert, model),
             None => page.text(1, "This alert is gone.", theme.plain()),
@@ -131,6 +133,41 @@ fn add_report(page: &mut Page, model: &Model, report: &VerifyReport) {
     if missing > 0 {
         page.line(&format!("   and {} more", facts::grouped(missing)), theme.plain());
     }
+}
+
+/// Spec 4.2: what is set, what was measured, what that means.
+fn add_timeouts(page: &mut Page, report: &TimeoutReport) {
+    let theme = page.theme;
+    let verdict = if report.holds() { "both hold " } else { "NOT ALL HOLD " };
+    page.title(&format!("Timeouts, measured against {}", report.master), verdict);
+    page.blank();
+    page.line(
+        &format!("   {:<17}{:>9}{:>10}{:>10}{:>10}  verdict", "", "set", "half in", "slowest", "measured"),
+        theme.quiet(),
+    );
+    for row in &report.rows {
+        let span = |us: Option<u64>| us.map_or("-".to_owned(), micros_text);
+        let style = match row.verdict {
+            TimeoutVerdict::Holds => theme.strong(),
+            TimeoutVerdict::Narrow | TimeoutVerdict::Unknown => theme.warning(),
+            TimeoutVerdict::Fails => theme.error(),
+        };
+        let text = format!(
+            "   {:<17}{:>9}{:>10}{:>10}{:>10}  ",
+            row.name,
+            facts::duration(row.configured_ms),
+            span(row.p50_us),
+            span(row.max_us),
+            row.samples + row.failed
+        );
+        page.spans(vec![(text, theme.plain()), (row.verdict.word().into(), style)]);
+        page.text(5, &row.message, theme.plain());
+        page.blank();
+    }
+    for note in &report.notes {
+        page.text(3, &format!("Note: {note}"), theme.plain());
+    }
+    page.text(3, "e changes the timeouts (also while connected), t measures again.", theme.plain());
 }
 
 fn add_branches(page: &mut Page, model: &Model) {

@@ -76,6 +76,10 @@ fn protection(page: &mut Page, model: &Model, status: &Status) {
             page.line(&format!("{}{line}", " ".repeat(23)), theme.plain());
         }
     }
+    // The third vote may take away what the sentence promises (spec 7.11).
+    if let Some(arbiter) = status.arbiter.as_ref().filter(|arbiter| arbiter.state_text().1) {
+        page.line(&format!("{}Arbiter {}.", " ".repeat(23), arbiter.state_text().0), theme.error());
+    }
 }
 
 /// What a new pair still needs.
@@ -148,6 +152,19 @@ fn link(model: &Model, status: &Status, theme: Theme, width: u16) -> Page {
         let longest = values.iter().copied().fold(now, f64::max);
         let trend = if values.len() > 2 { format!("{} ", sparkline(&values)) } else { String::new() };
         page.field("  round trip", &format!("{trend}{}, max {}", facts::round_trip(now), facts::round_trip(longest)));
+    }
+    if let Some(arbiter) = &status.arbiter {
+        let (words, is_bad) = arbiter.state_text();
+        let word = words.split(':').next().unwrap_or(words);
+        let confirms = |who: &str| arbiter.confirmed_by.iter().any(|by| by == who);
+        let confirmed = match (status.role, is_bad) {
+            (Some(Role::Master), _) if confirms("arbiter") => ", confirms",
+            (Some(Role::Master), _) if confirms("shadow") => ", shadow confirms",
+            (Some(Role::Master), _) if status.active => ", NOT CONFIRMED",
+            _ => "",
+        };
+        let style = if is_bad { theme.error() } else { theme.plain() };
+        page.styled_field("  arbiter", &format!("{word}{confirmed}"), style);
     }
     if peer.behind > 0 {
         page.styled_field("  behind", &facts::counted(peer.behind, "revision"), theme.warning());

@@ -1,12 +1,14 @@
 //! Screen 2: High Availability on a master, Shadow Connector on a shadow.
 
+mod common;
 mod master;
 mod shadow;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
-use super::page::Page;
+use super::page::{Page, pad, wrap};
 use super::theme::Theme;
 use crate::console::facts;
 use crate::console::message::Drawn;
@@ -48,22 +50,43 @@ fn fingerprint(page: &mut Page, fingerprint: Option<Fingerprint>) {
     }
 }
 
-/// Both sides' takeover checks, one a line.
-fn checks(page: &mut Page, checks: &[CheckResult]) {
-    let theme = page.theme;
+/// Takeover checks, one a line: name, whether it passed, how long it took or why not.
+fn checks(page: &mut Page, label: &str, checks: &[CheckResult]) {
     for (index, check) in checks.iter().enumerate() {
-        let label = if index == 0 { "  checks" } else { "" };
-        let (word, style) = if check.ok { ("[ok]   ", theme.plain()) } else { ("[FAIL] ", theme.error()) };
         let text = if check.message.is_empty() {
             check.target.clone()
         } else {
             format!("{}  {}", check.target, check.message)
         };
+        let label = if index == 0 { label.to_owned() } else { " ".repeat(label.width()) };
+        marked(page, &label, check.ok, &text);
+    }
+}
+
+/// A line with `[ok]` or `[FAIL]` before its text.
+fn marked(page: &mut Page, label: &str, ok: bool, text: &str) {
+    let theme = page.theme;
+    let (word, style) = if ok { ("[ok]", theme.plain()) } else { ("[FAIL]", theme.error()) };
+    let column = super::page::VALUE_COLUMN.max(label.width() + 2);
+    for (index, part) in wrap(text, page.width.saturating_sub(column + 8).max(10)).into_iter().enumerate() {
+        let (label, word) = if index == 0 { (label, word) } else { ("", "") };
         page.spans(vec![
-            (format!("   {label:<11} "), theme.plain()),
-            (word.trim_end().to_owned(), style),
-            (format!(" {text}"), theme.plain()),
+            (pad(&format!(" {label}"), column), theme.plain()),
+            (word.to_owned(), style),
+            (format!("{} {part}", " ".repeat(6usize.saturating_sub(word.len()))), theme.plain()),
         ]);
+    }
+}
+
+/// What both panels end with. Before there is a pair the fingerprint comes first: somebody compares it (spec 3.1).
+fn rest(page: &mut Page, model: &Model, status: &Status) {
+    if status.peer.is_some() {
+        common::add(page, model, status);
+        this_instance(page, status);
+    } else {
+        this_instance(page, status);
+        page.blank();
+        common::add(page, model, status);
     }
 }
 

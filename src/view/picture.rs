@@ -77,6 +77,8 @@ fn own_words(model: &Model, status: &Status) -> [String; 2] {
                 "NOT ACTIVE".into()
             }
         }
+        (Some(Condition::Damped), Some(Role::Shadow), Some(state)) => format!("{}, damped", state.word()),
+        (Some(condition), ..) if status.active => format!("active, {}", condition.word()),
         (Some(condition), ..) => format!("idle: {}", condition.word()),
         (None, Some(Role::Shadow), Some(state)) => {
             let in_sync = status.peer.as_ref().is_some_and(|peer| peer.in_sync);

@@ -26,6 +26,19 @@ pub enum Scheme {
     HighContrast,
 }
 
+impl Scheme {
+    /// Of `STANDIN_THEME`; none: there is no such scheme, and the terminal's own colours stay.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "terminal" => Some(Self::Terminal),
+            "light" => Some(Self::Light),
+            "high-contrast" => Some(Self::HighContrast),
+            _ => None,
+        }
+    }
+}
+
 /// How everything looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Theme {

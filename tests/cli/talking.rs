@@ -135,6 +135,7 @@ fn master(home: &Path, possible: bool) -> Engine {
             new_master: "node-b".into(),
             term: Term(8),
             checks: vec![],
+            gap: "Expected gap 0.3 s".into(),
             steps: vec!["changes are frozen".into()],
         })),
         Order::Status => Ok(Reply::Status(Box::default())),
@@ -185,6 +186,26 @@ fn a_refusal_is_handed_on_word_for_word() {
     assert_eq!(message, "standin: Not reset: node-b is connected\n  Disconnect it first.\n");
 }
 
+/// What follows in a pipe has ended: `--follow` ends at once, not at the next event.
+#[test]
+fn a_closed_pipe_ends_what_follows() {
+    for arguments in [&["events", "--follow"][..], &["status", "--watch"]] {
+        let home = home();
+        let _engine = Engine::start(home.path(), |_| Ok(Reply::Events(Vec::new())));
+        let mut command = super::standin(home.path());
+        let mut child = command.args(arguments).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while child.try_wait().expect("it can be waited for").is_none() {
+            if std::time::Instant::now() > end {
+                let _ = child.kill();
+                panic!("{arguments:?} goes on although nobody reads");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
 /// All pages, each event once.
 #[test]
 fn events_are_read_to_their_end() {
@@ -195,6 +216,7 @@ fn events_are_read_to_their_end() {
         severity: Severity::Information,
         text: format!("number {id}"),
         who: None,
+        timeline: Vec::new(),
     };
     let home = home();
     let engine = Engine::start(home.path(), move |order| match order {

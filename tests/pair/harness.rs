@@ -283,9 +283,10 @@ impl Instance {
             }
             assert!(
                 Instant::now() < until,
-                "{} never: {what}\n{}\n{}\n{}",
+                "{} never: {what}\n{}\n{}\n{}\n{}",
                 self.name,
                 serde_json::to_string_pretty(&status).unwrap(),
+                String::from_utf8_lossy(&self.standin(&["alerts"]).stdout),
                 String::from_utf8_lossy(&self.standin(&["events"]).stdout),
                 fs::read_to_string(self.folder.join(format!("{}.out", self.name))).unwrap_or_default()
             );

@@ -1,8 +1,9 @@
 //! Real processes on two hosts (network namespaces): the pair as an operator has it. Needs root and `iproute2`.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
 mod failover;
+mod faults;
 mod harness;
 mod mirroring;
 mod refusals;
@@ -16,7 +17,7 @@ use std::fs;
 use harness::{Instance, LIMIT, Network, PASSWORD, USER, copy_sample};
 
 /// A master and a shadow, set up, paired, in sync, each with a service that tells when it runs.
-struct Pair {
+pub struct Pair {
     a: Instance,
     b: Instance,
     network: Network,
@@ -25,7 +26,7 @@ struct Pair {
 }
 
 /// What the tests usually want: fast checks, so that they are short.
-struct Wish {
+pub struct Wish {
     check_interval: &'static str,
     takeover_delay: &'static str,
     boot_hold: &'static str,

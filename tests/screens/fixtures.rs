@@ -6,8 +6,9 @@ use standin::engine::base::{Condition, Digest, Fingerprint, LinkState, Reason, R
 use standin::engine::event::{Event, EventKind, Severity};
 use standin::engine::order::{FileContent, FileEntry, FileKind, Reply, ServerFrame};
 use standin::engine::status::{
-    AlertCounts, CheckResult, ConfigurationStatus, DialBack, HaStatus, Hold, InstanceStatus, LastChange, LinkStep,
-    Notice, PeerStatus, Protection, ServiceStatus, Status, TakeoverStatus, TimelineEntry, Transfer,
+    AddressStatus, AlertCounts, ArbiterStatus, CheckResult, ConfigurationStatus, DialBack, HaStatus, HealthStatus,
+    Hold, InstanceStatus, IsolationStatus, LastChange, LinkStep, Notice, PeerStatus, Protection, ServiceStatus, Status,
+    SwitchStatus, TakeoverStatus, TimelineEntry, Transfer,
 };
 
 /// 2026-11-22T14:02:11Z.
@@ -369,8 +370,15 @@ pub fn alerts() -> Vec<Alert> {
 }
 
 pub fn events() -> Vec<Event> {
-    let event =
-        |id, ms, kind, severity, text: &str| Event { id, at: ago(ms), kind, severity, text: text.into(), who: None };
+    let event = |id, ms, kind, severity, text: &str| Event {
+        id,
+        at: ago(ms),
+        kind,
+        severity,
+        text: text.into(),
+        who: None,
+        timeline: Vec::new(),
+    };
     let mut list = vec![
         event(1, 6 * DAY, EventKind::Program, Severity::Information, "Standin 0.1.0 started, role master, term 7"),
         event(2, 6 * DAY - 900, EventKind::Link, Severity::Information, "node-b.example.net connected from 10.1.4.21"),
@@ -428,6 +436,134 @@ pub fn files() -> Vec<FileEntry> {
 
 pub const ORDERS: &str = "virtualHost: orders.cloud\nvirtualPort: \"443\"\nlocalHost: app17.corp.example\nprotocol: HTTPS\n\
 resources:\n  - id: /orders\n    enabled: true\ncredential: hunter2\n";
+
+/// The third vote, two endpoints, all well.
+pub fn arbiter() -> ArbiterStatus {
+    ArbiterStatus {
+        endpoints: vec!["https://etcd-1.example.net:2379".into(), "https://etcd-2.example.net:2379".into()],
+        state: "ok".into(),
+        term: Term(7),
+        confirmed_by: vec!["shadow".into(), "arbiter".into()],
+        confirmed_until: Some(UnixMillis(NOW.0 + 3_400)),
+        last_answer: Some(ago(600)),
+        hold_ms: 4_000,
+        promise_ms: 10_101,
+        stop_budget_ms: 6_000,
+        lease_s: 11,
+        longest_failover_ms: 13_000,
+        ..ArbiterStatus::default()
+    }
+}
+
+fn with_arbiter(mut status: Status) -> Status {
+    status.arbiter = Some(arbiter());
+    status.settings.arbiter.endpoints = arbiter().endpoints;
+    status.protection_message = "node-b can take over now, 11 to 14 s after a failure.".into();
+    status
+}
+
+/// node-a with everything that a failover to be trusted has.
+pub fn master_full() -> Status {
+    let mut status = with_arbiter(master());
+    status.ha.isolation = IsolationStatus {
+        enabled: true,
+        fits: true,
+        text: "lost link seen within 2 s, service stopped within 0.6 s: 2.6 s, less than the takeover delay of 3 s"
+            .into(),
+    };
+    status.service = ServiceStatus {
+        kind: "unit".into(),
+        name: "connector.service".into(),
+        bound: Some(true),
+        restarts: 1,
+        health: Some(HealthStatus {
+            target: "http http://localhost:8080/health".into(),
+            state: "passing".into(),
+            failures: 0,
+            limit: 3,
+            message: None,
+        }),
+        stop_took_ms: Some(412),
+        stop_budget_ms: 6_000,
+        ..status.service
+    };
+    status.addresses = vec![AddressStatus {
+        address: "10.1.4.100/24".into(),
+        interface: "eth0".into(),
+        present: true,
+        announced_at: Some(ago(3_600_000)),
+        ..AddressStatus::default()
+    }];
+    if let Some(peer) = &mut status.peer {
+        peer.takeover_checks = (2, 1);
+        peer.checks = vec![
+            CheckResult { target: "tcp gateway.example.net:443".into(), ok: true, message: "2 ms".into() },
+            CheckResult {
+                target: "http https://dns.example.net/".into(),
+                ok: false,
+                message: "status 503, expected 200".into(),
+            },
+        ];
+        peer.clock_difference_ms = Some(12);
+        peer.differences = vec!["takeover checks: 2 there, none here".into(), "hook become-master: only here".into()];
+    }
+    status
+}
+
+/// The same pair from node-b, whose arbiter does not answer.
+pub fn shadow_arbiter_away() -> Status {
+    let mut status = with_arbiter(ready());
+    status.protection = Protection::None;
+    status.protection_message = "the arbiter does not answer: nobody can take over.".into();
+    if let Some(arbiter) = &mut status.arbiter {
+        arbiter.state = "away".into();
+        arbiter.message = Some("etcd-1.example.net:2379: connection refused".into());
+        arbiter.confirmed_by.clear();
+        arbiter.confirmed_until = None;
+        arbiter.promised_until = Some(UnixMillis(NOW.0 + 9_000));
+    }
+    status.addresses = vec![AddressStatus {
+        address: "10.1.4.100/24".into(),
+        interface: "eth0".into(),
+        problem: Some("Standin may not add addresses (CAP_NET_ADMIN)".into()),
+        ..AddressStatus::default()
+    }];
+    status
+}
+
+/// A shadow after three takeovers in ten minutes.
+pub fn damped() -> Status {
+    let mut status = ready();
+    status.condition = Some(Condition::Damped);
+    status.takeover.delay_ms = 12_000;
+    status.hold = Some(Hold {
+        ends_at: Some(UnixMillis(NOW.0 + 431_000)),
+        of_ms: 600_000,
+        why: "3 takeovers within 10 minutes".into(),
+    });
+    status
+}
+
+/// A switch whose service is being stopped.
+pub fn switching() -> Status {
+    let mut status = master();
+    status.condition = Some(Condition::Switching);
+    status.switching = Some(SwitchStatus { step: "2 of 4: the service is being stopped here".into(), can_abort: true });
+    status
+}
+
+/// A takeover as one unit, with its timeline.
+pub fn role_change() -> Event {
+    Event {
+        id: 8,
+        at: ago(1_800),
+        kind: EventKind::Role,
+        severity: Severity::Warning,
+        text: "now master, term 8, by takeover, 4104 ms in all".into(),
+        who: None,
+        timeline: taken_over().notice.map(|notice| notice.timeline).unwrap_or_default(),
+    }
+}
 
 /// A console that has heard all of it.
 pub fn model(status: Status, alerts: Vec<Alert>, columns: u16, rows: u16) -> Model {

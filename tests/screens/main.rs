@@ -125,6 +125,105 @@ fn overview_in_trouble() {
     });
 }
 
+/// spec 4.2: what was measured, beside what is set.
+#[test]
+fn timeouts() {
+    use standin::engine::message::Timing;
+    use standin::engine::timeouts::{Measured, judge};
+    scene("timeouts", |columns, rows| {
+        let mut model = f::model(f::ready(), Vec::new(), columns, rows);
+        press(&mut model, "2t");
+        let timing = Timing {
+            check_interval_ms: 1_000,
+            takeover_delay_ms: 3_000,
+            connect_timeout_ms: 1_000,
+            request_timeout_ms: 10,
+        };
+        let measured = Measured {
+            master: "node-a.example.net port 8443".into(),
+            connects_us: vec![1_900, 2_100],
+            requests_us: vec![400, 7_300],
+            ..Measured::default()
+        };
+        f::answer(&mut model, Reply::Timeouts(judge(&measured, timing)));
+        model
+    });
+}
+
+/// spec 2.6, 7.2, 7.10, 7.11, 7.13, 7.14: what a failover to be trusted rests on, on both panels.
+#[test]
+fn trust() {
+    scene("overview_arbiter", calm(f::master_full, ""));
+    scene("overview_arbiter_away", calm(f::shadow_arbiter_away, ""));
+    scene("overview_damped", calm(f::damped, ""));
+    scene("overview_switching", calm(f::switching, ""));
+    scene("pair_master_arbiter", calm(f::master_full, "2"));
+    scene("pair_shadow_arbiter", calm(f::shadow_arbiter_away, "2"));
+    scene("pair_shadow_damped", calm(f::damped, "2"));
+    scene("form_master_arbiter", |columns, rows| {
+        let mut status = f::alone();
+        status.settings.arbiter.endpoints = f::arbiter().endpoints;
+        let mut model = f::model(status, Vec::new(), columns, rows);
+        press(&mut model, "2e");
+        for _ in 0..9 {
+            press(&mut model, "\t");
+        }
+        press(&mut model, "\u{8}");
+        model
+    });
+    scene("dialog_take_over_arbiter", |columns, rows| {
+        let mut status = f::lost();
+        status.arbiter = f::shadow_arbiter_away().arbiter;
+        let mut model = f::model(status, Vec::new(), columns, rows);
+        press(&mut model, "T");
+        model
+    });
+}
+
+/// spec 8.6: what moves with every confirmation and every check redraws nothing.
+#[test]
+fn an_idle_arbiter_draws_nothing() {
+    let mut model = f::model(f::master_full(), Vec::new(), 120, 40);
+    press(&mut model, "2");
+    let theme = Theme::new(ColorLevel::Mono, true);
+    let before = text(&draw(&mut model, theme));
+    let mut later = f::master_full();
+    let arbiter = later.arbiter.as_mut().unwrap();
+    (arbiter.confirmed_until, arbiter.last_answer) = (Some(f::ago(-60_000)), Some(f::NOW));
+    let peer = later.peer.as_mut().unwrap();
+    peer.clock_difference_ms = Some(13);
+    peer.checks[0].message = "9 ms".into();
+    update(&mut model, Message::Frame(Box::new(ServerFrame::Status(Box::new(later.clone()))), f::ago(-1_000)));
+    assert_eq!(text(&draw(&mut model, theme)), before);
+    later.arbiter.as_mut().unwrap().state = "away".into();
+    update(&mut model, Message::Frame(Box::new(ServerFrame::Status(Box::new(later))), f::ago(-2_000)));
+    assert!(text(&draw(&mut model, theme)).contains("AWAY"), "what matters is drawn at once");
+}
+
+/// spec 7.8: leaving the arbiter out takes a second word, and without it only the way through the arbiter is open.
+#[test]
+fn leaving_the_arbiter_out_takes_a_second_word() {
+    use standin::console::message::Command;
+    use standin::engine::order::{ClientFrame, Order};
+    let ordered = |keys: &str| {
+        let mut status = f::lost();
+        status.arbiter = Some(f::arbiter());
+        let mut model = f::model(status, Vec::new(), 80, 24);
+        press(&mut model, keys);
+        let commands = update(&mut model, Message::Key(Key::plain(Code::Enter), f::NOW));
+        commands.into_iter().find_map(|command| match command {
+            Command::Send(ClientFrame::Order { order: Order::BecomeMaster { without_arbiter }, .. }) => {
+                Some(without_arbiter)
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(ordered("Tnode-b\t\t\t"), Some(false), "through the arbiter");
+    assert_eq!(ordered("Tnode-b\t\t\t\t"), None, "the second word is missing");
+    assert_eq!(ordered("Tnode-b\twithout arbiter\t\t\t"), Some(true));
+    assert_eq!(ordered("T\twithout arbiter\t\t\t"), None, "the name is missing");
+}
+
 /// spec 2.6, 4.3, 4.5
 #[test]
 fn pair() {
@@ -217,6 +316,17 @@ fn events() {
     scene("events", calm(f::master, "5"));
     scene("events_filtered", calm(f::master, "5/push\n"));
     scene("events_detail", calm(f::master, "5kkk\n"));
+    let changed = |keys: &'static str| {
+        move |columns, rows| {
+            let mut model = f::model(f::taken_over(), Vec::new(), columns, rows);
+            let frame = ServerFrame::Events(vec![f::role_change()]);
+            update(&mut model, Message::Frame(Box::new(frame), f::NOW));
+            press(&mut model, keys);
+            model
+        }
+    };
+    scene("events_role_change", changed("5"));
+    scene("events_role_change_detail", changed("5\n"));
 }
 
 fn rehearsal(possible: bool) -> Reply {
@@ -230,6 +340,7 @@ fn rehearsal(possible: bool) -> Reply {
             check("version 0.1.0 on both", true, ""),
             check("1 of 1 takeover checks", true, ""),
         ],
+        gap: "Expected gap 0.3 s: the last stop took 200 ms, it counts as started 100 ms after its start".into(),
         steps: vec![
             "changes are frozen, the service stops on node-a".into(),
             "node-b starts it as master, term 8; node-a becomes its shadow".into(),

@@ -19,7 +19,7 @@ impl Dice {
     }
 }
 
-const STATES: [fn() -> Status; 14] = [
+const STATES: [fn() -> Status; 18] = [
     f::master,
     f::alone,
     f::disabled,
@@ -33,6 +33,10 @@ const STATES: [fn() -> Status; 14] = [
     f::in_doubt,
     f::isolated,
     f::maintenance,
+    f::master_full,
+    f::shadow_arbiter_away,
+    f::damped,
+    f::switching,
     Status::default,
 ];
 

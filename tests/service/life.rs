@@ -52,6 +52,19 @@ fn what_ignores_the_signal_and_hides_is_killed_after_the_grace() {
     assert!(took < Duration::from_millis(2_500), "{took:?}: and not by far exceeded");
 }
 
+/// spec 7.11, 7.13: a shorter grace counts for what runs already: the stop budget that the settings promise is kept
+#[test]
+fn a_shorter_grace_counts_for_what_runs() {
+    let rig = Rig::new();
+    rig.started(&hiding(rig.home.path()), |service| service.stop_grace = 600_000);
+    assert_eq!(rig.line(), "ready");
+    rig.supervisor.set_stop_grace(200);
+    let begin = Instant::now();
+    rig.supervisor.stop(0);
+    rig.stopped();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
 /// spec 7.13: a service that ends when asked costs no grace
 #[test]
 fn a_polite_service_stops_at_once_by_the_signal_of_its_settings() {

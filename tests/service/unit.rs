@@ -76,7 +76,7 @@ impl Bench {
             restart_limit: 1,
             ..Service::default()
         };
-        self.keeper.start(&service);
+        self.keeper.start(&service, false);
     }
 
     fn next(&self) -> ServiceChange {
@@ -224,4 +224,17 @@ fn a_unit_ends_with_its_keeper() {
     wait_for("its end", || !lives(process));
     let calls = fs::read_to_string(Path::new(home.path()).join("calls")).unwrap();
     assert!(calls.lines().last().is_some_and(|call| call == "stop web.service"), "{calls}");
+}
+
+/// spec 7.13: with an arbiter a unit that would outlive Standin is refused, and nothing is started
+#[test]
+fn with_an_arbiter_an_unbound_unit_is_refused() {
+    let bench = Bench::new();
+    bench.unit("exec sleep 600");
+    let service = Service { unit: Some("web.service".into()), ..Service::default() };
+    bench.keeper.start(&service, true);
+    let ServiceChange::StartFailed(status) = bench.next() else { panic!("not refused") };
+    let why = status.message.unwrap();
+    assert!(why.contains("with an arbiter"), "{why}");
+    assert!(!bench.home.path().join("web.service.pid").exists(), "started all the same");
 }

@@ -76,6 +76,25 @@ fn a_loop_that_turns_keeps_the_service_running() {
     rig.stopped();
 }
 
+/// spec 7.11, 7.13: a guard is judged by time, not by how often the loop looks: each confirmation of an arbiter is a look
+#[test]
+fn confirmations_in_quick_succession_kill_no_guard() {
+    let rig = Rig::new();
+    let mut watchdog = rig.supervisor.watchdog();
+    watchdog.begin(boot_ms(), Some(boot_ms() + 1_500));
+    let service = rig.started("exec sleep 600", |_| {});
+    let guard = rig.supervisor.guard_process();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1_200) {
+        watchdog.pulse(boot_ms(), Some(boot_ms() + 1_500));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((rig.supervisor.guard_process(), pid(&rig.supervisor.status())), (guard, service));
+    assert!(rig.changes.try_recv().is_err());
+    rig.supervisor.stop(0);
+    rig.stopped();
+}
+
 /// spec 7.13: a guard that does not move for 2 s is killed with the service, told, and replaced
 #[test]
 fn a_guard_that_does_not_move_is_killed_and_replaced() {

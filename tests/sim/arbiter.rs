@@ -2,7 +2,7 @@
 //! own. Questions and answers are delayed, lost, or executed long after their asker gave up; the arbiter is away, answers errors,
 //! restarts (a lease then runs longer, never shorter), is wiped, or is restored to an earlier state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use standin::engine::base::PairId;
 use standin::engine::input::Input;
@@ -14,6 +14,8 @@ use crate::sim::world::{What, World};
 const ZOMBIE_MS: u64 = 8_000;
 /// etcd ends a lease late, never early, by up to, ms.
 const LEASE_LATE_MS: u64 = 700;
+/// So long after its own limit the engine gives a question up that nobody answered, and asks anew, ms (`engine::arbiter::asking`).
+const GIVEN_UP_MS: u64 = 5_000;
 
 /// A lease and the moment of the world at which it ends.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,8 @@ pub struct Arbiter {
     pub rate_ppm: i64,
     pub books: BTreeMap<PairId, Book>,
     pub backup: Option<BTreeMap<PairId, Book>>,
-    pub open: BTreeSet<(usize, u64, u64)>,
+    /// Questions without answer: node, incarnation, id; and until when another one must not follow.
+    pub open: BTreeMap<(usize, u64, u64), u64>,
     pub asked: u64,
     pub granted: u64,
 }
@@ -89,7 +92,7 @@ impl Default for Arbiter {
             rate_ppm: 0,
             books: BTreeMap::new(),
             backup: None,
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             asked: 0,
             granted: 0,
         }
@@ -150,11 +153,16 @@ impl World {
         }
         let timeout_ms = settings.request_timeout * settings.endpoints.len() as u64;
         let incarnation = self.nodes[node].incarnation;
-        if self.arbiter.open.iter().any(|(at, run, _)| *at == node && *run == incarnation) {
+        // A Standin that was stopped past the limit gives the question up before it hears that it timed out; its client works
+        // questions off one after the other, so that only the later one is still answered.
+        let t = self.t;
+        self.arbiter.open.retain(|(at, run, _), until| *at != node || *run != incarnation || *until > t);
+        if self.arbiter.open.keys().any(|(at, run, _)| *at == node && *run == incarnation) {
             return self.fail(format!("node-{node} has two questions to the arbiter under way"));
         }
         self.arbiter.asked += 1;
-        self.arbiter.open.insert((node, incarnation, id));
+        let given_up = t + self.nodes[node].world_span_floor(timeout_ms + GIVEN_UP_MS);
+        self.arbiter.open.insert((node, incarnation, id), given_up);
         let timeout_ms = self.nodes[node].world_span(timeout_ms);
         self.arbiter_at(self.t + timeout_ms, Step::Timeout { node, incarnation, id });
         let question = Question { node, incarnation, id, pair, ask, lease_s };
@@ -188,12 +196,12 @@ impl World {
             }
             Step::Decide(question) if self.arbiter.is_up => self.arbiter_decides(&question),
             Step::Answer { node, incarnation, id, answer } => {
-                if self.arbiter.open.remove(&(node, incarnation, id)) && self.is_now(node, incarnation) {
+                if self.arbiter.open.remove(&(node, incarnation, id)).is_some() && self.is_now(node, incarnation) {
                     self.feed(node, Input::Arbiter { id, answer });
                 }
             }
             Step::Timeout { node, incarnation, id } => {
-                if self.arbiter.open.remove(&(node, incarnation, id)) && self.is_now(node, incarnation) {
+                if self.arbiter.open.remove(&(node, incarnation, id)).is_some() && self.is_now(node, incarnation) {
                     self.feed(node, Input::Arbiter { id, answer: VoteAnswer::Silent("no answer in time".into()) });
                 }
             }

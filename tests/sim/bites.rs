@@ -35,6 +35,18 @@ fn two_active_with_an_arbiter_are_caught() {
     bites('a', Fault::GrantsWhileLeased);
 }
 
+/// spec 7.11: architecture, Proof (a): the own promise counts beside the grant
+#[test]
+fn a_promise_that_is_not_waited_out_is_caught() {
+    bites('a', Fault::IgnoresPromise);
+}
+
+/// spec 7.5: architecture, Proof (a): *not taken over* is a word that binds
+#[test]
+fn a_takeover_after_the_word_is_caught() {
+    bites('a', Fault::AnswerCancelsNothing);
+}
+
 /// architecture, Proof (e): with an arbiter
 #[test]
 fn a_takeover_without_the_arbiter_is_caught() {

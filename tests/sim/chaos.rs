@@ -11,6 +11,8 @@ use crate::sim::world::{What, World};
 
 /// Peace must bring one master and one READY shadow within, ms.
 const HEAL_LIMIT_MS: u64 = 180_000;
+/// A life that is well, without an alert, is over after, ms.
+const SETTLED_MS: u64 = 12_000;
 
 /// Lives with an arbiter: on since the engine has rules for it.
 pub const ARBITER_LIVES: bool = true;
@@ -141,8 +143,10 @@ fn peace(world: &mut World) {
     }
     world.start(1 - first);
     let end = world.t + HEAL_LIMIT_MS;
-    // An arbiter that lost its memory has a vote again when both have looked (spec 7.11).
-    let settled_ms = if world.check.has_arbiter { 40_000 } else { 15_000 };
+    // An arbiter that lost its memory has a vote again when both have looked (spec 7.11): until then alerts say so. Some lives
+    // are watched for long in any case, for what comes late.
+    let longest_ms = if world.check.has_arbiter { 40_000 } else { 15_000 };
+    let shortest_ms = if world.random.chance(25) { longest_ms } else { SETTLED_MS };
     let mut well_since: Option<u64> = None;
     while world.t < end && world.failure.is_none() {
         world.run_until(world.t + 500);
@@ -151,7 +155,8 @@ fn peace(world: &mut World) {
         }
         let is_well = world.is_healthy();
         well_since = is_well.then(|| well_since.unwrap_or(world.t));
-        if well_since.is_some_and(|since| world.t - since >= settled_ms) {
+        let well_ms = well_since.map_or(0, |since| world.t - since);
+        if well_ms >= longest_ms || (well_ms >= shortest_ms && world.check.no_alert_left(&world.nodes).is_ok()) {
             break;
         }
         operate(world);
@@ -162,14 +167,14 @@ fn peace(world: &mut World) {
 /// What only an operator may do (by the rules): connect again, end a maintenance, choose between two that may not.
 pub fn operate(world: &mut World) {
     for node in 0..2 {
-        let Some(status) = world.status(node) else { continue };
-        let durable = &world.nodes[node].disk.durable;
-        if status.maintenance_until.is_some() {
+        // A status is much; only a pause makes it worth asking.
+        let Some(seen) = world.glance(node) else { continue };
+        let is_maintained =
+            seen.is_paused && world.status(node).is_some_and(|status| status.maintenance_until.is_some());
+        let is_connecting = world.nodes[node].disk.durable.connect_wanted;
+        if is_maintained {
             world.order(node, Order::Maintenance { for_ms: 0 });
-        } else if status.role == Some(Role::Shadow)
-            && status.state == Some(LinkState::Disconnected)
-            && !durable.connect_wanted
-        {
+        } else if seen.role == Some(Role::Shadow) && seen.state == Some(LinkState::Disconnected) && !is_connecting {
             world.order(node, Order::Connect);
         }
     }

@@ -8,6 +8,9 @@ use standin::engine::settings::SettingsPatch;
 use crate::sim::node::service_status;
 use crate::sim::world::{What, World};
 
+/// The last part of a takeover delay, ms: a dial, a hello and a question fit into it.
+const BACK_BEFORE_MS: u64 = 120;
+
 /// Kinds of trouble; every life weighs some and leaves others out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -161,8 +164,12 @@ pub fn strike(world: &mut World, fault: Fault, node: usize) {
         Fault::CrashSoon => world.nodes[node].crash_in = Some(world.random.range(0, 40)),
         Fault::Restart => {
             world.crash(node, false);
-            let pause_ms = world.random.pick(&[20u64, 600, 3_000]);
-            world.later((1, pause_ms), What::Chaos { fault: Fault::Start, node });
+            let pause_ms = world.random.pick(&[20u64, 600, 3_000, 0]);
+            // 0: it is back, and asks, a moment before the other's delay is over.
+            let delay_ms = world.nodes[1 - node].disk.settings.shadow.takeover_delay;
+            let last = delay_ms.saturating_sub(BACK_BEFORE_MS);
+            let span = if pause_ms == 0 { (last, delay_ms.max(1)) } else { (1, pause_ms) };
+            world.later(span, What::Chaos { fault: Fault::Start, node });
         }
         Fault::Start => world.start(node),
         Fault::Terminate => world.feed(node, Input::Terminate),

@@ -5,10 +5,13 @@
 
 mod script;
 mod script_arbiter;
+mod script_settings;
+mod script_disk;
 mod script_arbiter_traces;
 mod service;
 #[path = "sim.rs"]
 mod sim;
+mod steps;
 
 use sim::{chaos, world};
 

@@ -126,7 +126,7 @@ fn waiting(world: &World, text: &mut String) {
             What::Arbiter(step) => match **step {
                 crate::sim::arbiter::Step::Timeout { node, incarnation, id }
                 | crate::sim::arbiter::Step::Answer { node, incarnation, id, .. } => {
-                    !world.arbiter.open.contains(&(node, incarnation, id))
+                    !world.arbiter.open.contains_key(&(node, incarnation, id))
                 }
                 _ => false,
             },

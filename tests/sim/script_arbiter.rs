@@ -126,6 +126,10 @@ fn without_the_arbiter_the_shadow_confirms() {
     world.crash(0, false);
     world.run_until(world.t + 20_000);
     assert!(!is_active(&world, 1), "took over without a grant");
+    // Neither the delay nor the sentence promises what will not be (spec 8.9).
+    let status = world.status(1).unwrap();
+    assert!(status.takeover.why_not.is_some_and(|why| why.contains("arbiter")), "{}", status.protection_message);
+    assert!(status.protection_message.contains("stays shadow"), "{}", status.protection_message);
     let arbiter = &mut world.arbiter;
     arbiter.is_up = true;
     assert!(world.run_till(20_000, |world| is_active(world, 1)));

@@ -340,7 +340,7 @@ impl World {
         let incarnation = target.incarnation;
         self.orphan_service(node);
         self.tear_apply(node);
-        self.arbiter.open.retain(|(at, run, _)| *at != node || *run != incarnation);
+        self.arbiter.open.retain(|(at, run, _), _| *at != node || *run != incarnation);
         self.pending.retain(|_, (at, run, ..)| *at != node || *run != incarnation);
         self.check.died(node);
         let conns: Vec<u64> = self.net.conns.keys().copied().collect();

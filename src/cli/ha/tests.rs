@@ -30,6 +30,32 @@ fn an_edit_changes_only_what_was_named() {
     assert_eq!(patch(&edit).permitted_shadow_host, Some(Some("b".into())));
 }
 
+/// spec 7.11: the third vote from the command line, and away again.
+#[test]
+fn the_arbiter_is_set_and_taken_away() {
+    let HaAction::Edit(edit) = action(&["edit", "--arbiter", "http://a:2379,http://b:2379", "--hold", "2s"]).unwrap()
+    else {
+        panic!()
+    };
+    let expected = SettingsPatch {
+        arbiter_endpoints: Some(vec!["http://a:2379".into(), "http://b:2379".into()]),
+        arbiter_hold: Some(2_000),
+        ..SettingsPatch::default()
+    };
+    assert_eq!(patch(&edit), expected);
+    let HaAction::Edit(edit) = action(&["edit", "--no-arbiter", "--stop-budget", "3s"]).unwrap() else { panic!() };
+    assert_eq!((patch(&edit).arbiter_endpoints, patch(&edit).arbiter_stop_budget), (Some(Vec::new()), Some(3_000)));
+    assert_eq!(action(&["edit", "--arbiter", "http://a:1", "--no-arbiter"]).unwrap_err().exit_code(), 2);
+}
+
+/// spec 7.7: a switch is rehearsed or ended, not both.
+#[test]
+fn a_switch_is_rehearsed_or_ended() {
+    let is_abort = |line: &[&str]| matches!(action(line), Ok(HaAction::Switch { abort: true, .. }));
+    assert!(is_abort(&["switch", "--abort"]));
+    assert_eq!(action(&["switch", "--abort", "--dry-run"]).unwrap_err().exit_code(), 2);
+}
+
 /// interfaces: 2 is wrong usage.
 #[test]
 fn senseless_usage_is_refused() {
@@ -66,6 +92,7 @@ fn a_rehearsal_shows_every_check_and_step() {
         new_master: "node-b".into(),
         term: Term(8),
         checks: vec![check("shadow READY", true), check("same revision", false)],
+        gap: "Expected gap 0.3 s".into(),
         steps: vec!["changes are frozen".into()],
     };
     let (mut out, written) = output();

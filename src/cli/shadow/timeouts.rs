@@ -39,6 +39,15 @@ fn lines(report: &TimeoutReport) -> Vec<String> {
         ));
         lines.push(format!("  {}", row.message));
     }
+    lines.push(
+        if report.holds() {
+            "Both timeouts hold."
+        } else {
+            "Not every timeout holds: a takeover could follow although the master is there. Change them with: standin shadow \
+             edit"
+        }
+        .to_owned(),
+    );
     lines.extend(report.notes.iter().map(|note| format!("Note: {note}")));
     lines
 }

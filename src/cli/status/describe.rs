@@ -57,7 +57,11 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     } else if let (Some(Role::Shadow), Some(why)) = (status.role, &status.takeover.why_not) {
         rows.push(Row::painted("Takeover", "would not: ", Paint::Warning, why.clone()));
     }
+    if let Some(switch) = &status.switching {
+        rows.push(Row::painted("Switch", "under way: ", Paint::Warning, switch.step.clone()));
+    }
     peer(status, now, &mut rows);
+    trust(status, &mut rows);
     configuration(status, now, &mut rows);
     rows.push(service(status));
     rows.extend(status.addresses.iter().map(address));
@@ -169,6 +173,15 @@ fn link(peer: &PeerStatus, now: UnixMillis) -> String {
     format!("{state}, check every {interval}{round_trip}, takeover after {delay}")
 }
 
+/// What a failover rests on, in few lines: the rest is in `ha show`.
+fn trust(status: &Status, rows: &mut Vec<Row>) {
+    let differences = status.peer.as_ref().map_or(0, |peer| peer.differences.len());
+    if differences > 0 {
+        let text = count(differences as u64, "difference", "differences");
+        rows.push(Row::painted("", text, Paint::Warning, " that would hurt at a takeover: standin ha show"));
+    }
+}
+
 fn count_revisions(number: u64) -> String {
     count(number, "revision", "revisions")
 }
@@ -217,7 +230,8 @@ fn service(status: &Status) -> Row {
         Some(why) => format!(", health {} ({}: {why})", health.state, health.target),
         None => format!(", health {}", health.state),
     });
-    let rest = format!("  {}{restarts}{failing}{health}{message}", service.name);
+    let stop = service.stop_text().map_or_else(String::new, |text| format!(", last stop {text}"));
+    let rest = format!("  {}{restarts}{failing}{health}{stop}{message}", service.name);
     Row::painted("Service", service.state.clone(), paint, rest)
 }
 
@@ -260,6 +274,9 @@ pub fn line(status: &Status) -> String {
     }
     parts.push(format!("protection {}", status.protection.word()));
     parts.push(format!("revision {}", status.configuration.revision));
+    if let Some(arbiter) = &status.arbiter {
+        parts.push(format!("arbiter {}", arbiter.state));
+    }
     if status.service.kind != "none" {
         parts.push(format!("service {}", status.service.state));
     }

@@ -60,6 +60,12 @@ pub fn fill_rehearsal(dialog: &mut Dialog, rehearsal: Rehearsal) {
     dialog.body = vec!["What happens".into()];
     dialog.body.extend(rehearsal.steps.iter().enumerate().map(|(index, step)| format!("  {}  {step}", index + 1)));
     dialog.body.push(format!("  {} would be master at term {}.", rehearsal.new_master, rehearsal.term));
+    if !rehearsal.gap.is_empty() {
+        dialog.body.push(format!("  {}.", rehearsal.gap));
+    }
+    if is_switch {
+        dialog.body.push("  a ends it again until the offer is on disk.".into());
+    }
     dialog.checks = rehearsal.checks;
     if !rehearsal.possible {
         dialog.problem = Some("It would be refused: a check fails.".into());
@@ -218,27 +224,49 @@ fn reconnect(status: &Status, is_master: bool) -> Dialog {
         .button("Reconnect", Deed::Send(Order::Reconnect, whom.into()))
 }
 
+/// The word for leaving the arbiter out.
+const WITHOUT_ARBITER: &str = "without arbiter";
+
 fn become_master(status: &Status) -> Dialog {
     let (own, peer) = (own_name(status), peer_name(status));
+    let revision = status.configuration.revision;
+    let order = Order::BecomeMaster { without_arbiter: false };
+    let Some(arbiter) = &status.arbiter else {
+        let body = vec![
+            format!(
+                "{own} becomes master at once, whatever {peer} does, with revision {revision} of the configuration, and \
+                 starts the service."
+            ),
+            format!(
+                "If {peer} still runs the service, there are two of them until the two meet again; then {peer} gives \
+                 way. Make sure that it is off."
+            ),
+        ];
+        return typed("Take over by force", body, own, "Take over", order, "Becoming master");
+    };
+    let promised = arbiter.promised_until.map_or_else(String::new, |at| format!(", here until {}", at.clock(0)));
+    let state = arbiter.state_text().0;
     let body = vec![
+        format!("{own} asks the arbiter for the next term and starts the service with revision {revision}."),
         format!(
-            "{own} becomes master at once, whatever {peer} does, with revision {} of the configuration, and starts the \
-             service.",
-            status.configuration.revision
+            "It waits for two things: its own promise to {peer} has to run out{promised}; and the arbiter has to grant \
+             the term, which it does when the lease of {peer} has ended, within {} s. Arbiter: {state}.",
+            arbiter.lease_s + 1
         ),
         format!(
-            "If {peer} still runs the service, there are two of them until the two meet again; then {peer} gives way. \
-             Make sure that it is off."
+            "Without the arbiter nothing is asked: if {peer} still runs the service there are two. Only when {peer} is \
+             certainly off."
         ),
     ];
-    typed(
-        "Take over by force",
-        body,
-        own,
-        "Take over",
-        Order::BecomeMaster { without_arbiter: false },
-        "Becoming master",
-    )
+    let label = "Becoming master: waits for the promise and the arbiter's grant";
+    let mut dialog = typed("Take over by force", body, own, "Take over", order, label)
+        .entry(&format!("Type {WITHOUT_ARBITER} as well:"), "", false)
+        .button(
+            "No arbiter",
+            Deed::Send(Order::BecomeMaster { without_arbiter: true }, "Becoming master without the arbiter".into()),
+        );
+    dialog.second_word = Some(WITHOUT_ARBITER.into());
+    dialog
 }
 
 fn become_shadow(status: &Status) -> Dialog {

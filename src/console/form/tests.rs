@@ -132,6 +132,61 @@ fn locked_fields_say_why_and_do_not_change() {
     assert_eq!(locked, ["shadow.master_hosts", "shadow.master_port", "host", "high_availability.port"]);
 }
 
+/// spec 7.11: the inequality with its numbers and the longest failover follow the typing.
+#[test]
+fn the_arithmetic_of_the_arbiter_follows_the_typing() {
+    let mut form = for_master(&status());
+    focus_on(&mut form, "arbiter.endpoints");
+    assert!(form.consequences()[0].starts_with("No arbiter"));
+    form.key(FormKey::Paste("http://etcd:2379".into()));
+    assert_eq!(
+        form.consequences()[0],
+        "A promise of 10.2 s is needed: (hold 4 s + stop budget 6 s) x 1005/995; it is that, a lease of 11 s."
+    );
+    assert!(form.consequences()[1].starts_with("Longest possible failover 13.8 s: "));
+    retype(&mut form, "arbiter.hold", "10s");
+    assert!(form.consequences()[0].starts_with("A promise of 16.2 s is needed: (hold 10 s"));
+    retype(&mut form, "arbiter.promise", "12s");
+    assert!(form.consequences()[0].contains("12 s is TOO SHORT"));
+}
+
+/// spec 7.11: settings that break the inequality are refused at their field with the numbers, as soon as it is left.
+#[test]
+fn a_promise_that_is_too_short_is_refused_at_its_field() {
+    let mut form = for_shadow(&status());
+    retype(&mut form, "arbiter.endpoints", "http://etcd:2379");
+    retype(&mut form, "arbiter.promise", "5s");
+    let at = form.focus;
+    form.key(FormKey::Down);
+    let why = &form.items[at].problem.as_ref().unwrap().why;
+    assert!(why.contains("(hold 4s + stop budget 6s) x 1005 / 995 is"), "{why}");
+    assert_eq!(form.key(FormKey::Save), FormOutcome::Stay);
+    // A shorter hold and budget make it long enough: the problem goes without touching the promise.
+    retype(&mut form, "arbiter.hold", "2s");
+    retype(&mut form, "arbiter.stop_budget", "2s");
+    form.key(FormKey::Down);
+    assert!(form.items[at].problem.is_none());
+    let FormOutcome::Save(patch) = form.key(FormKey::Save) else { panic!("{:?}", form.message) };
+    assert_eq!(patch.arbiter_endpoints, Some(vec!["http://etcd:2379".into()]));
+    assert_eq!((patch.arbiter_hold, patch.arbiter_promise), (Some(2_000), Some(5_000)));
+}
+
+/// spec 7.11: on a master the longest failover counts with the shadow's timing.
+#[test]
+fn a_master_counts_with_the_timing_of_its_shadow() {
+    let mut status = status();
+    status.role = Some(Role::Master);
+    status.peer = Some(crate::engine::status::PeerStatus {
+        check_interval_ms: 1_000,
+        takeover_delay_ms: 30_000,
+        request_timeout_ms: 1_000,
+        ..Default::default()
+    });
+    let mut form = for_master(&status);
+    focus_on(&mut form, "arbiter.endpoints");
+    assert!(form.consequences()[1].contains("32 s: noticed within 2 s, delay 30 s"), "{:?}", form.consequences());
+}
+
 #[test]
 fn leaving_with_changes_asks_once() {
     let mut form = for_shadow(&status());

@@ -83,6 +83,15 @@ pub fn switch(model: &Model) -> Reason {
     })
 }
 
+/// `a`
+pub fn abort_switch(model: &Model) -> Reason {
+    with(model, |status| match &status.switching {
+        Some(switch) if switch.can_abort => None,
+        Some(switch) => no(format!("Too late: {}", switch.step)),
+        None => no("No switch is under way"),
+    })
+}
+
 fn state(status: &Status) -> &'static str {
     status.state.map_or("unknown", LinkState::word)
 }
@@ -107,7 +116,7 @@ pub fn maintenance(model: &Model) -> Reason {
 /// `r`
 pub fn now(model: &Model) -> Reason {
     with(model, |status| {
-        if status.hold.is_some() {
+        if status.hold.is_some() || status.condition == Some(Condition::Damped) {
             return None;
         }
         match (status.role, status.state) {
@@ -222,6 +231,21 @@ pub fn branches(model: &Model) -> Reason {
             .branches
             .is_empty()
             .then(|| "No branch is kept here; after a divergence alert F-020 names who keeps one".into())
+    })
+}
+
+/// `t`
+pub fn timeouts(model: &Model) -> Reason {
+    if model.pending.values().any(|pending| pending.asked == Asked::Timeouts) {
+        return no("Measuring already; the result comes by itself");
+    }
+    with(model, |status| match status.state {
+        _ if is_master(status) => {
+            no(format!("The shadow checks, not the master: press t on {}", facts::peer_name(status)))
+        }
+        Some(LinkState::Initial) => no("No master is configured; e sets its host and port"),
+        _ if status.peer.is_none() => no("Not paired with a master yet; c connects"),
+        _ => None,
     })
 }
 

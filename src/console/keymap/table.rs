@@ -62,7 +62,9 @@ pub static TABLE: &[Row] = rows![
     Understood [k('u')] in SCREENS, footer OVERVIEW; Pair Plain "understood"
         "Put away the notice of the last change of role, for every console.", why::understood;
     Now [k('r')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "push now"
-        "Now: resume during the boot hold, push again on a master, try the master again on a shadow.", why::now;
+        "Now: resume during the boot hold, end damping, push again on a master, try the master again on a shadow.", why::now;
+    AbortSwitch [k('a')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "end the switch"
+        "Master: end a switch under way; possible until the offer of the role is on disk.", why::abort_switch;
     Open [ENTER] in FILES.or(ALERTS).or(EVENTS), footer FILES.or(ALERTS).or(EVENTS); Look Plain "open"
         "Open the selected directory, file, alert or event.", why::open;
     Connect [k('c')] in SCREENS, footer PAIR; Pair Plain "connect"
@@ -91,6 +93,8 @@ pub static TABLE: &[Row] = rows![
         "Read every file on both sides again and list each difference.", why::verify;
     Branches [k('o')] in SCREENS, footer NONE; Look Plain "other branches"
         "Show the revisions kept as branches after both instances had changed the configuration.", why::branches;
+    CheckTimeouts [k('t')] in SCREENS, footer NONE; Look Plain "check timeouts"
+        "Shadow: measure connections and answers against the real master, and say whether the timeouts hold.", why::timeouts;
     Filter [k('/')] in FILES.or(EVENTS), footer FILES.or(EVENTS); Look Plain "filter"
         "Show only what holds this text; in Configuration * stands for anything.", why::never;
     ShowSecrets [k('X')] in FILES, footer FILES; Look Ask "show secrets"

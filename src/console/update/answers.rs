@@ -9,6 +9,7 @@ use crate::console::model::{Asked, Model, Overlay, Screen, ShownFile, Tone};
 use crate::console::tree;
 use crate::engine::base::Problem;
 use crate::engine::order::{FileContent, FileEntry, Reply};
+use crate::engine::timeouts::TimeoutReport;
 
 /// Takes the answer to order `id`; one that nobody waits for any more is dropped.
 pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<Command> {
@@ -57,6 +58,7 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
+        (Asked::Timeouts, Reply::Timeouts(report)) => timeouts(model, report),
         (Asked::Branches, Reply::Branches(branches)) => {
             model.files.branches = branches;
             if model.dialog.is_none() {
@@ -73,6 +75,19 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             Vec::new()
         }
     }
+}
+
+fn timeouts(model: &mut Model, report: TimeoutReport) -> Vec<Command> {
+    let (tone, text) = if report.holds() {
+        (Tone::Plain, "Measured: both timeouts hold")
+    } else {
+        (Tone::Warning, "Measured: not every timeout holds")
+    };
+    model.say(tone, text);
+    if model.dialog.is_none() {
+        actions::overlay(model, Overlay::Timeouts(Box::new(report)));
+    }
+    Vec::new()
 }
 
 fn files_word(count: u64) -> String {

@@ -200,7 +200,11 @@ fn confirm_dialog(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     };
     if !dialog.is_on(&button) {
+        let is_first_typed = dialog.entries.first().map(|entry| &entry.text) == dialog.word.as_ref();
         dialog.problem = Some(match (&dialog.waiting, &dialog.word) {
+            (None, Some(_)) if is_first_typed && dialog.second_word.is_some() => {
+                format!("Off until {} is typed as well", dialog.second_word.as_deref().unwrap_or_default())
+            }
             (Some(_), _) => "Wait for the answer".into(),
             (None, Some(word)) => format!("Off until {word} is typed above"),
             (None, None) => "Fill in every field first".into(),

@@ -82,6 +82,7 @@ fn rehearsal(possible: bool) -> Reply {
         new_master: "node-b.example.net".into(),
         term: Term(8),
         checks: Vec::new(),
+        gap: "Expected gap 0.3 s".into(),
         steps: vec!["the service stops".into()],
     })
 }

@@ -74,8 +74,9 @@ impl AlertBook {
 
     /// The trouble is over: an information takes its place (spec 6.2). Nothing happens if there was none.
     pub fn settle(&mut self, now: UnixMillis, code: &str, subject: &str, out: &mut Vec<Effect>) {
-        if self.causes.remove(&(code.to_owned(), subject.to_owned())).is_none() && self.find(code, subject).is_none() {
-            return;
+        // Said with every check: nothing is allocated when there is nothing to settle.
+        if self.causes.keys().any(|(cause, of)| cause == code && of == subject) {
+            self.causes.remove(&(code.to_owned(), subject.to_owned()));
         }
         let Some(id) = self.find(code, subject) else { return };
         let Some(alert) = self.open.get_mut(&id) else { return };

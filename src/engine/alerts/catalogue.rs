@@ -1,7 +1,7 @@
 //! Every alert there is, as one table: it feeds the pane, the API and the manual (architecture, wall 6).
 
 use super::AlertAction::{
-    BecomeMaster, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
+    BecomeMaster, Branches, Differences, Disconnect, OpenConfiguration, OpenEvents, OpenPair, Reconnect, Retry, Verify,
 };
 use super::Category::{self, Certificate, Configuration, HighAvailability, Resources, Security, Service};
 use super::{AlertAction, Severity};
@@ -62,8 +62,9 @@ pub const CATALOGUE: &[Entry] = &[
         "After a takeover clients would not find the service at them", "Set the same `addresses` on both; see the alerts of the shadow", &[OpenPair]),
     entry("C-001", Warning, Certificate, "The certificate of the link expires soon: {}",
         "The link goes on working; validity dates never end it", "Nothing is urgent; see the certificates", &[OpenPair]),
-    entry("F-001", Error, Configuration, "The configuration directory cannot be read",
-        "Changes are not noticed and do not reach the shadow", "Check that the directory exists and that Standin may read it", &[OpenConfiguration]),
+    entry("F-001", Error, Configuration, "Changes of the configuration cannot be taken up",
+        "They do not become a revision and do not reach the shadow; the service goes on",
+        "See the reason: the directory has to be there and readable for Standin, and the disk needs space for the history", &[OpenConfiguration]),
     entry("F-002", Warning, Configuration, "A file is held back: {}",
         "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
     entry("F-003", Warning, Configuration, "The configuration directory cannot be watched",
@@ -76,7 +77,7 @@ pub const CATALOGUE: &[Entry] = &[
         "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
     entry("F-020", Warning, Configuration, "Diverged changes were kept as branch {}",
         "Both instances had committed changes while they could not talk; those of the former master are in the branch",
-        "Compare the branch, and re-apply what is still wanted", &[OpenConfiguration, Differences]),
+        "Compare the branch, and re-apply what is still wanted", &[Branches, OpenConfiguration, Differences]),
     entry("H-001", Error, HighAvailability, "The master does not answer",
         "The shadow takes over when the delay is over, unless the reason shown forbids it", "Look after the master; see the panel for the time left", &[Retry, OpenPair, BecomeMaster]),
     entry("H-002", Error, HighAvailability, "The master refused: high availability is off there",

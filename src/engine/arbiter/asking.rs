@@ -14,7 +14,7 @@ use super::{Asked, Grant, Release};
 const POLL_MIN_MS: u64 = 250;
 const POLL_MAX_MS: u64 = 1_000;
 /// A shadow looks so often whether the arbiter is there, ms.
-const LOOK_INTERVAL_MS: u64 = 10_000;
+const LOOK_INTERVAL_MS: u64 = 4_000;
 /// A release that is not answered is said so often.
 const RELEASE_TRIES_MAX: u8 = 3;
 /// A question that the node does not answer at all is given up so long after its own limit, ms.
@@ -78,7 +78,7 @@ impl Engine {
         };
         // An instance that starts asks for no term until its last promise has run out.
         let is_grant = matches!(want, Want::Grant(_));
-        let earliest = if is_grant { self.arb.promised_until.unwrap_or(now).max(now) } else { now };
+        let earliest = if is_grant { self.promise_runs_until().unwrap_or(now) } else { now };
         Some((want, earliest))
     }
 
@@ -140,7 +140,8 @@ impl Engine {
         let ask = Ask { from: self.durable.instance, peer: other, known, claim, want };
         self.arb.next_id += 1;
         let id = self.arb.next_id;
-        self.arb.asked = Some(Asked { id, want, sent: self.now.mono });
+        let until = self.after(self.settings.arbiter.hold);
+        self.arb.asked = Some(Asked { id, want, sent: self.now.mono, until });
         self.arb.last_want = Some(want);
         if want == Want::Look {
             self.arb.looked_term = known;
@@ -183,7 +184,7 @@ impl Engine {
         let Want::Grant(term) = asked.want else { return };
         self.arb.last_granted = self.arb.last_granted.max(term);
         self.arb.is_outdated = false;
-        let grant = Grant { term, sent: asked.sent };
+        let grant = Grant { term, until: asked.until };
         self.arb.grant = Some(grant);
         if self.is_shadow() {
             if self.arb.wish.is_some() {
@@ -195,6 +196,11 @@ impl Engine {
         }
         if term == self.durable.term {
             self.arbiter_confirmed(asked);
+            return;
+        }
+        if self.promise_runs_until().is_some() {
+            // In doubt it has promised to the new master meanwhile: both hold at the moment of becoming active (spec 7.11). It is
+            // asked for again when the promise has run out.
             return;
         }
         let is_wanted = matches!(self.reign.activity, Activity::Active | Activity::Holding | Activity::Isolated)

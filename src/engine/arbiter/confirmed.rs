@@ -11,7 +11,7 @@ use super::super::then::Then;
 use super::super::timers::Timer;
 use super::super::work::{StartFor, StopFor};
 use super::asking::RENEWALS_PER_HOLD;
-use super::{Asked, Confirmations, Isolated, RENEWALS_OPEN_MAX};
+use super::{Asked, Confirmations, Isolated, OpenRenewal, RENEWALS_OPEN_MAX};
 
 /// Unconfirmed, the peer is asked so often over every connection, ms.
 const UNCONFIRMED_RENEWAL_MS: u64 = 200;
@@ -25,8 +25,7 @@ impl Engine {
     /// Until when this master is confirmed, whoever did it.
     pub(in super::super) fn confirmed_until(&self) -> Option<Millis> {
         let given = &self.arb.confirmations;
-        let newest = given.newest().filter(|_| given.term == self.durable.term)?;
-        Some(newest.plus(self.settings.arbiter.hold))
+        given.newest().filter(|_| given.term == self.durable.term)
     }
 
     /// It may be active now.
@@ -50,8 +49,8 @@ impl Engine {
         let is_needed = self.needs_confirmation();
         if is_needed && !self.arb.was_needed && self.is_active() {
             // Until this moment nobody could take over: a standing promise, no arbiter, or an operator's word.
-            let (now, term) = (self.now.mono, self.durable.term);
-            self.confirmations_of(term).standing = Some(now);
+            let (until, term) = (self.after(self.settings.arbiter.hold), self.durable.term);
+            self.confirmations_of(term).standing = Some(until);
         }
         self.arb.was_needed = is_needed;
         self.allow_service();
@@ -71,7 +70,8 @@ impl Engine {
     fn next_renewal(&self) -> Millis {
         let pause_ms =
             if self.is_active() { self.settings.arbiter.hold / RENEWALS_PER_HOLD } else { UNCONFIRMED_RENEWAL_MS };
-        self.arb.last_renewal.map_or(self.now.mono, |last| last.plus(pause_ms))
+        // Never in the past: a moment long gone would look like a stall.
+        self.arb.last_renewal.map_or(self.now.mono, |last| last.plus(pause_ms).max(self.now.mono))
     }
 
     fn renewal_works(&self) -> bool {
@@ -108,7 +108,8 @@ impl Engine {
         if self.arb.renewals.len() >= RENEWALS_OPEN_MAX {
             self.arb.renewals.pop_front();
         }
-        self.arb.renewals.push_back((serial, self.now.mono));
+        let until = self.after(self.settings.arbiter.hold);
+        self.arb.renewals.push_back(OpenRenewal { serial, sent: self.now.mono, until });
         self.arb.last_renewal = Some(self.now.mono);
         Renewal { serial, promise_ms: self.own_promise_ms() }
     }
@@ -138,19 +139,19 @@ impl Engine {
 
     /// The peer has promised, for a renewal of this run.
     pub(in super::super) fn renewal_confirmed(&mut self, serial: u64) {
-        let Some(index) = self.arb.renewals.iter().position(|(open, _)| *open == serial) else { return };
-        let (_, sent) = self.arb.renewals[index];
+        let Some(index) = self.arb.renewals.iter().position(|open| open.serial == serial) else { return };
+        let OpenRenewal { sent, until, .. } = self.arb.renewals[index];
         self.arb.renewals.drain(..=index);
         if !self.is_master() {
             return;
         }
         let term = self.durable.term;
         let given = self.confirmations_of(term);
-        given.by_shadow = given.by_shadow.max(Some(sent));
+        given.by_shadow = given.by_shadow.max(Some(until));
         if self.stall.is_over_by(sent) {
             self.fresh_round();
         }
-        self.was_confirmed(sent);
+        self.was_confirmed();
     }
 
     /// The arbiter has.
@@ -161,12 +162,12 @@ impl Engine {
         self.arb.is_outdated = false;
         let term = self.durable.term;
         let given = self.confirmations_of(term);
-        given.by_arbiter = given.by_arbiter.max(Some(asked.sent));
+        given.by_arbiter = given.by_arbiter.max(Some(asked.until));
         if self.durable.ungranted.is_some() && self.is_settled_on_disk() {
             let draft = Durable { ungranted: None, ..self.draft() };
             self.write(draft, Then::Nothing);
         }
-        self.was_confirmed(asked.sent);
+        self.was_confirmed();
     }
 
     /// Those for that term; of an earlier one nothing counts.
@@ -178,7 +179,7 @@ impl Engine {
         &mut self.arb.confirmations
     }
 
-    fn was_confirmed(&mut self, _sent: Millis) {
+    fn was_confirmed(&mut self) {
         self.arb.is_waived = false;
         if !self.is_confirmed() {
             return;
@@ -197,7 +198,7 @@ impl Engine {
     pub(in super::super) fn begin_reign(&mut self, purpose: StartFor, reason: Reason, keep: Option<LinkId>) {
         if let Some(grant) = self.arb.grant.take().filter(|grant| grant.term == self.durable.term) {
             let given = self.confirmations_of(grant.term);
-            given.by_arbiter = given.by_arbiter.max(Some(grant.sent));
+            given.by_arbiter = given.by_arbiter.max(Some(grant.until));
         }
         self.become_active_keeping(keep);
         self.arb.was_needed = self.needs_confirmation();
@@ -270,6 +271,29 @@ impl Engine {
         self.isolation_may_end();
     }
 
+    /// There is no third vote any more: a master that waited for it waits as one without arbiter does, by the boot hold, and asks
+    /// its peer all the while (spec 7.5): that may have taken over.
+    pub(in super::super) fn arbiter_given_up(&mut self) {
+        if !self.is_master() || self.leaving.is_some() {
+            return;
+        }
+        let is_isolated = self.reign.isolated.is_some_and(|isolated| !isolated.by_checks)
+            && self.reign.activity == Activity::Isolated;
+        if is_isolated && !self.work.is_role_sure() {
+            // On trial: the service of the former master has stopped, and nobody else has to confirm that.
+            return self.isolation_may_end();
+        }
+        if is_isolated || self.reign.activity == Activity::Holding {
+            self.reign.isolated = None;
+            self.settle("H-023", "");
+            let name = self.peer_name();
+            self.begin_hold(&format!("there is no arbiter any more; asking {name} whether it has taken over"));
+            for id in self.live_links() {
+                self.ask_over(id);
+            }
+        }
+    }
+
     /// Active again.
     pub(in super::super) fn end_isolation(&mut self, isolated: Isolated, why: &str) {
         if !self.is_confirmed() {
@@ -294,7 +318,7 @@ impl Engine {
         let grant = self.arb.grant.take().filter(|grant| grant.term == self.durable.term);
         if let Some(grant) = grant {
             let given = self.confirmations_of(grant.term);
-            given.by_arbiter = given.by_arbiter.max(Some(grant.sent));
+            given.by_arbiter = given.by_arbiter.max(Some(grant.until));
         }
         if self.leaving.is_some() {
             return self.leave_now("the role was not taken");

@@ -91,7 +91,7 @@ impl Engine {
     /// A term granted whose hold has not lapsed, and above which nobody is known.
     pub(in super::super) fn granted_term(&self) -> Option<Term> {
         let grant = self.arb.grant?;
-        let is_held = grant.sent.plus(self.settings.arbiter.hold) > self.now.mono;
+        let is_held = grant.until > self.now.mono;
         (is_held && grant.term > self.highest_term()).then_some(grant.term)
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::base::{Millis, Now, UnixMillis};
 use super::super::core::Engine;
+use super::super::settings::failover;
 use super::super::status::ArbiterStatus;
 use super::super::vote::{Denial, VoteAnswer};
 
@@ -11,8 +12,6 @@ const SILENT_ALERT: u32 = 2;
 const NO_VOTE_ALERT: u32 = 4;
 /// Moments that move with every confirmation are shown this often, ms.
 const SHOWN_EVERY_MS: i64 = 1_000;
-/// etcd ends a lease up to so long after its time, ms.
-const LEASE_LATE_MS: u64 = 1_000;
 
 impl Engine {
     /// Keeps what the arbiter told, raises and ends its alerts.
@@ -72,6 +71,17 @@ impl Engine {
         (self.arb.no_vote_count >= NO_VOTE_ALERT).then_some("the arbiter has no vote")
     }
 
+    /// The master is lost, and the third vote keeps this shadow from taking over; for people.
+    pub(in super::super) fn why_not_granted(&self) -> Option<String> {
+        self.watch.lost.as_ref()?;
+        if let Some(why) = self.arbiter_problem() {
+            return Some(format!("{why}: nobody can take over without it"));
+        }
+        let is_leased = self.arb.view.is_some_and(|view| view.is_leased && view.holder != Some(self.durable.instance));
+        (self.arb.wants_takeover && is_leased)
+            .then(|| format!("to the arbiter {} is still master: its lease has not run out", self.peer_name()))
+    }
+
     /// The moments of the status move at most once a second, so that an idle pair gives an equal one.
     pub(in super::super) fn show_arbiter(&mut self) {
         let refresh = |shown: &mut Option<UnixMillis>, at: Option<UnixMillis>| match (&shown, at) {
@@ -90,19 +100,11 @@ impl Engine {
 
     /// The longest time from the death of the master to the start of the service on the other side, ms.
     pub(in super::super) fn longest_failover_ms(&self) -> u64 {
-        let (arbiter, timing) = (&self.settings.arbiter, self.timing());
-        let noticed_ms = timing.check_interval_ms + timing.request_timeout_ms + self.takeover_delay_ms();
-        let leased_ms = arbiter.lease_s().saturating_mul(1_000) + LEASE_LATE_MS;
-        let error = u64::from(arbiter.clock_error).min(999);
-        let longest_ms = noticed_ms.max(self.own_promise_ms()).max(leased_ms);
-        let by_slow_clock_ms = longest_ms.saturating_mul(1_000 + error).div_ceil(1_000 - error);
-        let settings = self.in_force();
-        let checks_ms = if self.has_takeover_checks() { settings.takeover_checks.timeout } else { 0 };
-        by_slow_clock_ms + checks_ms + self.poll_longest_ms() + arbiter.request_timeout
-    }
-
-    fn poll_longest_ms(&self) -> u64 {
-        (self.settings.arbiter.hold / 6).clamp(250, 1_000)
+        let (mut settings, timing) = ((*self.in_force()).clone(), self.timing());
+        settings.shadow.check_interval = timing.check_interval_ms;
+        settings.shadow.request_timeout = timing.request_timeout_ms;
+        settings.shadow.takeover_delay = self.takeover_delay_ms();
+        failover::longest_failover_ms(&settings)
     }
 
     /// See [`ArbiterStatus`]; none: not configured.
@@ -118,12 +120,12 @@ impl Engine {
             (false, Some(_)) if self.arb.no_vote_count > 0 => "no_vote",
             (false, Some(_)) => "ok",
         };
-        let is_held = |at: Option<Millis>| at.is_some_and(|at| at.plus(settings.hold) > self.now.mono);
+        let is_held = |until: Option<Millis>| until.is_some_and(|until| until > self.now.mono);
         let given = self.arb.confirmations;
         let is_current = self.is_master() && given.term == self.durable.term;
         let mut confirmed_by = Vec::new();
-        for (who, at) in [("shadow", given.by_shadow), ("arbiter", given.by_arbiter)] {
-            if is_current && is_held(at) {
+        for (who, until) in [("shadow", given.by_shadow), ("arbiter", given.by_arbiter)] {
+            if is_current && is_held(until) {
                 confirmed_by.push(who.to_owned());
             }
         }

@@ -275,6 +275,21 @@ pub fn differences(old: &Settings, new: &Settings) -> Vec<(&'static str, Value)>
     ROWS.iter().filter(changed).filter_map(|row| Some((row.key, get(new, row.key)?))).collect()
 }
 
+/// The same for people: `Takeover delay: 3s, was 1s; Arbiter: no arbiter, was http://a:2379`.
+#[must_use]
+pub fn changes_text(old: &Settings, new: &Settings) -> String {
+    let one = |row: &Row, value: &Value| match shown(row, value) {
+        text if !text.is_empty() => text,
+        _ if row.absent.is_empty() => "empty".to_owned(),
+        _ => row.absent.to_owned(),
+    };
+    let changes = differences(old, new).into_iter().filter_map(|(key, value)| {
+        let (row, was) = (row(key)?, get(old, key)?);
+        Some(format!("{}: {}, was {}", row.label, one(row, &value), one(row, &was)))
+    });
+    changes.collect::<Vec<_>>().join("; ")
+}
+
 /// What a form changed: the patch that makes `new` out of `old`, for the keys that a patch can carry.
 #[must_use]
 pub fn patch_between(old: &Settings, new: &Settings) -> SettingsPatch {
@@ -283,6 +298,7 @@ pub fn patch_between(old: &Settings, new: &Settings) -> SettingsPatch {
     }
     let (old_ha, new_ha) = (&old.high_availability, &new.high_availability);
     let (old_shadow, new_shadow) = (&old.shadow, &new.shadow);
+    let (old_arbiter, new_arbiter) = (&old.arbiter, &new.arbiter);
     SettingsPatch {
         description: changed(&old.description, &new.description),
         host: changed(&old.host, &new.host),
@@ -296,6 +312,11 @@ pub fn patch_between(old: &Settings, new: &Settings) -> SettingsPatch {
         takeover_delay: changed(&old_shadow.takeover_delay, &new_shadow.takeover_delay),
         connect_timeout: changed(&old_shadow.connect_timeout, &new_shadow.connect_timeout),
         request_timeout: changed(&old_shadow.request_timeout, &new_shadow.request_timeout),
+        arbiter_endpoints: changed(&old_arbiter.endpoints, &new_arbiter.endpoints),
+        arbiter_hold: changed(&old_arbiter.hold, &new_arbiter.hold),
+        arbiter_stop_budget: changed(&old_arbiter.stop_budget, &new_arbiter.stop_budget),
+        arbiter_promise: changed(&old_arbiter.promise, &new_arbiter.promise),
+        arbiter_request_timeout: changed(&old_arbiter.request_timeout, &new_arbiter.request_timeout),
     }
 }
 

@@ -96,8 +96,8 @@ impl ServiceDesk {
         Ok(Self { supervisor, units, common })
     }
 
-    /// Runs it, in `directory` unless its settings name another.
-    pub fn start(&self, service: &Service, directory: &Path, env: &Env) {
+    /// Runs it, in `directory` unless its settings name another. With an arbiter a unit must be bound to Standin's (spec 7.13).
+    pub fn start(&self, service: &Service, directory: &Path, env: &Env, has_arbiter: bool) {
         let kind = if service.unit.is_some() { Kind::Unit } else { Kind::Command };
         let old = std::mem::replace(&mut *lock(&self.common.kind), kind);
         let directory = service.directory.clone().map_or_else(|| directory.to_owned(), PathBuf::from);
@@ -108,7 +108,7 @@ impl ServiceDesk {
         }
         match kind {
             Kind::Command => self.supervisor.start(service, &directory, env),
-            Kind::Unit => self.units.start(service),
+            Kind::Unit => self.units.start(service, has_arbiter),
         }
     }
 
@@ -123,6 +123,12 @@ impl ServiceDesk {
             self.forget_health();
             watcher.begin(job);
         }
+    }
+
+    /// From the signal to the kill, from now on, also of what runs already: the arbiter's arithmetic counts by it. Ms.
+    pub fn set_stop_grace(&self, ms: u64) {
+        self.supervisor.set_stop_grace(ms);
+        self.units.set_stop_grace(ms);
     }
 
     /// What an earlier check said means nothing any more.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, SockaddrStorage, bind, send,
-    socket,
+    sendto, socket,
 };
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
@@ -77,10 +78,9 @@ impl Network for Kernel {
 
     fn announce(&self, interface: &Interface, address: IpAddr) -> io::Result<()> {
         let (Some(link), Some(mac)) = (&interface.link, interface.mac) else { return Ok(()) };
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None::<SockProtocol>)?;
-        bind(socket.as_raw_fd(), link)?;
+        let socket = announcer()?;
         for frame in announcements(mac, address) {
-            send(socket.as_raw_fd(), &frame, MsgFlags::empty())?;
+            sendto(socket, &frame, link, MsgFlags::empty())?;
         }
         Ok(())
     }
@@ -111,6 +111,17 @@ impl Network for Kernel {
             }
         }
     }
+}
+
+/// What announcements go out through, opened once and never closed: the kernel takes up to twenty milliseconds to close a
+/// socket of this kind, and the service waits for the addresses. It has no protocol, so it hears nothing.
+fn announcer() -> io::Result<RawFd> {
+    static ANNOUNCER: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(socket) = ANNOUNCER.get() {
+        return Ok(socket.as_raw_fd());
+    }
+    let new = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None::<SockProtocol>)?;
+    Ok(ANNOUNCER.get_or_init(|| new).as_raw_fd())
 }
 
 /// Hears ARP of one interface.

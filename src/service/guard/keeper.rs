@@ -166,6 +166,13 @@ impl Keeper {
         }
     }
 
+    /// For the next signal.
+    pub fn set_stop_grace(&mut self, ms: u64) {
+        for start in self.current.iter_mut().chain(self.next.iter_mut()) {
+            start.stop_grace_ms = ms;
+        }
+    }
+
     /// Standin is gone: stop everything, then end.
     pub fn alone(&mut self) {
         if !self.is_alone {

@@ -86,6 +86,14 @@ impl Record {
         Ask::Start(Box::new(start))
     }
 
+    /// What a guard has to know, now and after it was replaced.
+    pub fn set_stop_grace(&mut self, ms: u64) -> Ask {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.stop_grace_ms = ms;
+        }
+        Ask::StopGrace { ms }
+    }
+
     pub fn start_impossible(&mut self, why: &str, now: UnixMillis) -> ServiceChange {
         self.wanted = None;
         self.awaited = Awaited::Nothing;

@@ -10,8 +10,9 @@ use super::Shared;
 pub const ALLOWANCE_MS: u64 = 2_000;
 /// The loop shows so often that it turns, ms.
 pub const PULSE_MS: u64 = 500;
-/// A guard that has shown nothing for so many pulses is killed: 2 s.
-const SILENT_PULSES: u32 = 4;
+/// A guard that has shown nothing for so long is killed, ms. Counted in time and not in pulses: with an arbiter every confirmation
+/// is one more pulse.
+const SILENT_MS: u64 = 2_000;
 /// A pulse that comes later than this tells of a stall of this process, which says nothing about the guard, ms.
 const PULSE_LATE_MS: u64 = 2 * PULSE_MS;
 
@@ -20,12 +21,13 @@ pub struct Watchdog {
     shared: Arc<Shared>,
     last_ms: u64,
     beats: u64,
-    silent: u32,
+    /// When the guard was last seen to move, or began to be watched.
+    moved_ms: u64,
 }
 
 impl Watchdog {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, last_ms: 0, beats: 0, silent: 0 }
+        Self { shared, last_ms: 0, beats: 0, moved_ms: 0 }
     }
 
     /// When the next pulse is due, ms of the clock that counts suspension.
@@ -51,27 +53,24 @@ impl Watchdog {
         self.last_ms = now_ms;
         let beats = self.shared.sheet.beats();
         if was_late || beats != self.beats {
-            self.silent = 0;
-        } else {
-            self.silent += 1;
+            self.moved_ms = now_ms;
         }
         self.beats = beats;
-        if self.silent >= SILENT_PULSES {
-            self.silent = 0;
-            self.kill_guard();
+        if now_ms.saturating_sub(self.moved_ms) >= SILENT_MS && self.kill_guard() {
+            self.moved_ms = now_ms;
         }
     }
 
-    /// Only when something of the service may run: an idle guard shows nothing.
-    fn kill_guard(&self) {
+    /// Only when something of the service may run: an idle guard shows nothing. False: to be tried again.
+    fn kill_guard(&self) -> bool {
         let mut inner = match self.shared.inner.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Somebody writes to a guard that does not read. The next pulse tries again.
-            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::WouldBlock) => return false,
         };
         if !inner.record.may_run() || inner.is_closing {
-            return;
+            return true;
         }
         let guard = inner.guard_process.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(guard) = guard {
@@ -79,5 +78,6 @@ impl Watchdog {
             // The kernel kills the command with it; what the command left is found by its mark.
             let _ = kill_process(guard, Signal::KILL);
         }
+        true
     }
 }

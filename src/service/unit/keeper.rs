@@ -25,9 +25,10 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
 enum Order {
-    Start(Box<Service>),
+    Start { service: Box<Service>, must_be_bound: bool },
     Stop { grace_ms: u64 },
     Restart { why: String },
+    StopGrace { ms: u64 },
     Health(Option<HealthStatus>),
 }
 
@@ -63,6 +64,11 @@ enum Then {
     Restart(Duration),
 }
 
+/// Why a unit that may outlive Standin is not started.
+fn unbound(why: &str) -> String {
+    format!("with an arbiter a unit must end with Standin, or both machines could run it: {why}")
+}
+
 /// Asks go in, changes come out; all calls return at once.
 pub struct UnitKeeper {
     orders: SyncSender<Order>,
@@ -94,9 +100,10 @@ impl UnitKeeper {
         Ok(Self { orders, status })
     }
 
-    /// Runs the unit of these settings. Answered by `Started` or `StartFailed`.
-    pub fn start(&self, service: &Service) {
-        self.say(Order::Start(Box::new(service.clone())));
+    /// Runs the unit of these settings. Answered by `Started` or `StartFailed`; the latter also if it `must_be_bound` to
+    /// Standin's own unit, as with an arbiter, and is not (spec 7.13).
+    pub fn start(&self, service: &Service, must_be_bound: bool) {
+        self.say(Order::Start { service: Box::new(service.clone()), must_be_bound });
     }
 
     /// Lets nothing of it run. Answered by `Stopped` or `StopFailed`; after that it is tried on.
@@ -107,6 +114,11 @@ impl UnitKeeper {
     /// It does not do its work: stopped, and started again as after an end of its own.
     pub fn restart(&self, why: &str) {
         self.say(Order::Restart { why: why.to_owned() });
+    }
+
+    /// From the signal to the kill, from now on, also of what runs already. Ms.
+    pub fn set_stop_grace(&self, ms: u64) {
+        self.say(Order::StopGrace { ms });
     }
 
     /// What the health check says, for the status.
@@ -144,9 +156,10 @@ impl Keeper {
                 Some(pause) => orders.recv_timeout(pause),
             };
             match order {
-                Ok(Order::Start(service)) => self.start(*service),
+                Ok(Order::Start { service, must_be_bound }) => self.start(*service, must_be_bound),
                 Ok(Order::Stop { grace_ms }) => self.stop(grace_ms),
                 Ok(Order::Restart { why }) => self.restart(&why),
+                Ok(Order::StopGrace { ms }) => self.service.stop_grace = ms,
                 Ok(Order::Health(health)) => self.health(health),
                 Err(RecvTimeoutError::Timeout) => self.look(Instant::now()),
                 Err(RecvTimeoutError::Disconnected) => return self.leave(),
@@ -197,7 +210,7 @@ impl Keeper {
         (self.on_change)(change);
     }
 
-    fn start(&mut self, service: Service) {
+    fn start(&mut self, service: Service, must_be_bound: bool) {
         let is_same = service.unit == self.service.unit;
         if !is_same && !matches!(self.state, State::Idle) {
             // Its end is systemd's business: it is not the service any more.
@@ -210,7 +223,7 @@ impl Keeper {
         }
         let service = &self.service;
         self.restarts = Restarts::new(service.restart_pause, service.restart_limit, service.restart_window);
-        let bound = self.units.bound(self.unit()).is_ok();
+        let bound = self.units.bound(self.unit());
         let stop_took_ms = lock(&self.status).stop_took_ms;
         *lock(&self.status) = ServiceStatus {
             kind: "unit".into(),
@@ -218,10 +231,11 @@ impl Keeper {
             since: Some(now()),
             name: self.unit().to_owned(),
             stop_took_ms,
-            bound: Some(bound),
+            bound: Some(bound.is_ok()),
             ..ServiceStatus::default()
         };
-        match self.launch() {
+        match bound.or_else(|why| if must_be_bound { Err(unbound(&why)) } else { Ok(()) }).and_then(|()| self.launch())
+        {
             Ok(()) => {
                 self.state = State::Starting { since: Instant::now() };
                 self.look(Instant::now());

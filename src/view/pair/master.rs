@@ -4,6 +4,7 @@ use super::super::page::{Page, pad};
 use crate::console::facts::{self, duration};
 use crate::console::model::Model;
 use crate::engine::base::LinkState;
+use crate::engine::status::words::clock_text;
 use crate::engine::status::{PeerStatus, Status};
 
 /// Adds the page.
@@ -29,7 +30,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         (Some(peer), _) => shadow(page, model, status, peer),
     }
     page.blank();
-    super::this_instance(page, status);
+    super::rest(page, model, status);
 }
 
 fn settings(page: &mut Page, status: &Status) {
@@ -128,11 +129,31 @@ fn shadow(page: &mut Page, model: &Model, status: &Status, peer: &PeerStatus) {
         _ => format!("{passing} of {configured} checks pass there"),
     };
     value(page, "Takeover", &format!("after {}; {checks}", duration(peer.takeover_delay_ms)));
+    super::checks(page, &format!("  {:<21}", ""), &peer.checks);
     let same = if peer.in_sync { "same digest" } else { "NOT the same digest" };
     value(page, "Revision", &format!("{}, {} behind, {same}", peer.revision, peer.behind));
-    if !peer.service.is_empty() && peer.service != status.service.kind {
-        let text = format!("service: {} there, {} here", peer.service, status.service.kind);
-        page.styled_field("  Own settings there     ", &text, theme.warning());
+    if let Some(difference) = peer.clock_difference_ms {
+        value(page, "Clock", &clock_text(difference));
+    }
+    own_settings(page, status, peer);
+}
+
+/// What each instance keeps for itself and must have to take over (spec 2.6).
+fn own_settings(page: &mut Page, status: &Status, peer: &PeerStatus) {
+    let label = format!("  {:<21}", "Own settings there");
+    let style = page.theme.warning();
+    if !peer.differences.is_empty() {
+        for (index, difference) in peer.differences.iter().enumerate() {
+            page.styled_field(
+                &if index == 0 { label.clone() } else { " ".repeat(23) },
+                &format!("! {difference}"),
+                style,
+            );
+        }
+    } else if !peer.service.is_empty() && peer.service != status.service.kind {
+        page.styled_field(&label, &format!("service: {} there, {} here", peer.service, status.service.kind), style);
+    } else if peer.connected_since.is_some() {
+        page.field(&label, "as here, as far as it hurts at a takeover");
     }
 }
 

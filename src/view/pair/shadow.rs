@@ -4,8 +4,10 @@ use super::super::attention;
 use super::super::page::{Page, pad};
 use crate::console::facts::{self, duration};
 use crate::console::model::Model;
-use crate::engine::base::LinkState;
+use crate::engine::base::{Condition, LinkState};
+use crate::engine::settings::{failover, table};
 use crate::engine::status::Status;
+use crate::engine::status::words::clock_text;
 
 /// Adds the page.
 pub fn add(page: &mut Page, model: &Model, status: &Status) {
@@ -35,15 +37,33 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         duration(shadow.request_timeout)
     );
     page.field("Timing", &timing);
-    let first = duration(shadow.takeover_delay);
-    let last = duration(shadow.check_interval + shadow.request_timeout + shadow.takeover_delay);
-    page.field("", &format!("a dead master is replaced after {first} to {last}"));
+    let longest = table::seconds_text(failover::longest_failover_ms(&status.settings));
+    page.field("", &format!("{}; {longest} at the longest", table::replaced_after_text(shadow)));
     match &status.settings_locked {
         Some(why) => page.field("", &format!("locked: {why}")),
         None => page.field("", "e edit"),
     }
+    if status.peer.is_some() {
+        page.field("", "t measures whether the timeouts hold");
+    }
     page.blank();
-    super::this_instance(page, status);
+    differences(page, status);
+    super::rest(page, model, status);
+}
+
+/// What would hurt here at a takeover (spec 2.6), and the clocks.
+fn differences(page: &mut Page, status: &Status) {
+    let Some(peer) = &status.peer else { return };
+    let style = page.theme.warning();
+    for (index, difference) in peer.differences.iter().enumerate() {
+        page.styled_field(if index == 0 { "Differs" } else { "" }, &format!("! {difference}"), style);
+    }
+    if let Some(difference) = peer.clock_difference_ms {
+        page.field("Clock", &format!("the master's is {}", clock_text(difference)));
+    }
+    if !peer.differences.is_empty() || peer.clock_difference_ms.is_some() {
+        page.blank();
+    }
 }
 
 fn trust(page: &mut Page, status: &Status) {
@@ -123,9 +143,12 @@ fn takeover(page: &mut Page, model: &Model, status: &Status) {
             page.field("Takeover", &format!("when the master has been silent for {}", duration(delay)));
         }
     }
+    if status.condition == Some(Condition::Damped) {
+        page.styled_field("  damped", &attention::damped_text(status, model), theme.warning());
+    }
     if takeover.checks.is_empty() {
         page.field("  checks", "none configured: nothing else is asked before a takeover");
     } else {
-        super::checks(page, &takeover.checks);
+        super::checks(page, "  checks", &takeover.checks);
     }
 }

@@ -315,7 +315,7 @@ pub const ROWS: [Row; 67] = [
         absent: "no arbiter",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.prefix",
@@ -385,7 +385,7 @@ pub const ROWS: [Row; 67] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.hold",
@@ -395,7 +395,7 @@ pub const ROWS: [Row; 67] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.promise",
@@ -405,7 +405,7 @@ pub const ROWS: [Row; 67] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.stop_budget",
@@ -415,7 +415,7 @@ pub const ROWS: [Row; 67] = [
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
-        in_form: false,
+        in_form: true,
     },
     Row {
         key: "arbiter.clock_error",

@@ -238,6 +238,7 @@ fn a_patch_carries_exactly_what_the_forms_can_change() {
             Kind::Port => "9443",
             Kind::Switch => "true",
             Kind::Duration(..) => "7s",
+            Kind::Urls(_) => "http://etcd-1:2379, http://etcd-2:2379",
             other => panic!("{other:?}"),
         };
         let new = set(&old, row.key, row.parse(text).unwrap()).unwrap();

@@ -1,0 +1,173 @@
+//! Settings of the arbiter that change while the pair runs, or differ between the two sides (spec 7.11): the checker judges every
+//! step, never two active.
+
+use standin::engine::base::{Condition, Role};
+use standin::engine::input::Input;
+use standin::engine::message::Body;
+use standin::engine::order::Order;
+use standin::engine::settings::Settings;
+use standin::engine::status::Protection;
+
+use crate::sim::world::World;
+
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.shadow.check_interval = 100;
+    settings.shadow.takeover_delay = 500;
+    settings.shadow.request_timeout = 200;
+    settings.shadow.connect_timeout = 200;
+    settings.high_availability.boot_hold = 2_000;
+    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
+    settings.arbiter.hold = 1_000;
+    settings.arbiter.stop_budget = 300;
+    settings.arbiter.clock_error = 0;
+    settings.arbiter.request_timeout = 200;
+    settings
+}
+
+fn pair() -> World {
+    let settings = settings();
+    let mut world = World::new(11, &settings);
+    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
+    world.check.has_arbiter = true;
+    world.start(0);
+    world.start(1);
+    assert!(world.run_till(20_000, World::is_healthy), "no pair: {:?}", world.failure);
+    world.run_until(world.t + 500);
+    world
+}
+
+/// The file of that node says so from now on.
+fn change(world: &mut World, node: usize, edit: impl FnOnce(&mut Settings)) {
+    let mut settings = world.nodes[node].disk.settings.clone();
+    edit(&mut settings);
+    world.nodes[node].disk.settings = settings.clone();
+    world.feed(node, Input::Settings(Box::new(settings)));
+}
+
+fn is_active(world: &World, node: usize) -> bool {
+    world.status(node).is_some_and(|status| status.active)
+}
+
+fn condition(world: &World, node: usize) -> Option<Condition> {
+    world.status(node).and_then(|status| status.condition)
+}
+
+fn cut_link(world: &mut World) {
+    world.net.cut = [true, true];
+    world.check.unseen_at = Some(world.t);
+}
+
+/// spec 7.11: a longer hold time counts for what is confirmed after it: the promise that was given before is the shorter one.
+#[test]
+fn a_longer_hold_extends_no_confirmation() {
+    for wait_ms in (0..700).step_by(50) {
+        let mut world = pair();
+        world.arbiter.cut[0] = true;
+        cut_link(&mut world);
+        world.run_until(world.t + wait_ms);
+        change(&mut world, 0, |settings| settings.arbiter.hold = 30_000);
+        world.run_until(world.t + 15_000);
+        assert_eq!(world.failure, None, "after {wait_ms} ms");
+        assert!(is_active(&world, 1) && !is_active(&world, 0));
+    }
+}
+
+/// spec 7.11: a shorter hold time takes nothing back that was confirmed: the service runs on.
+#[test]
+fn a_shorter_hold_stops_no_service() {
+    let mut world = pair();
+    for node in [0, 1] {
+        change(&mut world, node, |settings| settings.arbiter.hold = 60_000);
+    }
+    world.run_until(world.t + 70_000 - 1);
+    for node in [0, 1] {
+        change(&mut world, node, |settings| settings.arbiter.hold = 1_000);
+    }
+    for _ in 0..500 {
+        world.run_until(world.t + 20);
+        assert!(is_active(&world, 0) && world.nodes[0].service, "{:?}", condition(&world, 0));
+    }
+}
+
+/// spec 7.11, model A1: both conditions hold at the moment of becoming active, also for an old master in doubt: one that has
+/// promised to the new master while its grant was under way does not use the grant.
+#[test]
+fn in_doubt_a_promise_given_while_the_grant_is_under_way_counts() {
+    for wait_ms in (0..200).step_by(10) {
+        let mut world = pair();
+        change(&mut world, 0, |settings| settings.high_availability.boot_hold = 5_000 + wait_ms);
+        // The new master is granted its term, and its words do not arrive; then it loses the arbiter too.
+        world.hold = Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::Answer(_) | Body::Renew(_))));
+        world.order(0, Order::Switch { dry_run: false });
+        assert!(world.run_till(10_000, |world| world.nodes[1].disk.durable.role == Some(Role::Master)));
+        assert!(world.run_till(10_000, |world| world.nodes[1].service));
+        world.arbiter.cut[1] = true;
+        world.arbiter.delay_ms = (60, 65);
+        assert!(world.run_till(10_000, |world| condition(world, 0) == Some(Condition::InDoubt)));
+        let asks = |world: &World| world.arbiter.open.iter().any(|(node, ..)| *node == 0);
+        assert!(world.run_till(10_000, asks));
+        // Its renewals arrive, and nothing else.
+        world.hold = Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::Answer(_))));
+        world.held.clear();
+        world.run_until(world.t + 10_000);
+        assert_eq!(world.failure, None, "after {wait_ms} ms");
+    }
+}
+
+/// spec 7.11, 8.9: a shadow without arbiter does not take over from a master that has one (and lives by its word), and says so.
+#[test]
+fn a_shadow_without_the_masters_arbiter_does_not_take_over() {
+    let mut world = pair();
+    change(&mut world, 1, |settings| settings.arbiter.endpoints.clear());
+    world.run_until(world.t + 1_000);
+    for node in [0, 1] {
+        let status = world.status(node).unwrap();
+        assert_eq!(status.protection, Protection::None, "{}", status.protection_message);
+        assert!(status.protection_message.contains("arbiter"), "{}", status.protection_message);
+    }
+    cut_link(&mut world);
+    world.run_until(world.t + 20_000);
+    assert_eq!(world.failure, None);
+    assert!(is_active(&world, 0) && !is_active(&world, 1));
+}
+
+/// spec 7.11: the other way round, where the shadow has one and the master asks nobody.
+#[test]
+fn a_shadow_does_not_take_over_from_a_master_that_asks_nobody() {
+    let mut world = pair();
+    change(&mut world, 0, |settings| settings.arbiter.endpoints.clear());
+    world.run_until(world.t + 1_000);
+    cut_link(&mut world);
+    world.run_until(world.t + 20_000);
+    assert_eq!(world.failure, None);
+    assert!(is_active(&world, 0) && !is_active(&world, 1));
+}
+
+/// spec 7.5: an arbiter that is given up while a former master waits for it: the boot hold counts from then.
+#[test]
+fn a_hold_ends_when_the_arbiter_is_given_up() {
+    let mut world = pair();
+    world.crash(1, true);
+    world.crash(0, true);
+    world.arbiter.is_up = false;
+    world.start(0);
+    world.run_until(world.t + 5_000);
+    assert_eq!(condition(&world, 0), Some(Condition::BootHold));
+    world.check.has_arbiter = false;
+    change(&mut world, 0, |settings| settings.arbiter.endpoints.clear());
+    assert!(world.run_till(10_000, |world| is_active(world, 0)), "{:?}", condition(&world, 0));
+}
+
+/// spec 7.5, 7.11: the same for one that nobody confirmed: it asks, and goes on when the boot hold is over.
+#[test]
+fn an_isolation_ends_when_the_arbiter_is_given_up() {
+    let mut world = pair();
+    world.crash(1, true);
+    world.arbiter.is_up = false;
+    assert!(world.run_till(10_000, |world| condition(world, 0) == Some(Condition::Isolated)));
+    world.run_until(world.t + 2_000);
+    world.check.has_arbiter = false;
+    change(&mut world, 0, |settings| settings.arbiter.endpoints.clear());
+    assert!(world.run_till(10_000, |world| is_active(world, 0)), "{:?}", condition(&world, 0));
+}

@@ -1,0 +1,74 @@
+//! A switch step by step: ended before it is too late, and explained afterwards (spec 7.7).
+
+use standin::engine::base::Role;
+use standin::engine::order::Order;
+use standin::engine::settings::Settings;
+
+use crate::world::World;
+
+fn pair() -> World {
+    let mut settings = Settings::default();
+    settings.shadow.check_interval = 100;
+    settings.shadow.takeover_delay = 500;
+    settings.shadow.request_timeout = 200;
+    settings.shadow.connect_timeout = 200;
+    let mut world = World::new(11, &settings);
+    world.start(0);
+    world.start(1);
+    assert!(world.run_till(20_000, World::is_healthy), "no pair");
+    world.run_until(world.t + 500);
+    world
+}
+
+fn active(world: &World) -> [bool; 2] {
+    [0, 1].map(|node| world.status(node).is_some_and(|status| status.active))
+}
+
+/// spec 7.7: whenever it is ended, either nothing has changed and the service runs here again, or it was too late, which is
+/// said, and the switch goes through. Never both, never none.
+#[test]
+fn a_switch_is_ended_until_its_offer_is_on_disk() {
+    let (mut ended, mut too_late) = (0, 0);
+    for wait_ms in (0..1_200).step_by(12) {
+        let mut world = pair();
+        let switch = world.order(0, Order::Switch { dry_run: false });
+        world.run_until(world.t + wait_ms);
+        let can_abort = world.status(0).and_then(|status| status.switching).is_some_and(|switch| switch.can_abort);
+        let abort = world.order(0, Order::SwitchAbort);
+        world.run_until(world.t + 10_000);
+        assert_eq!(world.failure, None);
+        assert_eq!(world.answers[&abort].is_ok(), can_abort, "after {wait_ms} ms: {:?}", world.answers[&abort]);
+        if can_abort {
+            ended += 1;
+            assert!(world.answers[&switch].is_err(), "who ordered the switch hears of it");
+            assert_eq!(active(&world), [true, false], "after {wait_ms} ms");
+            assert!(world.nodes[0].service && !world.nodes[1].service, "after {wait_ms} ms");
+            let durable = &world.nodes[0].disk.durable;
+            assert_eq!((durable.role, durable.term.0, durable.offer.is_some()), (Some(Role::Master), 1, false));
+        } else {
+            too_late += 1;
+            assert_eq!(active(&world), [false, true], "after {wait_ms} ms");
+        }
+        assert!(world.is_healthy(), "after {wait_ms} ms");
+    }
+    assert!(ended > 0 && too_late > 0, "ended {ended}, too late {too_late}");
+}
+
+/// spec 7.7: both sides tell afterwards how it went, in order.
+#[test]
+fn a_switch_is_explained_on_both_sides() {
+    let mut world = pair();
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| active(world) == [false, true] && world.is_healthy()));
+    for (node, expected) in [
+        (0, &["switch begun", "the shadow has the last changes", "service stopped", "offer of term 2 on disk"][..]),
+        (1, &["role offered at term 2", "term 2 on disk", "service started"][..]),
+    ] {
+        let notice = world.nodes[node].disk.durable.notice.clone().unwrap();
+        let mut lines = notice.timeline.iter();
+        for text in expected {
+            assert!(lines.any(|line| line.text.contains(text)), "{node}: {text} is not in {:?}", notice.timeline);
+        }
+        assert!(notice.timeline.is_sorted_by_key(|line| line.at));
+    }
+}
