@@ -210,6 +210,9 @@ impl Mirror {
             }
         }
         self.give_back(dirty);
+        // Keeping many takes long, and a takeover may be waiting. A stamp that is kept late is never trusted wrongly: a file
+        // that was written since has other times.
+        drop(work);
         if settled.is_empty() { Ok(()) } else { self.inner.store.save_stamps(&settled) }
     }
 

@@ -105,7 +105,7 @@ fn in_doubt_a_promise_given_while_the_grant_is_under_way_counts() {
         world.arbiter.cut[1] = true;
         world.arbiter.delay_ms = (60, 65);
         assert!(world.run_till(10_000, |world| condition(world, 0) == Some(Condition::InDoubt)));
-        let asks = |world: &World| world.arbiter.open.iter().any(|(node, ..)| *node == 0);
+        let asks = |world: &World| world.arbiter.open.keys().any(|(node, ..)| *node == 0);
         assert!(world.run_till(10_000, asks));
         // Its renewals arrive, and nothing else.
         world.hold = Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::Answer(_))));
