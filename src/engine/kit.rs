@@ -213,7 +213,8 @@ impl Engine {
         if own.arbiter.last() == theirs.arbiter.last() {
             return None;
         }
-        let of = |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
+        let of =
+            |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
         Some(format!("here {}, on {} {}", of(&own), self.peer_name(), of(theirs)))
     }
 

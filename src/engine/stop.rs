@@ -15,6 +15,8 @@ use super::work::StopFor;
 const STOP_ANSWER_MS: u64 = 2_000;
 /// A farewell is awaited so long, ms.
 const FAREWELL_ANSWER_MS: u64 = 1_000;
+/// The arbiter's answer to the release of the lease is awaited so long before the program ends; the lease ends by itself later.
+const RELEASE_ANSWER_MS: u64 = 300;
 /// Takeovers pause so long for a restart (`stop --keep-role`), ms.
 const RESTART_PAUSE_MS: u64 = 120_000;
 /// A pause must be acknowledged within, ms.
@@ -30,6 +32,8 @@ pub(super) struct Leaving {
     pub keep_role: bool,
     /// Say `Exit` as soon as nothing waits for the disk.
     pub is_done: bool,
+    /// The lease is being given back: the answer is awaited until then (spec 7.11).
+    pub release_until: Option<super::base::Millis>,
 }
 
 /// How far it is.
@@ -64,11 +68,17 @@ impl Engine {
         let orders: Vec<u64> = order.into_iter().collect();
         match self.role() {
             None => {
-                self.leaving = Some(Leaving { orders, stage, keep_role, is_done: false });
+                self.leaving = Some(Leaving { orders, stage, keep_role, is_done: false, release_until: None });
                 self.leave_now("no role");
             }
             Some(Role::Shadow) => {
-                self.leaving = Some(Leaving { orders, stage: LeaveStage::Farewell, keep_role, is_done: false });
+                self.leaving = Some(Leaving {
+                    orders,
+                    stage: LeaveStage::Farewell,
+                    keep_role,
+                    is_done: false,
+                    release_until: None,
+                });
                 self.cancel_dial();
                 match self.watch.link.filter(|_| self.watch.attached) {
                     Some(link) if self.has_arbiter() => {
@@ -95,7 +105,8 @@ impl Engine {
             self.handover_abort("this instance is stopping");
         }
         if !keep_role || !self.durable.may_take_over {
-            self.leaving = Some(Leaving { orders, stage: LeaveStage::Stopping, keep_role, is_done: false });
+            self.leaving =
+                Some(Leaving { orders, stage: LeaveStage::Stopping, keep_role, is_done: false, release_until: None });
             return self.leave_stop();
         }
         let Some(link) = self.reign.shadow else {
@@ -105,7 +116,8 @@ impl Engine {
             }
             return;
         };
-        self.leaving = Some(Leaving { orders, stage: LeaveStage::Pausing, keep_role, is_done: false });
+        self.leaving =
+            Some(Leaving { orders, stage: LeaveStage::Pausing, keep_role, is_done: false, release_until: None });
         self.send(link, Body::Pause { for_ms: RESTART_PAUSE_MS, kind: PauseKind::Restart });
         self.timers.set(Timer::Leave, self.after(PAUSE_ANSWER_MS));
     }
@@ -170,6 +182,15 @@ impl Engine {
     pub(super) fn plan_leave(&mut self) {
         if !self.is_settled_on_disk() || self.leaving.as_ref().is_none_or(|leaving| !leaving.is_done) {
             return;
+        }
+        if self.is_releasing() {
+            let now = self.now.mono;
+            let Some(leaving) = &mut self.leaving else { return };
+            let until = *leaving.release_until.get_or_insert(now.plus(RELEASE_ANSWER_MS));
+            if until > now && leaving.stage == LeaveStage::Done {
+                self.timers.set(Timer::Leave, until);
+                return;
+            }
         }
         let orders = self.leaving.as_mut().map(|leaving| std::mem::take(&mut leaving.orders)).unwrap_or_default();
         for order in orders {

@@ -15,8 +15,20 @@ const PAST_MS: i64 = 1_500;
 const FAR_MS: i64 = 60_000;
 /// Words whose number only counts up, or is drawn.
 const COUNTERS: &[&str] = &[
-    "nonce", "ticket", "next_attempt", "attempt", "serial", "claim", "number", "Random", "id", "incarnation", "run", "Run",
-    "for_ms", "wall_ms",
+    "nonce",
+    "ticket",
+    "next_attempt",
+    "attempt",
+    "serial",
+    "claim",
+    "number",
+    "Random",
+    "id",
+    "incarnation",
+    "run",
+    "Run",
+    "for_ms",
+    "wall_ms",
 ];
 
 /// 128 bits, so that two states do not meet by chance.

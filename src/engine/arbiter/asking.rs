@@ -257,6 +257,11 @@ impl Engine {
         self.release_term(self.durable.term);
     }
 
+    /// A lease that was given back, and the arbiter has not said so yet.
+    pub(in super::super) fn is_releasing(&self) -> bool {
+        self.has_arbiter() && self.arb.release.is_some()
+    }
+
     /// Ends the own lease of that term; what is claimed later is another claim.
     pub(super) fn release_term(&mut self, term: Term) {
         let claim = Claim { run: self.durable.run, number: self.arb.claim };
