@@ -5,9 +5,9 @@
 
 mod script;
 mod script_arbiter;
-mod script_settings;
-mod script_disk;
 mod script_arbiter_traces;
+mod script_disk;
+mod script_settings;
 mod service;
 #[path = "sim.rs"]
 mod sim;
