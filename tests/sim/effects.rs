@@ -153,6 +153,11 @@ impl World {
     }
 
     pub fn service(&mut self, node: usize, start: bool) {
+        let is_ending = self.nodes[node].guard.ending_until.is_some_and(|until| until <= self.t);
+        if if start { !self.nodes[node].service } else { !is_ending } {
+            // Overtaken by a later stop or start.
+            return;
+        }
         let change = if !start && self.nodes[node].stop_fails && self.nodes[node].service {
             ServiceChange::StopFailed(service_status("stopping"))
         } else if !start {
@@ -164,7 +169,17 @@ impl World {
         } else {
             ServiceChange::Started(service_status("running"))
         };
+        if !start {
+            self.nodes[node].guard.ending_until = None;
+        }
+        let incarnation = self.nodes[node].incarnation;
         self.feed(node, Input::Service(change));
+        if !start
+            && self.nodes[node].incarnation == incarnation
+            && let Some(term) = self.nodes[node].guard.next.take()
+        {
+            self.start_service(node, term);
+        }
     }
 
     /// Effects whose outcome takes time.
@@ -189,16 +204,9 @@ impl World {
             Effect::AskArbiter { id, pair, ask, lease_s } => self.ask_arbiter(node, id, pair, ask, lease_s),
             Effect::AllowServiceUntil(until) => self.allow_service(node, until),
             Effect::StartService { term, .. } => {
-                self.service_begins(node, term);
-                let longest = self.nodes[node].start_ms;
-                self.later((0, longest), What::Service { node, incarnation, start: true });
+                self.start_service(node, term);
             }
-            Effect::StopService { .. } => {
-                let takes = self.stop_takes(node);
-                // Nothing of an earlier run's service is left either.
-                let done = (self.t + takes).max(self.nodes[node].guard.orphan_until);
-                self.at(done, What::Service { node, incarnation, start: false });
-            }
+            Effect::StopService { .. } => self.stop_service(node),
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;
                 let input = Input::TakeoverChecked(vec![CheckResult {

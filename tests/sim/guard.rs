@@ -1,7 +1,7 @@
 //! The guard of each machine: runs the service, stops it when its allowance ends (`Effect::AllowServiceUntil`) and when Standin
 //! has died, both within the stop budget (spec 7.11, 7.13). *Active* is whoever's service runs, also while it is being stopped.
 
-use standin::engine::base::Millis;
+use standin::engine::base::{Millis, Term};
 use standin::engine::input::{Input, ServiceChange};
 
 use crate::sim::node::service_status;
@@ -21,6 +21,10 @@ pub struct Guard {
     pub stopping: Option<u64>,
     /// The service of a dead Standin runs until then, moment of the world.
     pub orphan_until: u64,
+    /// The stop that Standin asked for is over then, moment of the world.
+    pub ending_until: Option<u64>,
+    /// A start that waits for the end of that stop.
+    pub next: Option<Term>,
 }
 
 impl World {
@@ -80,8 +84,32 @@ impl World {
         self.at(self.t, What::Input { node, incarnation, input: Box::new(Input::Service(change)) });
     }
 
+    /// Standin asks for the service: at once, or when the stop under way is over.
+    pub fn start_service(&mut self, node: usize, term: Term) {
+        if self.nodes[node].guard.ending_until.is_some() {
+            self.nodes[node].guard.next = Some(term);
+            return;
+        }
+        self.service_begins(node, term);
+        let (longest, incarnation) = (self.nodes[node].start_ms, self.nodes[node].incarnation);
+        self.later((0, longest), What::Service { node, incarnation, start: true });
+    }
+
+    /// Standin asks for its end; a start that waits is forgotten.
+    pub fn stop_service(&mut self, node: usize) {
+        let takes = self.stop_takes(node);
+        // Nothing of an earlier run's service is left either.
+        let done = (self.t + takes).max(self.nodes[node].guard.orphan_until);
+        let guard = &mut self.nodes[node].guard;
+        guard.next = None;
+        let done = guard.ending_until.map_or(done, |earlier| earlier.max(self.t));
+        guard.ending_until = Some(done);
+        let incarnation = self.nodes[node].incarnation;
+        self.at(done, What::Service { node, incarnation, start: false });
+    }
+
     /// A service begins to run: the only moment at which two can become active.
-    pub fn service_begins(&mut self, node: usize, term: standin::engine::base::Term) {
+    pub fn service_begins(&mut self, node: usize, term: Term) {
         let target = &mut self.nodes[node];
         target.service = true;
         target.guard.epoch += 1;
@@ -104,6 +132,9 @@ impl World {
             let target = &mut self.nodes[node];
             target.guard.orphan_until = target.guard.orphan_until.max(until);
         }
-        self.nodes[node].guard.allowed_until = None;
+        let guard = &mut self.nodes[node].guard;
+        guard.allowed_until = None;
+        guard.ending_until = None;
+        guard.next = None;
     }
 }

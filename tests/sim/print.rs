@@ -62,6 +62,7 @@ pub fn print(world: &World) -> u128 {
         let guard = &node.guard;
         let is_ending = guard.stopping == Some(guard.epoch);
         let _ = write!(text, "{} {} {is_ending} o{}", node.is_up(), node.service, relative(guard.orphan_until));
+        let _ = write!(text, " e{:?} {:?}", guard.ending_until.map(&relative), guard.next);
         if let Some(engine) = &node.engine {
             let _ = engine.sketch(&mut text);
         } else {
