@@ -19,6 +19,8 @@ pub struct Guard {
     pub epoch: u64,
     /// It stops this one because its allowance ended.
     pub stopping: Option<u64>,
+    /// That stop is over then, moment of the world.
+    pub stopped_at: u64,
     /// The service of a dead Standin runs until then, moment of the world.
     pub orphan_until: u64,
     /// The stop that Standin asked for is over then, moment of the world.
@@ -69,8 +71,9 @@ impl World {
         }
         let epoch = guard.epoch;
         self.log(|| format!("node-{node}: the guard stops the service"));
-        self.nodes[node].guard.stopping = Some(epoch);
         let takes = self.stop_takes(node);
+        self.nodes[node].guard.stopping = Some(epoch);
+        self.nodes[node].guard.stopped_at = self.t + takes;
         self.at(self.t + takes, What::GuardStopped { node, epoch });
     }
 
@@ -128,8 +131,11 @@ impl World {
     /// Standin died: what it ran ends within the stop budget.
     pub fn orphan_service(&mut self, node: usize) {
         if std::mem::take(&mut self.nodes[node].service) {
-            let until = self.t + self.stop_takes(node);
+            let fresh = self.t + self.stop_takes(node);
             let target = &mut self.nodes[node];
+            // A stop under way goes on, it does not begin anew.
+            let own = (target.guard.stopping == Some(target.guard.epoch)).then_some(target.guard.stopped_at);
+            let until = [target.guard.ending_until, own].into_iter().flatten().fold(fresh, u64::min).max(self.t);
             target.guard.orphan_until = target.guard.orphan_until.max(until);
         }
         let guard = &mut self.nodes[node].guard;

@@ -44,7 +44,8 @@ impl Checker {
         // Lost and taken over within one step, with a delay of 0.
         let at_once = (seen.glance.state == Some(LinkState::Ready)).then_some((t, true));
         // The same for a shadow that meets another shadow, and has precedence (spec 7.16).
-        let both_shadows = nodes.iter().all(|node| node.disk.durable.role == Some(Role::Shadow));
+        // A word that the other said as shadow may still be on its way when an operator has made it master.
+        let both_shadows = self.was_forced || nodes.iter().all(|node| node.disk.durable.role == Some(Role::Shadow));
         let met = (seen.glance.state == Some(LinkState::Handshake) && both_shadows).then_some((t, false));
         let Some((since, was_ready)) = seen.lost.or(at_once).or(met) else {
             return Err(format!("(e) node-{node} took over without having lost its master: {:?}", seen.glance.state));
