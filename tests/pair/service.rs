@@ -16,8 +16,9 @@ fn a_stalled_master_runs_no_service_and_asks_before_it_goes_on() {
     eventually("its watchdog stops the service", || !is_alive(old_service));
     assert!(pair.a.living_services().is_empty());
     pair.a.signal("CONT");
+    // The state of before the stall stands until it has heard of it.
+    eventually("it knows that its watchdog stopped the service", || has_alert(&pair.a, "V-006"));
     pair.a.wait("goes on", |status| status["active"] == true && status["service"]["state"] == "running");
-    assert!(has_alert(&pair.a, "V-006"));
     pair.wait_settled(&pair.a, &pair.b);
     assert_eq!(pair.a.status()["term"], 1);
     pair.assert_runs_only_on(&pair.a, &pair.b);
