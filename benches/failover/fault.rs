@@ -89,6 +89,11 @@ impl Fault {
         }
     }
 
+    /// Counted by the pair's damping.
+    pub fn is_takeover(self) -> bool {
+        !matches!(self, Self::Switch | Self::PlannedStop)
+    }
+
     fn is_silent(self) -> bool {
         matches!(self, Self::Stop | Self::Cut)
     }

@@ -18,6 +18,10 @@ pub fn measure(rounds: &Rounds) -> Result<Vec<Row>, Fail> {
     for number in 0..rounds.takeovers {
         let (active, other) = if number % 2 == 0 { (&mut pair.a, &mut pair.b) } else { (&mut pair.b, &mut pair.a) };
         settled(active, other)?;
+        if number > 0 {
+            // Takeovers in quick succession would wait longer and longer (spec 7.15).
+            other.ok(&["ha", "resume"])?;
+        }
         let varying = u64::try_from(number * STEP_MS % INTERVAL_MS)?;
         clock::pass(REST + Duration::from_millis(varying))?;
         let old_service = service::newest(&active.journal).ok_or("the active instance runs no service")?;
