@@ -276,6 +276,7 @@ impl Engine {
             self.plan_leave();
             return;
         }
+        self.plan_forced();
         self.plan_settings();
         if !(self.is_master() && self.stall.is_barred()) {
             self.plan_scan();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use standin::engine::base::{LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
+use standin::engine::base::{Condition, LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
 use standin::engine::input::Input;
@@ -410,7 +410,12 @@ impl World {
         if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
+            let is_held = self.glance(node).is_some_and(|seen| seen.condition == Some(Condition::BootHold));
+            let may_resume = is_held && matches!(order, Order::Resume);
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
+            if may_resume && self.glance(node).is_some_and(|seen| seen.is_active) {
+                self.check.resumed(node);
+            }
         }
         id
     }
