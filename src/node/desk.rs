@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -167,14 +167,20 @@ impl MirrorDesk {
         &self.mirror
     }
 
-    /// See [`crate::engine::effect::Effect::Scan`].
-    pub fn scan(&self, term: Term, wait_quiet: bool) {
-        self.send(DiskJob::Scan { term, wait_quiet });
+    /// See [`crate::engine::effect::Effect::Scan`]. What it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn scan(&self, term: Term, wait_quiet: bool) -> Option<Input> {
+        let why = self.send(DiskJob::Scan { term, wait_quiet })?;
+        Some(Input::Scanned { committed: None, problem: Some(why) })
     }
 
-    /// See [`crate::engine::effect::Effect::Apply`].
-    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) {
-        self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net });
+    /// See [`crate::engine::effect::Effect::Apply`]. The engine waits for the end of it before it takes a role, so there is
+    /// always one: what it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) -> Option<Input> {
+        let revision = push.revision;
+        let why = self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net })?;
+        Some(Input::ApplyFailed { link, revision, why })
     }
 
     /// See [`crate::engine::effect::Effect::Push`].
@@ -186,9 +192,13 @@ impl MirrorDesk {
 
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
-        self.down.send_modify(|down| {
-            down.truncate(DOWN_MAX - 1);
-            down.push_front(link);
+        self.down.send_if_modified(|down| {
+            let is_new = !down.contains(&link);
+            if is_new {
+                down.truncate(DOWN_MAX - 1);
+                down.push_front(link);
+            }
+            is_new
         });
     }
 
@@ -222,10 +232,15 @@ impl MirrorDesk {
         }
     }
 
-    fn send(&self, job: DiskJob) {
-        if self.disk.try_send(job).is_err() {
-            tracing::error!("the mirror is behind by {JOBS_MAX} jobs: one was dropped");
-        }
+    /// Why it was not taken; none: it was.
+    fn send(&self, job: DiskJob) -> Option<String> {
+        let why = match self.disk.try_send(job) {
+            Ok(()) => return None,
+            Err(TrySendError::Full(_)) => format!("the mirror is behind by {JOBS_MAX} jobs: one was dropped"),
+            Err(TrySendError::Disconnected(_)) => "the mirror's thread has ended: restart Standin".to_owned(),
+        };
+        tracing::error!("{why}");
+        Some(why)
     }
 
     fn push_all(&self, jobs: &Receiver<PushJob>) {
