@@ -2,11 +2,13 @@
 //!
 //! `config/settings.yaml` is the commented default; `settings::table` describes every key for people.
 
+pub use self::history::History;
 use serde::{Deserialize, Serialize};
 
 mod double_option;
 pub mod duration;
 pub mod failover;
+mod history;
 pub mod read;
 pub mod table;
 pub mod text;
@@ -153,12 +155,8 @@ pub struct Configuration {
     pub quiet_time_limit: u64,
     /// A larger file stops the commit with an alert. Bytes.
     pub file_size_limit: u64,
-}
-
-impl Default for Configuration {
-    fn default() -> Self {
-        Self { directory: None, quiet_time: 20, quiet_time_limit: 2_000, file_size_limit: 64 * 1024 * 1024 }
-    }
+    /// How much of the history is kept (spec 5.6).
+    pub history: History,
 }
 
 /// Proofs that this machine, not the other, is the connected one; none counts as passing.

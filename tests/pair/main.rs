@@ -5,6 +5,7 @@ mod addresses;
 mod failover;
 mod faults;
 mod harness;
+mod history;
 mod mirroring;
 mod refusals;
 mod roles;
