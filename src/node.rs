@@ -44,6 +44,7 @@ pub mod signals;
 pub mod system;
 mod timeouts;
 mod trips;
+mod validation;
 mod verify;
 mod works;
 

@@ -202,7 +202,7 @@ fn time_limit(order: &Order) -> Duration {
         Order::Pair { .. } => 60,
         // Reads every byte on both sides.
         Order::Verify => 1_800,
-        Order::ListFiles | Order::ShowFile { .. } | Order::ShowBranch { .. } => 60,
+        Order::ListFiles | Order::HeldFiles | Order::ShowFile { .. } | Order::ShowBranch { .. } => 60,
         _ => 30,
     };
     Duration::from_secs(seconds)
