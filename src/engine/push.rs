@@ -69,6 +69,16 @@ impl Engine {
         }
     }
 
+    /// The mirrored directory is gone, or another one than before, or can be used again. A shadow puts back at once what it
+    /// mirrors (spec 4.5); a master finds it by a scan.
+    pub(super) fn directory_told(&mut self, problem: Option<String>) {
+        let is_news = problem.is_some() && self.directory_problem.is_none();
+        self.directory_problem = problem;
+        if is_news && self.is_shadow() && self.head.is_some() && self.watch.applying.is_none() {
+            self.out.push(Effect::RestoreDrift);
+        }
+    }
+
     /// A scan that begins after this moment, whatever runs now.
     pub(super) fn scan_for(&mut self, then: ScanThen) {
         self.reign.scan.then = Some(then);

@@ -185,7 +185,8 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: self.checks.counts(&settings),
             timing,
-            ready: self.watch.state == Some(LinkState::Ready),
+            // What this shadow mirrors has to be there.
+            ready: self.watch.state == Some(LinkState::Ready) && self.directory_problem.is_none(),
             checks: self.checks.take_news(),
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),

@@ -310,6 +310,8 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        // What was held back by another limit, pattern or command may pass now.
+        self.pending.push_back(Input::DirectoryChanged);
         self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.arbiter.set_settings(&settings.arbiter);
