@@ -140,7 +140,7 @@ impl World {
             hold: None,
             held: Vec::new(),
             queue: BTreeMap::new(),
-            sequence: 0,
+            sequence: 16,
             events: 0,
             next_order: 1,
         }
@@ -162,7 +162,13 @@ impl World {
 
     pub fn at(&mut self, at: u64, what: What) {
         self.sequence += 1;
-        self.queue.insert((at.max(self.t), self.sequence), what);
+        let at = if self.tick_ms > 0 { at.next_multiple_of(self.tick_ms) } else { at };
+        let sequence = match what {
+            // In a walk every node looks at its clock at every tick, in the order of the nodes, before anything else.
+            What::Alarm { node, .. } if self.tick_ms > 0 => node as u64,
+            _ => self.sequence,
+        };
+        self.queue.insert((at.max(self.t), sequence), what);
     }
 
     pub fn later(&mut self, span: (u64, u64), what: What) {
@@ -394,8 +400,8 @@ impl World {
             return self.fail(why);
         }
         if let Some(at) = deadline {
+            let at = if self.tick_ms > 0 { self.nodes[node].now(self.t + self.tick_ms).mono } else { at };
             let wanted = self.nodes[node].world_time(at).max(self.t + 1);
-            let wanted = if self.tick_ms > 0 { wanted.next_multiple_of(self.tick_ms) } else { wanted };
             if self.nodes[node].alarm.is_none_or(|alarm| alarm != wanted) {
                 self.nodes[node].alarm = Some(wanted);
                 let incarnation = self.nodes[node].incarnation;
