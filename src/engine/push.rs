@@ -46,6 +46,13 @@ pub(super) struct ScanWork {
     since: Millis,
 }
 
+impl ScanWork {
+    /// The stage that waits is served by the scan under way.
+    pub fn is_begun(self) -> bool {
+        self.begun
+    }
+}
+
 /// What waits for a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanThen {
