@@ -103,6 +103,8 @@ pub struct Engine {
     /// When the ages of the takeovers on disk were right.
     pub(super) takeovers_at: super::damping::WrittenAt,
     pub(super) kits: super::kit::Kits,
+    /// Why the mirrored directory cannot be used.
+    pub(super) directory_problem: Option<String>,
 }
 
 impl Engine {
@@ -158,6 +160,7 @@ impl Engine {
             stall: Stall::default(),
             takeovers_at: now.mono,
             kits: super::kit::Kits::default(),
+            directory_problem: None,
         }
     }
 
@@ -241,7 +244,9 @@ impl Engine {
             Input::Persisted { ticket } => self.persisted(ticket),
             Input::PersistFailed { ticket, why } => self.persist_failed(ticket, &why),
             Input::DirectoryChanged => self.directory_changed(),
+            Input::Directory { problem } => self.directory_told(problem),
             Input::Scanned { committed, problem } => self.scanned(committed, problem),
+            Input::Changed { order, committed, outcome } => self.changed(order, committed, *outcome),
             Input::Applied { link, revision, committed, branch } => self.applied(link, revision, committed, branch),
             Input::ApplyFailed { link, revision, why } => self.apply_failed(link, revision, &why),
             Input::PushFailed { link, why } => self.push_failed(link, &why),

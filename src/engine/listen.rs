@@ -159,6 +159,10 @@ impl Engine {
             self.refuse_link(id, RefusalCode::Busy, "this master has a lower term and gives way");
             return self.relinquish(term, "the shadow knows a higher term");
         }
+        if self.reign.activity == super::master::Activity::Halted {
+            // Its service has stopped for good: it keeps nobody from taking over.
+            return self.close(id, "both are masters with one term, and stopped");
+        }
         if self.is_giving_way() {
             return self.refuse_link(id, RefusalCode::Busy, "this master gives way");
         }

@@ -60,9 +60,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Checks under way.
-    pub fn unanswered_count(&self) -> usize {
-        self.unanswered.len()
+    /// When the checks under way were sent.
+    pub fn unanswered_since(&self) -> impl Iterator<Item = Millis> {
+        self.unanswered.iter().map(|(_, sent)| *sent)
+    }
+
+    /// Another push came while one is being applied.
+    pub fn has_waiting_push(&self) -> bool {
+        self.waiting.is_some()
     }
 }
 
@@ -185,7 +190,8 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: self.checks.counts(&settings),
             timing,
-            ready: self.watch.state == Some(LinkState::Ready),
+            // What this shadow mirrors has to be there.
+            ready: self.watch.state == Some(LinkState::Ready) && self.directory_problem.is_none(),
             checks: self.checks.take_news(),
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
@@ -415,7 +421,9 @@ impl Engine {
     /// The master refused: an answer, so no takeover (spec 7.1).
     pub(super) fn attach_refused(&mut self, id: LinkId, refusal: &Refusal) {
         if refusal.code == RefusalCode::Busy {
-            return self.close_attach(id, &refusal.why);
+            // It gives way or stops, and its service may run yet: it lives, and comes again or is gone (spec 7.1).
+            self.close_attach(id, &refusal.why);
+            return self.master_answered_in_vain();
         }
         self.watch.lost = None;
         self.timers.clear(Timer::Takeover);

@@ -27,7 +27,7 @@ use crate::engine::input::Input;
 use crate::engine::message::Push;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
-use crate::engine::status::Protection;
+use crate::engine::status::{Protection, Status};
 use crate::store::Store;
 
 /// How long the last answers may take to reach those who asked.
@@ -198,6 +198,7 @@ impl Driver {
             Effect::Scan { term, wait_quiet } => self.pending.extend(self.mirror.scan(term, wait_quiet)),
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),
             Effect::Apply { link, push, complete } => self.apply(link, push, complete),
+            Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
@@ -309,6 +310,8 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        // What was held back by another limit, pattern or command may pass now.
+        self.pending.push_back(Input::DirectoryChanged);
         self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.arbiter.set_settings(&settings.arbiter);
@@ -329,6 +332,7 @@ impl Driver {
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status);
+        self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
@@ -352,4 +356,12 @@ impl Driver {
             is_new
         });
     }
+}
+
+/// The oldest revision that the other instance still needs to be brought up to date; none: there is no other. What it has may
+/// be on another line; then it needs all after the newest one that both are known to have had.
+fn needed_by_peer(durable: &Durable, status: &Status) -> Option<u64> {
+    let peer = status.peer.as_ref()?;
+    let known = durable.common.map_or(0, |common| common.number);
+    Some(if peer.in_sync { status.configuration.revision } else { peer.revision.min(known) })
 }

@@ -31,6 +31,8 @@ pub struct Checker {
     pub seen: [Seen; 2],
     /// Nothing of this life hides one from the other.
     pub is_sync: bool,
+    /// Of a walk; 0: none.
+    pub tick_ms: u64,
     /// Two of three decide: never two active, whatever happens.
     pub has_arbiter: bool,
     /// An operator said `become-master` without it.

@@ -5,6 +5,9 @@ use std::collections::BinaryHeap;
 
 use crate::sim::world::What;
 
+/// What comes first in a moment, whenever it came, has a rank below this.
+const RANKS: u64 = 16;
+
 /// A heap of moments; what happens then lies still beside it.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
@@ -17,6 +20,22 @@ pub struct Queue {
 impl Queue {
     pub fn push(&mut self, at: u64, what: What) {
         self.sequence += 1;
+        self.put(at, RANKS + self.sequence, what);
+    }
+
+    /// Before everything else of its moment, in the order of the ranks; one of a kind.
+    pub fn push_first(&mut self, at: u64, rank: u64, what: What) {
+        debug_assert!(rank < RANKS);
+        if let Some(Reverse((.., slot))) =
+            self.moments.iter().find(|Reverse((other, of, _))| (*other, *of) == (at, rank))
+        {
+            self.slots[*slot] = Some(what);
+            return;
+        }
+        self.put(at, rank, what);
+    }
+
+    fn put(&mut self, at: u64, sequence: u64, what: What) {
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot] = Some(what);
             slot
@@ -24,7 +43,7 @@ impl Queue {
             self.slots.push(Some(what));
             self.slots.len() - 1
         };
-        self.moments.push(Reverse((at, self.sequence, slot)));
+        self.moments.push(Reverse((at, sequence, slot)));
     }
 
     pub fn next_at(&self) -> Option<u64> {

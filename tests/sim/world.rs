@@ -160,7 +160,13 @@ impl World {
     }
 
     pub fn at(&mut self, at: u64, what: What) {
-        self.queue.push(at.max(self.t), what);
+        let at = if self.tick_ms > 0 { at.next_multiple_of(self.tick_ms) } else { at };
+        let at = at.max(self.t);
+        match what {
+            // In a walk every node looks at its clock at every tick, in the order of the nodes, before anything else.
+            What::Alarm { node, .. } if self.tick_ms > 0 => self.queue.push_first(at, node as u64, what),
+            _ => self.queue.push(at, what),
+        }
     }
 
     pub fn later(&mut self, span: (u64, u64), what: What) {
@@ -392,8 +398,8 @@ impl World {
             return self.fail(why);
         }
         if let Some(at) = deadline {
+            let at = if self.tick_ms > 0 { self.nodes[node].now(self.t + self.tick_ms).mono } else { at };
             let wanted = self.nodes[node].world_time(at).max(self.t + 1);
-            let wanted = if self.tick_ms > 0 { wanted.next_multiple_of(self.tick_ms) } else { wanted };
             if self.nodes[node].alarm.is_none_or(|alarm| alarm != wanted) {
                 self.nodes[node].alarm = Some(wanted);
                 let incarnation = self.nodes[node].incarnation;

@@ -93,6 +93,8 @@ pub enum Kind {
     Commands(usize),
     /// `http://host:port` or `https://…`, at most so many.
     Urls(usize),
+    /// Patterns for paths, at most so many.
+    Patterns(usize),
     /// One `host:port`.
     Target,
     /// An address of HTTP or HTTPS.
@@ -118,6 +120,7 @@ impl Kind {
             Self::Hosts(_)
                 | Self::Targets(_)
                 | Self::Urls(_)
+                | Self::Patterns(_)
                 | Self::HttpChecks(_)
                 | Self::Addresses(_)
                 | Self::Commands(_)
@@ -217,6 +220,7 @@ impl Row {
             Kind::Addresses(max) => format!("at most {max}, each {{address: 192.0.2.10/24, interface: eth0}}"),
             Kind::Commands(max) => format!("at most {max}, each a list of a program and its arguments"),
             Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
+            Kind::Patterns(max) => format!("at most {max}, such as '*.log' or cache/"),
             Kind::Target => "host:port".into(),
             Kind::Url => "http://… or https://…".into(),
             Kind::Unit => "name.service".into(),

@@ -15,6 +15,8 @@ use crate::sim::node::Node;
 
 /// A silence has its cause at most so long before it is noticed, ms.
 const NOTICED_WITHIN_MS: u64 = 12_000;
+/// The same in a walk: the settings let nobody be deaf for longer, ticks.
+const NOTICED_WITHIN_TICKS: u64 = 4;
 
 impl Checker {
     /// A service begins to run: two become active at no other moment.
@@ -32,6 +34,11 @@ impl Checker {
         Ok(())
     }
 
+    /// See [`NOTICED_WITHIN_MS`].
+    pub fn noticed_ms(&self) -> u64 {
+        if self.tick_ms > 0 { NOTICED_WITHIN_TICKS * self.tick_ms } else { NOTICED_WITHIN_MS }
+    }
+
     /// Nobody answered, and the rules go on; or an operator knows better.
     pub fn permit_two(&mut self, node: usize, nodes: &[Node; 2]) {
         // With an offer on its way the other may become master on it.
@@ -44,7 +51,7 @@ impl Checker {
     /// A takeover by silence.
     pub fn permit_takeover(&mut self, node: usize, nodes: &[Node; 2]) {
         let since = self.seen[node].lost.map(|(since, _)| since);
-        let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + NOTICED_WITHIN_MS >= since));
+        let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + self.noticed_ms() >= since));
         if is_hidden || self.resumed == Some(1 - node) {
             self.permit_two(node, nodes);
         }
