@@ -62,6 +62,7 @@ impl Orders {
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles
             | Order::ShowFile { .. }
+            | Order::FileBytes { .. }
             | Order::Log { .. }
             | Order::Branches
             | Order::ShowBranch { .. } => {
