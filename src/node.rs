@@ -47,6 +47,7 @@ pub mod signals;
 pub mod system;
 mod timeouts;
 mod trips;
+mod validation;
 mod verify;
 mod works;
 

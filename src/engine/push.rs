@@ -46,6 +46,13 @@ pub(super) struct ScanWork {
     since: Millis,
 }
 
+impl ScanWork {
+    /// The stage that waits is served by the scan under way.
+    pub fn is_begun(self) -> bool {
+        self.begun
+    }
+}
+
 /// What waits for a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanThen {
@@ -66,6 +73,16 @@ impl Engine {
     pub(super) fn directory_changed(&mut self) {
         if self.is_master() {
             self.reign.scan.dirty = true;
+        }
+    }
+
+    /// The mirrored directory is gone, or another one than before, or can be used again. A shadow puts back at once what it
+    /// mirrors (spec 4.5); a master finds it by a scan.
+    pub(super) fn directory_told(&mut self, problem: Option<String>) {
+        let is_news = problem.is_some() && self.directory_problem.is_none();
+        self.directory_problem = problem;
+        if is_news && self.is_shadow() && self.head.is_some() && self.watch.applying.is_none() {
+            self.out.push(Effect::RestoreDrift);
         }
     }
 

@@ -189,8 +189,8 @@ impl Mirror {
                         let why = format!("it has {size} bytes, the limit is {limit}");
                         return Err(Problem::new(what, why, "raise configuration.file_size_limit, or leave it out"));
                     }
-                    if let Some(why) = yaml_fault(&self.inner.store, &path, known, &content)? {
-                        return Err(Problem::new(what, why, "correct it; a file that was YAML has to stay YAML"));
+                    if let Some(fault) = yaml_fault(&self.inner.store, &path, known, &content)? {
+                        return Err(Problem::new(what, fault.why, "correct it; a file that was YAML has to stay YAML"));
                     }
                     Entry::file(mode, size, file.digest)
                 }

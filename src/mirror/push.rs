@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::diff::Change;
-use super::path::{PATH_MAX_BYTES, RelPath, is_left_out};
+use super::exclude::is_left_out;
+use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
 use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
 use crate::engine::base::{Digest, Problem, RevisionId};

@@ -11,8 +11,10 @@ use crate::engine::message::Push;
 use crate::engine::order::FileKind;
 use crate::engine::status::Transfer;
 
+mod anything;
 mod divergence;
 mod hostile;
+mod judged;
 mod large;
 mod recovery;
 mod watched;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
+mod directory;
 mod failover;
 mod faults;
 mod harness;

@@ -152,11 +152,15 @@ impl Engine {
         self.watch.lost.as_ref().is_some_and(|lost| lost.rival.is_some())
     }
 
-    pub(super) fn wish_goes_on(&mut self) {
+    pub(in super::super) fn wish_goes_on(&mut self) {
         if self.is_bound() {
             return self.wish_ends("it has promised meanwhile not to take over");
         }
         if self.promise_runs_until().is_some() || self.granted_term().is_none() || !self.is_settled_on_disk() {
+            return;
+        }
+        if self.watch.applying.is_some() {
+            // Its end comes first, and brings it back here; a grant that ends meanwhile is asked for again.
             return;
         }
         if let Some(wish) = self.arb.wish.take() {

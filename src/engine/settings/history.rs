@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Configuration, duration};
+use super::{Configuration, Validate, duration};
 
 /// How much of the history is kept: what exceeds one of these goes, oldest first. Never the newest revision, what the other
 /// instance still needs, nor a branch.
@@ -33,6 +33,8 @@ impl Default for Configuration {
             quiet_time_limit: 2_000,
             file_size_limit: 64 * 1024 * 1024,
             history: History::default(),
+            exclude: Vec::new(),
+            validate: Validate::default(),
         }
     }
 }
