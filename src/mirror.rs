@@ -317,6 +317,14 @@ impl Mirror {
         history::show(&self.inner.store, path, revision)
     }
 
+    /// Its bytes; see [`history::bytes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file_bytes(&self, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+        history::bytes(&self.inner.store, path, revision)
+    }
+
     fn newest(&self) -> Newest {
         self.inner.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

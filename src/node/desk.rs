@@ -19,6 +19,7 @@ use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
 use crate::engine::effect::WantedChange;
 use crate::engine::event::{EventKind, Severity};
+use crate::engine::history::FileBytes;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{FileKind, Order, Reply};
@@ -287,6 +288,9 @@ impl MirrorDesk {
             Order::ListFiles => self.mirror.list().map(Reply::Files),
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
+            }
+            Order::FileBytes { path, revision } => {
+                self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
             }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
