@@ -76,6 +76,16 @@ impl Engine {
         }
     }
 
+    /// The mirrored directory is gone, or another one than before, or can be used again. A shadow puts back at once what it
+    /// mirrors (spec 4.5); a master finds it by a scan.
+    pub(super) fn directory_told(&mut self, problem: Option<String>) {
+        let is_news = problem.is_some() && self.directory_problem.is_none();
+        self.directory_problem = problem;
+        if is_news && self.is_shadow() && self.head.is_some() && self.watch.applying.is_none() {
+            self.out.push(Effect::RestoreDrift);
+        }
+    }
+
     /// A scan that begins after this moment, whatever runs now.
     pub(super) fn scan_for(&mut self, then: ScanThen) {
         self.reign.scan.then = Some(then);
@@ -114,18 +124,7 @@ impl Engine {
             self.settle("F-001", "");
         }
         if let Some(committed) = committed {
-            if self.head_id() != Some(committed.revision) {
-                self.lengthen_trail();
-            }
-            let text = format!(
-                "revision {} committed, {} changed by {}",
-                committed.revision.number,
-                paths(committed.paths_total),
-                committed.author
-            );
-            self.note(EventKind::Configuration, Severity::Information, text);
-            self.head = Some(committed);
-            self.hook_configuration();
+            self.committed(committed);
         }
         if self.reign.scan.begun
             && let Some(then) = self.reign.scan.then.take()
@@ -137,6 +136,22 @@ impl Engine {
                 ScanThen::GiveBack => self.gave_back_scanned(),
             }
         }
+    }
+
+    /// There is a new revision.
+    pub(super) fn committed(&mut self, committed: Committed) {
+        if self.head_id() != Some(committed.revision) {
+            self.lengthen_trail();
+        }
+        let text = format!(
+            "revision {} committed, {} changed by {}",
+            committed.revision.number,
+            paths(committed.paths_total),
+            committed.author
+        );
+        self.note(EventKind::Configuration, Severity::Information, text);
+        self.head = Some(committed);
+        self.hook_configuration();
     }
 
     pub(super) fn hook_configuration(&mut self) {

@@ -34,8 +34,10 @@ pub(super) struct Watch {
     pub may: Option<RevisionId>,
     unanswered: VecDeque<(u64, Millis)>,
     next_nonce: u64,
-    /// An apply is under way.
+    /// An apply is under way: a takeover and `become-master` wait for its end (spec 5.3, 7.3).
     pub applying: Option<RevisionId>,
+    /// An order `become-master`, and whether the arbiter is overruled, that waits for it.
+    pub forced: Option<(u64, bool)>,
     /// Another push that came meanwhile.
     waiting: Option<(LinkId, Box<Push>)>,
     /// This attachment began with a complete transfer that has not ended.
@@ -188,7 +190,8 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: self.checks.counts(&settings),
             timing,
-            ready: self.watch.state == Some(LinkState::Ready),
+            // What this shadow mirrors has to be there.
+            ready: self.watch.state == Some(LinkState::Ready) && self.directory_problem.is_none(),
             checks: self.checks.take_news(),
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
@@ -322,6 +325,7 @@ impl Engine {
         }
         self.next_apply();
         self.maybe_ready();
+        self.after_apply();
     }
 
     pub(super) fn apply_failed(&mut self, link: LinkId, revision: RevisionId, why: &str) {
@@ -337,6 +341,20 @@ impl Engine {
             self.send(link, Body::ApplyFailed { revision, why: why.to_owned() });
         }
         self.next_apply();
+        self.after_apply();
+    }
+
+    /// The directory is a whole revision again: a takeover that waited for that goes on, if it is still due.
+    fn after_apply(&mut self) {
+        if self.watch.applying.is_some() || !self.is_shadow() || !self.is_settled_on_disk() {
+            return;
+        }
+        if self.arb.wish.is_some() {
+            self.wish_goes_on();
+        }
+        if self.is_settled_on_disk() && self.watch.lost.as_ref().is_some_and(|lost| lost.delay_over.is_some()) {
+            self.takeover_time();
+        }
     }
 
     fn next_apply(&mut self) {

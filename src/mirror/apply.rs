@@ -12,7 +12,7 @@ use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
 use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
-use super::scan::{Found, Manner, Stamp, Stamps, look_at};
+use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at};
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Newest, Work, digest, history, make_directory, place};
@@ -49,9 +49,9 @@ impl Mirror {
         let common = self.common_of(push, is_complete, newest.head.as_ref())?;
         let target = self.target_of(push, &payload, &newest, source)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let (found, obstacles) = if is_complete {
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), Some(&target))?
         } else {
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
         };
@@ -63,7 +63,8 @@ impl Mirror {
                 "move it out of the directory",
             ));
         }
-        let ops = diff::between(&found.tree, &target);
+        let mut ops = diff::between(&found.tree, &target);
+        ops.retain(|op| !is_left_alone(&ground, op));
         self.fetch(&ops, &payload, source, progress)?;
         let own = OwnSide {
             store: &self.inner.store,
@@ -143,7 +144,7 @@ impl Mirror {
     }
 
     /// As [`Mirror::what_is_there`], for the paths of a small push alone.
-    fn what_is_touched(
+    pub(super) fn what_is_touched(
         &self,
         ground: &Ground,
         known: &Tree,
@@ -156,7 +157,8 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let manner =
+            Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -243,7 +245,7 @@ impl Mirror {
     }
 
     /// Does a plan: all of it, or nothing (then the directory is as before).
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         work: &mut Work,
         ground: &Ground,
@@ -311,7 +313,8 @@ impl Mirror {
     /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree.
     fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree, is_deep: bool) -> Result<Found, Problem> {
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let manner =
+            Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
         let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
         let paths = plan.paths().into_iter().map(|path| (path, is_deep && !is_directory(path)));
         let found = look_at(ground, before, &Stamps::new(), manner, paths, &mut |_, _, digest, bytes| {
@@ -385,7 +388,7 @@ impl Mirror {
         let target = plan.target(&self.newest().tree)?;
         let before = plan.before(&target)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let again = || -> Result<Found, Problem> {
             let now = self.read_back(&ground, &plan, &before, true)?;
             self.keep_strays(&now.tree, &before, &target)?;
@@ -417,6 +420,12 @@ impl Mirror {
         #[cfg(not(test))]
         false
     }
+}
+
+/// What is excluded here leaves the mirror, never the disk (spec 5.2).
+fn is_left_alone(ground: &Ground, op: &Change) -> bool {
+    let is_directory = op.old.is_some_and(|old| old.kind == FileKind::Directory);
+    op.new.is_none() && ground.exclude().covers(&op.path, is_directory)
 }
 
 /// What a plan has changed and was read back needs no further look.

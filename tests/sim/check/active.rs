@@ -4,9 +4,11 @@
 //! With an arbiter in every life, but after an operator's `become-master --without-arbiter`. Without one two are permitted from a
 //! moment at which the rules choose to go on though the other cannot be seen, until the two have settled who is master:
 //! a takeover by silence while the network or a stopped process hid the master; a boot hold that nobody answered; an order that
-//! forces a role. Everything else is judged.
+//! forces a role; a takeover by silence after an operator ended the boot hold of a master that its shadow had not heard of yet.
+//! Everything else is judged.
 
-use standin::engine::base::Role;
+use standin::engine::Glance;
+use standin::engine::base::{LinkState, Role};
 
 use crate::sim::check::Checker;
 use crate::sim::node::Node;
@@ -50,8 +52,23 @@ impl Checker {
     pub fn permit_takeover(&mut self, node: usize, nodes: &[Node; 2]) {
         let since = self.seen[node].lost.map(|(since, _)| since);
         let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + self.noticed_ms() >= since));
-        if is_hidden {
+        if is_hidden || self.resumed == Some(1 - node) {
             self.permit_two(node, nodes);
+        }
+    }
+
+    /// `ha resume` made this master active before its shadow had answered it: the operator's word for the answer (spec 7.5). A
+    /// shadow that still waits for the run before does not hear that word, until it is attached to this one.
+    pub fn resumed(&mut self, node: usize) {
+        self.resumed = Some(node);
+    }
+
+    /// The shadow follows a master again, or that master has died or given way: the word counts no more.
+    pub fn settle_resumed(&mut self, node: usize, was: Option<LinkState>, glance: &Glance) {
+        let is_attached = |state| matches!(state, Some(LinkState::Initsync | LinkState::Ready));
+        let has_attached = glance.role == Some(Role::Shadow) && is_attached(glance.state) && !is_attached(was);
+        if self.resumed == Some(1 - node) && has_attached || self.resumed == Some(node) && !glance.is_active {
+            self.resumed = None;
         }
     }
 

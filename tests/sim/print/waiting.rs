@@ -79,9 +79,7 @@ fn is_over(world: &World, what: &What, paper: &mut Paper<'_>) -> bool {
             let guard = &world.nodes[*node].guard;
             !world.nodes[*node].service || guard.allowed_until != Some(*until) || guard.stopping == Some(guard.epoch)
         }
-        What::GuardStopped { node, epoch } => {
-            !world.nodes[*node].service || world.nodes[*node].guard.epoch != *epoch
-        }
+        What::GuardStopped { node, epoch } => !world.nodes[*node].service || world.nodes[*node].guard.epoch != *epoch,
         What::Arbiter(step) => match **step {
             Step::Timeout { node, incarnation, id } | Step::Answer { node, incarnation, id, .. } => {
                 !world.arbiter.open.contains_key(&(node, incarnation, id))
