@@ -96,17 +96,26 @@ impl Watches {
 
     /// Watches everything, from nothing; the error says why not.
     pub fn begin(&mut self, fd: BorrowedFd<'_>) -> Result<(), String> {
+        self.release(fd);
+        let added = self.add(fd, None);
+        if added.is_err() {
+            self.release(fd);
+        }
+        added?;
+        if self.paths.is_empty() {
+            return Err(format!("{} is not there", self.top.display()));
+        }
+        Ok(())
+    }
+
+    /// Watches nothing: what cannot watch everything must not take from others the watches that they need.
+    pub fn release(&mut self, fd: BorrowedFd<'_>) {
         for number in std::mem::take(&mut self.paths).into_keys() {
             // Its directory may be gone, and the watch with it.
             let _ = inotify::remove_watch(fd, number);
         }
         self.numbers.clear();
         self.writing.clear();
-        self.add(fd, None)?;
-        if self.paths.is_empty() {
-            return Err(format!("{} is not there", self.top.display()));
-        }
-        Ok(())
     }
 
     /// A directory with all inside it. What vanishes meanwhile is told by its own directory.
@@ -114,7 +123,9 @@ impl Watches {
         let mut waiting = vec![from];
         while let Some(path) = waiting.pop() {
             let place = self.place(path.as_ref());
-            let number = match inotify::add_watch(fd, &place, WANTED) {
+            // The top may be a link, as a deployment switches it; inside none is followed.
+            let wanted = if path.is_some() { WANTED } else { WANTED.difference(WatchFlags::DONT_FOLLOW) };
+            let number = match inotify::add_watch(fd, &place, wanted) {
                 Ok(number) => number,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 // It is held back by the scan, which says so.
