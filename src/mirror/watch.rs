@@ -9,7 +9,7 @@
 mod dirty;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -174,10 +174,10 @@ impl Watcher {
         Pending { paths, is_being_written: state.watches.writing(idle).next().is_some() }
     }
 
-    /// Files that are being written to; see [`Watcher::pending`].
+    /// Files that are being written to, and for how long; see [`Watcher::pending`].
     #[must_use]
-    pub fn writing(&self, idle: Duration) -> BTreeSet<RelPath> {
-        self.shared.lock().watches.writing(idle).cloned().collect()
+    pub fn writing(&self, idle: Duration) -> BTreeMap<RelPath, Duration> {
+        self.shared.lock().watches.writing(idle).map(|(path, since)| (path.clone(), since)).collect()
     }
 
     /// Other patterns from now on; everything is looked at then. Never waits.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -266,4 +266,24 @@ fn a_shadow_that_starts_compares_its_directory() {
     pair.b.start();
     eventually("put back", || tree(&pair.b.directory) == wanted);
     pair.wait_settled(&pair.a, &pair.b);
+}
+
+/// spec 5.2: more changes at once than the system's queue holds are all found, and told of
+#[test]
+fn a_queue_that_overflows_loses_no_change() {
+    let pair = Pair::ready(&Wish { service: false, takeover_delay: "30s", ..Wish::default() });
+    let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    let names = ["one.txt", "two.txt"].map(|name| pair.a.directory.join(name));
+    pair.a.signal("STOP");
+    names.iter().for_each(|name| fs::write(name, "1").unwrap());
+    for number in 0..limit + 8 {
+        fs::set_permissions(&names[number % 2], fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(pair.a.directory.join("last.txt"), "told by nobody").unwrap();
+    pair.a.signal("CONT");
+    eventually("found", || pair.b.directory.join("last.txt").exists());
+    let told = || pair.a.alerts().iter().any(|alert| alert["code"] == "F-004" && alert["is_over"] == true);
+    eventually("told", told);
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(tree(&pair.b.directory), tree(&pair.a.directory));
 }

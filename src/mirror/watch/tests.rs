@@ -187,7 +187,7 @@ fn who_writes_is_known_until_the_file_is_closed() {
     let (watcher, _heard) = start(home.path());
     let names = |watcher: &Watcher| {
         let _ = watcher.take();
-        watcher.writing(LONG).iter().map(ToString::to_string).collect::<Vec<_>>()
+        watcher.writing(LONG).keys().map(ToString::to_string).collect::<Vec<_>>()
     };
     fs::write(at("closed"), "1").unwrap();
     let mut open = fs::File::create(at("open")).unwrap();

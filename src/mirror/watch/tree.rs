@@ -62,8 +62,8 @@ pub(super) struct Watches {
     numbers: BTreeMap<Option<RelPath>, i32>,
     /// The operator's patterns.
     pub exclude: Arc<Exclude>,
-    /// Files written to and not closed since, with the last write.
-    writing: BTreeMap<RelPath, Instant>,
+    /// Files written to and not closed since, with the first and the last write.
+    writing: BTreeMap<RelPath, (Instant, Instant)>,
 }
 
 impl Watches {
@@ -88,10 +88,10 @@ impl Watches {
         (FileType::from_raw_mode(stat.st_mode) == FileType::Directory).then_some((stat.st_dev, stat.st_ino))
     }
 
-    /// Files written to less than `idle` ago and not closed since.
-    pub fn writing(&mut self, idle: Duration) -> impl Iterator<Item = &RelPath> {
-        self.writing.retain(|_, last| last.elapsed() < idle);
-        self.writing.keys()
+    /// Files written to less than `idle` ago and not closed since; and since when.
+    pub fn writing(&mut self, idle: Duration) -> impl Iterator<Item = (&RelPath, Duration)> {
+        self.writing.retain(|_, (_, last)| last.elapsed() < idle);
+        self.writing.iter().map(|(path, (first, _))| (path, first.elapsed()))
     }
 
     /// Watches everything, from nothing; the error says why not.
@@ -273,7 +273,8 @@ impl Watches {
             }
         } else if what.contains(ReadFlags::MODIFY) {
             if self.writing.len() < WRITING_MAX || self.writing.contains_key(path) {
-                self.writing.insert(path.clone(), Instant::now());
+                let now = Instant::now();
+                self.writing.entry(path.clone()).or_insert((now, now)).1 = now;
             }
         } else if !what.intersects(ReadFlags::ATTRIB) {
             // Closed, or another file has the name now.
