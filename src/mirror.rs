@@ -4,12 +4,16 @@
 mod apply;
 mod build;
 mod candidate;
+mod change;
 mod commit;
+pub mod compare;
 pub mod diff;
 pub mod digest;
 pub mod exclude;
 mod ground;
 pub mod history;
+mod keeping;
+mod on_disk;
 pub mod path;
 mod place;
 mod plan;
@@ -21,6 +25,7 @@ mod stage;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tree;
+pub mod unified;
 pub mod watch;
 pub mod yaml;
 
@@ -32,9 +37,11 @@ use std::time::Duration;
 
 use self::candidate::Candidate;
 pub use self::candidate::{Judge, Rejection};
+pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
 use self::exclude::Exclude;
 use self::ground::Ground;
+pub use self::on_disk::OnDisk;
 use self::path::RelPath;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
@@ -43,11 +50,14 @@ use self::stage::Stage;
 use self::tree::Tree;
 use self::watch::{Dirty, Pending, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
 use crate::store::{RevisionRow, Store};
 
+/// Author of what was found in the directory, whoever put it there (spec 5.2).
+pub const FOUND_AUTHOR: &str = "directory";
 /// A file that is open for writing counts as being written to until it was left alone for so long: one that is never
 /// closed, such as a log, is mirrored as it is then.
 pub const WRITING_IDLE: Duration = Duration::from_secs(2);
@@ -290,6 +300,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<FileEntry>, Problem> {
         history::list(&self.inner.store)
+    }
+
+    /// Revisions, newest first; see [`history::log`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log(&self, path: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<LogEntry>, Problem> {
+        history::log(&self.inner.store, path, before, limit)
     }
 
     /// One of them with its content, as of a revision (none: the newest). `path` as [`Mirror::list`] shows it.

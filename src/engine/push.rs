@@ -46,6 +46,13 @@ pub(super) struct ScanWork {
     since: Millis,
 }
 
+impl ScanWork {
+    /// The stage that waits is served by the scan under way.
+    pub fn is_begun(self) -> bool {
+        self.begun
+    }
+}
+
 /// What waits for a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanThen {
@@ -117,18 +124,7 @@ impl Engine {
             self.settle("F-001", "");
         }
         if let Some(committed) = committed {
-            if self.head_id() != Some(committed.revision) {
-                self.lengthen_trail();
-            }
-            let text = format!(
-                "revision {} committed, {} changed by {}",
-                committed.revision.number,
-                paths(committed.paths_total),
-                committed.author
-            );
-            self.note(EventKind::Configuration, Severity::Information, text);
-            self.head = Some(committed);
-            self.hook_configuration();
+            self.committed(committed);
         }
         if self.reign.scan.begun
             && let Some(then) = self.reign.scan.then.take()
@@ -140,6 +136,22 @@ impl Engine {
                 ScanThen::GiveBack => self.gave_back_scanned(),
             }
         }
+    }
+
+    /// There is a new revision.
+    pub(super) fn committed(&mut self, committed: Committed) {
+        if self.head_id() != Some(committed.revision) {
+            self.lengthen_trail();
+        }
+        let text = format!(
+            "revision {} committed, {} changed by {}",
+            committed.revision.number,
+            paths(committed.paths_total),
+            committed.author
+        );
+        self.note(EventKind::Configuration, Severity::Information, text);
+        self.head = Some(committed);
+        self.hook_configuration();
     }
 
     pub(super) fn hook_configuration(&mut self) {

@@ -2,11 +2,13 @@
 //!
 //! `config/settings.yaml` is the commented default; `settings::table` describes every key for people.
 
+pub use self::history::History;
 use serde::{Deserialize, Serialize};
 
 mod double_option;
 pub mod duration;
 pub mod failover;
+mod history;
 mod mirrored;
 pub mod patterns;
 pub mod read;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,16 +17,18 @@ use super::net::Net;
 use super::shared::{OrderOutcome, Shared, lock};
 use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
+use crate::engine::effect::WantedChange;
+use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{FileKind, Order, Reply};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{History, Settings};
 use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Limits, ManifestEntry, Mirror, WRITING_IDLE};
-use crate::store::Store;
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, ManifestEntry, Mirror, WRITING_IDLE};
+use crate::store::{Retention, Store};
 
 mod held;
 
@@ -46,6 +48,7 @@ const DOWN_MAX: usize = 64;
 enum DiskJob {
     Scan { term: Term, wait_quiet: bool },
     Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
+    Change { order: u64, term: Term, wanted: Box<WantedChange> },
 }
 
 struct PushJob {
@@ -82,6 +85,14 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<Mutex<HeldBook>>,
+    retention: Arc<Mutex<Kept>>,
+}
+
+/// How much of the history is kept, and which revision the other instance still needs.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    settings: History,
+    needed: Option<u64>,
 }
 
 impl MirrorDesk {
@@ -102,6 +113,8 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            // Until the engine has said what the other instance needs, all is needed.
+            retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
         desk.follow_settings(settings);
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
@@ -138,6 +151,7 @@ impl MirrorDesk {
     /// New settings are in force.
     pub fn set_limits(&self, settings: &Settings) {
         self.follow_settings(settings);
+        lock(&self.retention).settings = settings.configuration.history;
         let mut quiet = lock(&self.quiet);
         let is_pending = quiet.is_pending();
         *quiet = quiet_of(settings);
@@ -181,20 +195,31 @@ impl MirrorDesk {
         self.mirror.branches()
     }
 
+    /// Keeps and publishes an event about it.
+    pub fn note(&self, kind: EventKind, text: String) {
+        self.shared.note(kind, Severity::Warning, text);
+    }
+
     /// The mirror itself, for what reads it.
     #[must_use]
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
     }
 
-    /// See [`crate::engine::effect::Effect::Scan`].
-    pub fn scan(&self, term: Term, wait_quiet: bool) {
-        self.send(DiskJob::Scan { term, wait_quiet });
+    /// See [`crate::engine::effect::Effect::Scan`]. What it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn scan(&self, term: Term, wait_quiet: bool) -> Option<Input> {
+        let why = self.send(DiskJob::Scan { term, wait_quiet })?;
+        Some(Input::Scanned { committed: None, problem: Some(why) })
     }
 
-    /// See [`crate::engine::effect::Effect::Apply`].
-    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) {
-        self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net });
+    /// See [`crate::engine::effect::Effect::Apply`]. The engine waits for the end of it before it takes a role, so there is
+    /// always one: what it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) -> Option<Input> {
+        let revision = push.revision;
+        let why = self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net })?;
+        Some(Input::ApplyFailed { link, revision, why })
     }
 
     /// See [`crate::engine::effect::Effect::Push`].
@@ -204,11 +229,47 @@ impl MirrorDesk {
         }
     }
 
+    /// See [`crate::engine::effect::Effect::Change`].
+    pub fn change(&self, order: u64, term: Term, wanted: Box<WantedChange>) {
+        self.send(DiskJob::Change { order, term, wanted });
+    }
+
+    /// The other instance needs this revision and the later ones; none: there is no other.
+    pub fn set_needed(&self, needed: Option<u64>) {
+        lock(&self.retention).needed = needed;
+    }
+
+    /// Drops what of the history is not to be kept any more (spec 5.6).
+    fn tidy(&self) {
+        let Kept { settings, needed } = *lock(&self.retention);
+        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
+        let since = clock::wall().0.saturating_sub(age_ms);
+        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
+        let input = match self.mirror.tidy(&keep) {
+            Ok(dropped) => {
+                if dropped > 0 {
+                    tracing::info!("{dropped} old revisions were dropped from the history");
+                }
+                Input::TroubleOver { code: "F-031", subject: String::new() }
+            }
+            Err(problem) => Input::Trouble {
+                code: "F-031",
+                subject: String::new(),
+                why: format!("{}: {}", problem.what, problem.why),
+            },
+        };
+        self.shared.input_blocking(input);
+    }
+
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
-        self.down.send_modify(|down| {
-            down.truncate(DOWN_MAX - 1);
-            down.push_front(link);
+        self.down.send_if_modified(|down| {
+            let is_new = !down.contains(&link);
+            if is_new {
+                down.truncate(DOWN_MAX - 1);
+                down.push_front(link);
+            }
+            is_new
         });
     }
 
@@ -231,6 +292,7 @@ impl MirrorDesk {
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
+            Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
                 Some(branch) => Ok(Reply::Branches(vec![branch])),
                 None => Err(Problem::new(
@@ -243,10 +305,15 @@ impl MirrorDesk {
         }
     }
 
-    fn send(&self, job: DiskJob) {
-        if self.disk.try_send(job).is_err() {
-            tracing::error!("the mirror is behind by {JOBS_MAX} jobs: one was dropped");
-        }
+    /// Why it was not taken; none: it was.
+    fn send(&self, job: DiskJob) -> Option<String> {
+        let why = match self.disk.try_send(job) {
+            Ok(()) => return None,
+            Err(TrySendError::Full(_)) => format!("the mirror is behind by {JOBS_MAX} jobs: one was dropped"),
+            Err(TrySendError::Disconnected(_)) => "the mirror's thread has ended: restart Standin".to_owned(),
+        };
+        tracing::error!("{why}");
+        Some(why)
     }
 
     fn push_all(&self, jobs: &Receiver<PushJob>) {
@@ -286,6 +353,7 @@ impl MirrorDesk {
             };
             rest = SETTLE_AFTER;
             let input = match job {
+                DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
                 DiskJob::Scan { term, wait_quiet } => {
                     let (input, count) = self.scan_now(term, wait_quiet);
                     postponed = count;
@@ -309,13 +377,14 @@ impl MirrorDesk {
             if let Err(problem) = self.mirror.settle() {
                 tracing::warn!("the times of files were not kept: {problem}");
             }
-            return;
+            return self.tidy();
         }
         match self.mirror.has_changed_unseen() {
             Ok(false) => {}
             Ok(true) => self.shared.input_blocking(Input::DirectoryChanged),
             Err(problem) => tracing::warn!("the directory was not looked at: {problem}"),
         }
+        self.tidy();
     }
 
     /// Waits until nobody changes anything, within the limit.
@@ -341,7 +410,7 @@ impl MirrorDesk {
             self.wait_quiet();
         }
         lock(&self.quiet).clear();
-        match self.mirror.scan_and_commit(term, "directory", "") {
+        match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
             Ok(outcome) => {
                 held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
                 self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
@@ -360,6 +429,17 @@ impl MirrorDesk {
     /// Whether the directory can be used, as the last look at it said.
     fn found(&self, problem: Option<String>) {
         self.shared.input_blocking(Input::Directory { problem });
+    }
+
+    fn change_now(&self, order: u64, term: Term, wanted: &WantedChange) -> Input {
+        let WantedChange { author, message, change, dry_run } = wanted;
+        match self.mirror.change(term, author, message, change, *dry_run) {
+            Ok(Changed { committed, outcome }) => {
+                let outcome = outcome.map(|report| Reply::Changed(Box::new(report)));
+                Input::Changed { order, committed, outcome: Box::new(outcome) }
+            }
+            Err(problem) => Input::Changed { order, committed: None, outcome: Box::new(Err(problem)) },
+        }
     }
 
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {

@@ -6,6 +6,7 @@ mod directory;
 mod failover;
 mod faults;
 mod harness;
+mod history;
 mod mirroring;
 mod refusals;
 mod roles;

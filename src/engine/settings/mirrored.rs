@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{History, duration};
 
 /// The mirrored directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Configuration {
     pub quiet_time_limit: u64,
     /// A larger file stops the commit with an alert. Bytes.
     pub file_size_limit: u64,
+    /// How much of the history is kept (spec 5.6).
+    pub history: History,
     /// Paths that are not mirrored, in the syntax of a `.gitignore` (spec 5.2). At most [`super::patterns::PATTERNS_MAX`].
     pub exclude: Vec<String>,
     /// The operator's own judgement of a change (spec 5.4).
@@ -48,6 +50,7 @@ impl Default for Configuration {
             quiet_time: 20,
             quiet_time_limit: 2_000,
             file_size_limit: 64 * 1024 * 1024,
+            history: History::default(),
             exclude: Vec::new(),
             validate: Validate::default(),
         }

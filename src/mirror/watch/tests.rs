@@ -230,9 +230,9 @@ fn a_link_that_is_switched_is_another_directory() {
     let _ = watcher.take();
     fs::write(at("v1/x"), "1").unwrap();
     assert_eq!(taken(&watcher), [("x".to_owned(), true)]);
-    wait(&heard);
     symlink("v2", at("next")).unwrap();
     fs::rename(at("next"), at("current")).unwrap();
     assert_eq!(watcher.take(), Dirty::all(), "known at once by who asks");
-    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Replaced(_))), "and told");
+    // The first write may have been told before.
+    while !matches!(heard.recv_timeout(LIMIT).expect("and told"), WatchEvent::Replaced(_)) {}
 }
