@@ -29,6 +29,7 @@ pub mod unified;
 pub mod watch;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -213,8 +214,8 @@ impl Mirror {
         Ok(Ground::open(&self.inner.directory)?.with_exclude(self.exclude()))
     }
 
-    /// Files that are being written to at this moment.
-    fn writing(&self) -> std::collections::BTreeSet<RelPath> {
+    /// Files that are being written to at this moment, and for how long.
+    fn writing(&self) -> BTreeMap<RelPath, Duration> {
         self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(WRITING_IDLE))
     }
 
