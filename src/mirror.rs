@@ -37,7 +37,7 @@ use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
-use crate::store::{RevisionRow, Store};
+use crate::store::{Packed, RevisionRow, Store};
 
 /// Settings of the mirror; may change while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +91,13 @@ impl Mirror {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
-        for row in store.tree()? {
+        store.each_row(|row| {
             tree.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
             if let Some(stamp) = row.stamp {
                 stamps.insert(row.path, stamp);
             }
-        }
+            Ok(())
+        })?;
         let head = newest.map(|row| committed(&store, &row, &tree)).transpose()?;
         if head.as_ref().is_some_and(|head| head.revision.root != tree.root()) {
             return Err(damaged("the newest tree does not have the digest of the newest revision"));
@@ -120,7 +121,10 @@ impl Mirror {
         };
         mirror.recover(&mut mirror.lock_work())?;
         // Not before: an interrupted apply needs contents that only its plan names.
-        mirror.inner.store.drop_unused_contents()?;
+        // What has come of a transfer that a break or a restart interrupted is still to be used.
+        if !mirror.inner.store.is_receiving()? {
+            mirror.inner.store.drop_unused_contents()?;
+        }
         Ok(mirror)
     }
 
@@ -220,6 +224,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn content(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
         self.inner.store.content(digest)
+    }
+
+    /// The same as it is kept, and as it travels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn packed_content(&self, digest: &Digest) -> Result<Option<Packed>, Problem> {
+        self.inner.store.packed_content(digest)
     }
 
     /// Files, directories and links of the newest revision, in order of paths.

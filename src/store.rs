@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub use self::contents::CONTENT_MAX_BYTES;
+pub use self::contents::{CONTENT_MAX_BYTES, Packed};
 pub use self::notes::EVENTS_MAX;
 pub use self::revisions::{BranchPlan, Commit, NewRevision, RevisionRow};
 pub use self::tree::TreeRow;

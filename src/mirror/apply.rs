@@ -5,6 +5,7 @@
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::commit::{Keep, now_ms};
 use super::diff::{self, Change};
@@ -12,7 +13,7 @@ use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
 use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
-use super::scan::{Found, Manner, Stamp, Stamps, look_at};
+use super::scan::{Found, Manner, Stamp, Stamps, look_at, read_back};
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Newest, Work, digest, history, make_directory, place};
@@ -20,8 +21,8 @@ use crate::engine::base::{Digest, Problem};
 use crate::engine::input::Committed;
 use crate::engine::message::{Branch, Push};
 use crate::engine::order::FileKind;
-use crate::engine::status::Transfer;
-use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
+use crate::engine::status::{Transfer, TransferStep};
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Packed, RevisionRow};
 
 /// Mode of a directory that is only noted because of what is in it.
 const OWNER_ONLY: u32 = 0o700;
@@ -50,6 +51,11 @@ impl Mirror {
         let target = self.target_of(push, &payload, &newest, source)?;
         make_directory(&self.inner.directory)?;
         let ground = Ground::open(&self.inner.directory)?;
+        if is_complete {
+            let (files_total, bytes_total) = (target.files(), target.bytes());
+            let step = TransferStep::Comparing;
+            progress(Transfer { step, files_total, bytes_total, ..Transfer::default() });
+        }
         let (found, obstacles) = if is_complete {
             self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?
         } else {
@@ -76,20 +82,20 @@ impl Mirror {
             at: now_ms(),
         };
         let branch = own.branch()?;
-        let plan = Plan {
-            revision: push.revision,
-            branch,
-            new: self.new_revision(push, payload, common.as_ref(), &newest.tree, &target)?,
-            tree: diff::between(&newest.tree, &target),
-            ops,
-            obstacles,
+        let ops = Arc::new(ops);
+        let tree = match found.tree == newest.tree {
+            // A hundred thousand paths need not be there twice.
+            true => Arc::clone(&ops),
+            false => Arc::new(diff::between(&newest.tree, &target)),
         };
+        let new = self.new_revision(push, payload, common.as_ref(), &newest.tree, &target, &tree)?;
+        let plan = Plan { revision: push.revision, branch, new, tree, ops, obstacles };
         if plan.new.is_none() && plan.branch.is_none() && plan.ops.is_empty() && plan.obstacles.is_empty() {
             work.stamps.extend(found.stamps);
             let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
             return Ok((head, None));
         }
-        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found, progress)?;
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
     }
@@ -187,32 +193,40 @@ impl Mirror {
             }
         }
         let bytes_total = wanted.values().sum();
-        let mut transfer = Transfer { files_total: wanted.len() as u64, bytes_total, ..Transfer::default() };
+        let step = TransferStep::Receiving;
+        let mut transfer = Transfer { step, files_total: wanted.len() as u64, bytes_total, ..Transfer::default() };
         progress(transfer);
         let mut keep = Keep::new(store);
-        let mut take = |wanted: &mut BTreeMap<Digest, u64>, claimed: Digest, bytes: Vec<u8>| {
-            if wanted.remove(&claimed) != Some(bytes.len() as u64) || digest::of_content(&bytes) != claimed {
+        let mut take = |wanted: &mut BTreeMap<Digest, u64>, claimed: Digest, content: Packed| {
+            let is_right = wanted.remove(&claimed) == Some(content.size)
+                && content.unpack().is_ok_and(|bytes| digest::of_content(&bytes) == claimed);
+            if !is_right {
                 return Err(refused("a content does not have the digest or the size that it should have"));
             }
             transfer.files_done += 1;
-            transfer.bytes_done += bytes.len() as u64;
-            keep.add(claimed, bytes)?;
+            transfer.bytes_done += content.size;
+            keep.add_packed(claimed, content)?;
             progress(transfer);
             Ok(())
         };
         for (digest, bytes) in &payload.contents {
             if wanted.contains_key(digest) {
-                take(&mut wanted, *digest, bytes.to_vec())?;
+                take(&mut wanted, *digest, Packed::of(bytes.to_vec()))?;
             }
         }
         let missing: Vec<Digest> = wanted.keys().copied().collect();
-        for some in missing.chunks(CONTENTS_AT_ONCE) {
-            source.content(some, &mut |digest, bytes| take(&mut wanted, digest, bytes))?;
+        if !missing.is_empty() {
+            store.set_receiving(true)?;
         }
+        let asked = missing
+            .chunks(CONTENTS_AT_ONCE)
+            .try_for_each(|some| source.content(some, &mut |digest, content| take(&mut wanted, digest, content)));
+        // Also after a break: what has come need not come again.
+        keep.flush()?;
+        asked?;
         if !wanted.is_empty() {
             return Err(refused("the master did not send all contents"));
         }
-        keep.flush()?;
         for (digest, paths) in links {
             let target = store.content(&digest)?.unwrap_or_default();
             if let Some(path) = paths.iter().find(|path| !link_stays_inside(path, &target)) {
@@ -230,13 +244,14 @@ impl Mirror {
         common: Option<&RevisionRow>,
         newest: &Tree,
         target: &Tree,
+        tree: &[Change],
     ) -> Result<Option<NewRevision>, Problem> {
         let parent = match common {
             Some(common) if common.revision == push.revision => return Ok(None),
             Some(common) => history::tree_before(&self.inner.store, newest, common.revision.number)?,
             None => Tree::default(),
         };
-        let mut changes = diff::between(&parent, target);
+        let mut changes = if parent == *newest { tree.to_vec() } else { diff::between(&parent, target) };
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         let PushPayload { author, at, message, .. } = payload;
         Ok(Some(NewRevision { revision: push.revision, author, at, message, changes }))
@@ -250,15 +265,17 @@ impl Mirror {
         plan: &Plan,
         target: &Tree,
         found: &Found,
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         self.crash_point()?;
         let staged = self.inner.stage.begin()?;
-        place::stage(&self.inner.store, &staged, &plan.ops)?;
+        let mut writing = Counter::new(TransferStep::Writing, plan, progress);
+        place::stage_telling(&self.inner.store, &staged, &plan.ops, &mut |bytes| writing.add(bytes))?;
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?)?;
         let step = &mut || self.crash_point();
         let placed = place::place(ground, &staged, &plan.ops, &plan.obstacles, target, step)
-            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps));
+            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps, progress));
         drop(staged);
         placed.or_else(|problem| {
             if !self.is_crashed() {
@@ -276,10 +293,12 @@ impl Mirror {
         plan: &Plan,
         target: &Tree,
         scanned: &[(RelPath, Stamp)],
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         let before = plan.before(target)?;
         let dirty = self.take_dirty();
-        let found = self.read_back(ground, plan, &before, false);
+        let mut verifying = Counter::new(TransferStep::Verifying, plan, progress);
+        let found = self.read_back(ground, plan, (&before, target), false, &mut |bytes| verifying.add(bytes));
         self.give_back(without(dirty, plan, found.is_ok()));
         let found = found?;
         if found.tree.root() != plan.revision.root {
@@ -304,18 +323,32 @@ impl Mirror {
         for change in plan.ops.iter().filter(|op| op.new.is_none_or(|entry| entry.kind != FileKind::File)) {
             work.stamps.remove(&change.path);
         }
+        // Committed is committed: at worst what is unused is dropped later.
+        if self.inner.store.is_receiving().unwrap_or(false) {
+            let _ = self.inner.store.set_receiving(false);
+        }
         let head = self.publish_newest(target.clone())?;
         head.ok_or_else(|| super::damaged("a revision that was just committed is not there"))
     }
 
-    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree.
-    fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree, is_deep: bool) -> Result<Found, Problem> {
+    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree. What is neither as
+    /// before nor as in `target` is kept.
+    fn read_back(
+        &self,
+        ground: &Ground,
+        plan: &Plan,
+        (before, target): (&Tree, &Tree),
+        is_deep: bool,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Found, Problem> {
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
         let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
         let paths = plan.paths().into_iter().map(|path| (path, is_deep && !is_directory(path)));
-        let found = look_at(ground, before, &Stamps::new(), manner, paths, &mut |_, _, digest, bytes| {
-            keep.add(digest, bytes)?;
+        let found = read_back(ground, before, paths, &mut |path, _, digest, bytes| {
+            tell(bytes.len() as u64);
+            if target.get(path).is_none_or(|entry| entry.digest != digest) {
+                keep.add(digest, bytes)?;
+            }
             Ok(None)
         })?;
         keep.flush()?;
@@ -325,7 +358,7 @@ impl Mirror {
     /// The directory as it was before a plan.
     fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
         let undone = plan.before(target).and_then(|before| {
-            let now = self.read_back(ground, plan, &before, true)?;
+            let now = self.read_back(ground, plan, (&before, target), true, &mut |_| {})?;
             self.keep_strays(&now.tree, &before, target)?;
             let ops = diff::between(&now.tree, &before);
             let staged = self.inner.stage.begin()?;
@@ -387,7 +420,7 @@ impl Mirror {
         make_directory(&self.inner.directory)?;
         let ground = Ground::open(&self.inner.directory)?;
         let again = || -> Result<Found, Problem> {
-            let now = self.read_back(&ground, &plan, &before, true)?;
+            let now = self.read_back(&ground, &plan, (&before, &target), true, &mut |_| {})?;
             self.keep_strays(&now.tree, &before, &target)?;
             let obstacles: Vec<_> =
                 now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
@@ -397,9 +430,11 @@ impl Mirror {
             place::place(&ground, &staged, &ops, &obstacles, &target, &mut || self.crash_point())?;
             Ok(now)
         };
-        again().and_then(|_| self.finish(work, &ground, &plan, &target, &[]).map(drop)).or_else(|problem| {
-            if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
-        })
+        again().and_then(|_| self.finish(work, &ground, &plan, &target, &[], &mut |_| {}).map(drop)).or_else(
+            |problem| {
+                if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
+            },
+        )
     }
 
     /// Where a test may let the program die.
@@ -416,6 +451,28 @@ impl Mirror {
         return self.inner.crash.is_down();
         #[cfg(not(test))]
         false
+    }
+}
+
+/// Counts the files of a plan that a step is done with.
+struct Counter<'a> {
+    transfer: Transfer,
+    progress: &'a mut dyn FnMut(Transfer),
+}
+
+impl<'a> Counter<'a> {
+    fn new(step: TransferStep, plan: &Plan, progress: &'a mut dyn FnMut(Transfer)) -> Self {
+        let new = || plan.ops.iter().filter_map(|op| op.new.filter(Entry::has_content));
+        let (files_total, bytes_total) = (new().count() as u64, new().map(|entry| entry.size).sum());
+        let transfer = Transfer { step, files_total, bytes_total, ..Transfer::default() };
+        progress(transfer);
+        Self { transfer, progress }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.transfer.files_done += 1;
+        self.transfer.bytes_done += bytes;
+        (self.progress)(self.transfer);
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Mirror, Work, committed, place, yaml};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Store};
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Packed, Store};
 
 /// What a scan of the directory came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ const LOOK_AT_ALL_MAX: u64 = 500;
 /// Contents on their way to the store.
 pub(super) struct Keep<'a> {
     store: &'a Store,
-    buffer: Vec<(Digest, Vec<u8>)>,
+    buffer: Vec<(Digest, Packed)>,
     bytes: usize,
 }
 
@@ -43,8 +43,12 @@ impl<'a> Keep<'a> {
     }
 
     pub(super) fn add(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), Problem> {
-        self.bytes += bytes.len();
-        self.buffer.push((digest, bytes));
+        self.add_packed(digest, Packed::of(bytes))
+    }
+
+    pub(super) fn add_packed(&mut self, digest: Digest, content: Packed) -> Result<(), Problem> {
+        self.bytes += content.bytes.len();
+        self.buffer.push((digest, content));
         if self.bytes > WITH_COMMIT_BYTES { self.flush() } else { Ok(()) }
     }
 

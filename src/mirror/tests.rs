@@ -193,7 +193,7 @@ fn a_small_change_is_a_small_push() {
         fn content(
             &mut self,
             _: &[Digest],
-            _: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+            _: &mut dyn FnMut(Digest, Packed) -> Result<(), Problem>,
         ) -> Result<(), Problem> {
             panic!("asked for a content")
         }

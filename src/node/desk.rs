@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
-use super::net::Net;
+use super::net::{Net, Partial};
+use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
 use crate::engine::event::{EventKind, Severity};
@@ -77,6 +78,8 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<AtomicU64>,
+    /// The content that was under way when a link broke; one, as contents come one after the other.
+    partial: Arc<Mutex<Option<Partial>>>,
 }
 
 impl MirrorDesk {
@@ -97,6 +100,7 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            partial: Arc::default(),
         };
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
@@ -260,7 +264,8 @@ impl MirrorDesk {
             let input = match job {
                 DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
                 DiskJob::Apply { link, push, complete, other, net } => {
-                    let source = BulkSource::new(*other, net, link, self.down.subscribe(), runtime.clone());
+                    let (down, partial) = (self.down.subscribe(), Arc::clone(&self.partial));
+                    let source = BulkSource::new(*other, net, link, down, runtime.clone(), partial);
                     self.apply_now(link, &push, complete, source)
                 }
             };
@@ -326,7 +331,12 @@ impl MirrorDesk {
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
         let shared = self.shared.clone();
         // Called between two pieces of an asynchronous transfer: must not wait. One that is lost is followed by another.
-        let mut progress = move |transfer| drop(shared.inputs.try_send(Input::Progress(Some(transfer))));
+        let mut meter = Meter::default();
+        let mut progress = move |transfer| {
+            if let Some(told) = meter.look(transfer, clock::monotonic().0) {
+                drop(shared.inputs.try_send(Input::Progress(Some(told))));
+            }
+        };
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
         self.shared.input_blocking(Input::Progress(None));
         match result {

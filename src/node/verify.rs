@@ -123,6 +123,10 @@ impl super::net::BulkServer for Served {
         self.0.mirror().content(digest).ok().flatten()
     }
 
+    fn packed(&self, digest: &Digest) -> Result<Option<crate::store::Packed>, String> {
+        self.0.mirror().packed_content(digest).map_err(|problem| problem.to_string())
+    }
+
     fn verify(&self) -> Result<(Digest, Vec<crate::wire::bulk::Entry>), String> {
         let (root, list): Listed = self.0.mirror().verify_own().map_err(|problem| problem.to_string())?;
         Ok((root, list.into_iter().map(super::bulk_source::to_wire).collect()))

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::order::FileKind;
+use crate::store::Packed;
 
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -45,6 +46,10 @@ impl BulkServer for Tree {
         Some(content(digest.0[0], length))
     }
 
+    fn packed(&self, digest: &Digest) -> Result<Option<Packed>, String> {
+        Ok(self.content(digest).map(Packed::of))
+    }
+
     fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
         Ok((digest(9), entries()))
     }
@@ -73,8 +78,8 @@ async fn contents_and_lists_arrive_as_they_are() {
     assert_eq!(bulk.manifest(revision(8)).await.unwrap_err(), "revision 8 is gone");
     let mut got = Vec::new();
     let wanted = [digest(1), digest(2), digest(3)];
-    bulk.contents(&wanted, |digest, bytes| {
-        got.push((digest.0[0], bytes));
+    bulk.contents(&wanted, &mut None, |digest, packed| {
+        got.push((digest.0[0], packed.unpack().unwrap().into_owned()));
         Ok(())
     })
     .await
@@ -87,7 +92,7 @@ async fn contents_and_lists_arrive_as_they_are() {
 
     let many = vec![digest(2); 3 * wire::bulk::DIGESTS_MAX + 1];
     let mut count = 0;
-    bulk.contents(&many, |_, _| {
+    bulk.contents(&many, &mut None, |_, _| {
         count += 1;
         Ok(())
     })
@@ -102,11 +107,11 @@ async fn what_cannot_be_had_is_said() {
     server.net.set_peer(Some(own.identity.fingerprint()));
     for (number, words) in [(4, "over the limit"), (5, "the work failed"), (6, "no content")] {
         let mut bulk = client(&own, &server).await.unwrap();
-        let why = bulk.contents(&[digest(number)], |_, _| Ok(())).await.unwrap_err();
+        let why = bulk.contents(&[digest(number)], &mut None, |_, _| Ok(())).await.unwrap_err();
         assert!(why.contains(words), "{why}");
     }
     let mut bulk = client(&own, &server).await.unwrap();
-    assert_eq!(bulk.contents(&[digest(2)], |_, _| Err("disk full".into())).await.unwrap_err(), "disk full");
+    assert_eq!(bulk.contents(&[digest(2)], &mut None, |_, _| Err("disk full".into())).await.unwrap_err(), "disk full");
 }
 
 /// spec 3.2: only the peer gets configuration data, and only as long as it is the peer.
@@ -125,7 +130,7 @@ async fn nobody_but_the_peer_is_served() {
     let mut bulk = client(&own, &server).await.unwrap();
     bulk.manifest(revision(7)).await.unwrap();
     server.net.set_peer(None);
-    assert!(bulk.contents(&[digest(1)], |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
+    assert!(bulk.contents(&[digest(1)], &mut None, |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
 }
 
 /// architecture, The link: bulk never delays a check. A link answers while 3 MB are under way.
@@ -135,7 +140,7 @@ async fn a_link_goes_on_while_bulk_data_flows() {
     server.net.set_peer(Some(own.identity.fingerprint()));
     let (link, _) = own.link_to(&mut server).await;
     let mut bulk = client(&own, &server).await.unwrap();
-    let flow = tokio::spawn(async move { bulk.contents(&[digest(1); 8], |_, _| Ok(())).await });
+    let flow = tokio::spawn(async move { bulk.contents(&[digest(1); 8], &mut None, |_, _| Ok(())).await });
     for nonce in 0..20 {
         own.net.send(link, &question(nonce));
         assert_eq!(server.received().await.0, question(nonce));
