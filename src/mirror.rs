@@ -8,6 +8,7 @@ pub mod diff;
 pub mod digest;
 mod ground;
 pub mod history;
+mod intake;
 pub mod path;
 mod place;
 mod plan;
@@ -210,12 +211,19 @@ impl Mirror {
     /// # Errors
     /// When the revision is not in the history.
     pub fn manifest(&self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        Ok(self.tree_of(revision)?.iter().map(ManifestEntry::from).collect())
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the revision is not in the history.
+    pub fn tree_of(&self, revision: RevisionId) -> Result<Tree, Problem> {
         let newest = self.newest();
-        let tree = match newest.head {
-            Some(head) if head.revision == revision => newest.tree,
-            _ => history::tree_of(&self.inner.store, &revision)?,
-        };
-        Ok(tree.iter().map(ManifestEntry::from).collect())
+        match newest.head {
+            Some(head) if head.revision == revision => Ok(newest.tree),
+            _ => history::tree_of(&self.inner.store, &revision),
+        }
     }
 
     /// A content of any kept revision.

@@ -51,6 +51,7 @@ struct Running<'a> {
     work: PathBuf,
     from: PathBuf,
     to: PathBuf,
+    folder: PathBuf,
 }
 
 impl Running<'_> {
@@ -79,6 +80,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let _ = self.command("stop", None).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        machine::remove_behind(self.folder.clone());
     }
 }
 
@@ -94,14 +96,14 @@ fn of_tool(tool: &Tool, files: usize, rounds: usize, tell: &mut Tell<'_>) -> Res
         return Err(format!("cannot be installed: {}", String::from_utf8_lossy(&installed.stderr)).into());
     }
     let version = String::from_utf8_lossy(&installed.stdout).trim().to_owned();
-    let folder = machine::folder()?;
-    let [work, from, to] = ["work", "from", "to"].map(|name| folder.path().join(name));
+    let folder = machine::folder()?.keep();
+    let [work, from, to] = ["work", "from", "to"].map(|name| folder.join(name));
     pair::copy_sample(&from)?;
     trees::fill(&from, files)?;
     fs::create_dir_all(&to)?;
     fs::create_dir_all(&work)?;
     let of = format!("{} files; {version}", files + 10);
-    let running = Running { name: tool.name, work, from, to };
+    let running = Running { name: tool.name, work, from, to, folder };
     let begin_ns = clock::now_ns();
     running.run("start")?;
     if !tool.watches {

@@ -73,7 +73,6 @@ fn git(sides: &Sides, rounds: usize) -> Result<Samples, Fail> {
             values.push(clock::ms_between(begin_ns, clock::now_ns()));
         }
     }
-    fs::remove_dir_all(repository)?;
     Ok(Samples::new(values))
 }
 

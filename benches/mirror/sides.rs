@@ -1,7 +1,7 @@
 //! A master and a shadow on loopback with a tree of any size between them, and a cable that can be cut.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use standin::engine::base::{LinkState, Role};
@@ -24,16 +24,25 @@ pub struct Sides {
     pub proxy: Proxy,
     pub files: usize,
     pub bytes: u64,
-    // Dropped last: everything above lives in it.
-    folder: tempfile::TempDir,
+    // Removed when everything that lives in it has ended.
+    folder: PathBuf,
+}
+
+impl Drop for Sides {
+    fn drop(&mut self) {
+        for instance in [&mut self.a, &mut self.b] {
+            let _ = instance.kill();
+        }
+        machine::remove_behind(self.folder.clone());
+    }
 }
 
 impl Sides {
     /// Set up and not started; `a` holds the sample and `files` more.
     pub fn new(files: usize) -> Result<Self, Fail> {
-        let folder = machine::folder()?;
-        let a = Instance::new(folder.path(), "a")?;
-        let b = Instance::new(folder.path(), "b")?;
+        let folder = machine::folder()?.keep();
+        let a = Instance::new(&folder, "a")?;
+        let b = Instance::new(&folder, "b")?;
         pair::copy_sample(&a.directory)?;
         let bytes = trees::fill(&a.directory, files)?;
         let proxy = Proxy::to(a.port)?;
@@ -43,7 +52,7 @@ impl Sides {
     }
 
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Starts both; ms until the master has committed everything.

@@ -4,16 +4,18 @@
 //! into place; what is on the disk is read back; then the revision is committed and the note cleared in one step. An apply
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::commit::{Keep, now_ms};
 use super::diff::{self, Change};
 use super::ground::Ground;
+use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
-use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
+use super::push::{ContentSource, PushPayload, refused, tree_of};
 use super::scan::{Found, Manner, Stamp, Stamps, look_at, read_back};
+use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Newest, Work, digest, history, make_directory, place};
@@ -22,7 +24,7 @@ use crate::engine::input::Committed;
 use crate::engine::message::{Branch, Push};
 use crate::engine::order::FileKind;
 use crate::engine::status::{Transfer, TransferStep};
-use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Packed, RevisionRow};
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
 
 /// Mode of a directory that is only noted because of what is in it.
 const OWNER_ONLY: u32 = 0o700;
@@ -70,7 +72,8 @@ impl Mirror {
             ));
         }
         let ops = diff::between(&found.tree, &target);
-        self.fetch(&ops, &payload, source, progress)?;
+        let staged = self.inner.stage.begin()?;
+        let done = self.fetch(&staged, &ops, &payload, source, progress)?;
         let own = OwnSide {
             store: &self.inner.store,
             head: newest.head.as_ref(),
@@ -95,7 +98,7 @@ impl Mirror {
             let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
             return Ok((head, None));
         }
-        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found, progress)?;
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), (staged, &done), progress)?;
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
     }
@@ -172,68 +175,26 @@ impl Mirror {
         Ok((found, obstacles))
     }
 
-    /// Gets all contents that `ops` need into the store, each checked.
+    /// Gets all contents that `ops` need into the store, each checked; says which changes are written aside.
     fn fetch(
         &self,
+        staged: &Staged,
         ops: &[Change],
         payload: &PushPayload,
         source: &mut dyn ContentSource,
         progress: &mut dyn FnMut(Transfer),
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<bool>, Problem> {
         let store = &self.inner.store;
-        let mut wanted = BTreeMap::new();
-        let mut links = BTreeMap::<Digest, Vec<&RelPath>>::new();
-        for op in ops {
-            let Some(entry) = op.new.filter(Entry::has_content) else { continue };
-            if entry.kind == FileKind::Link {
-                links.entry(entry.digest).or_default().push(&op.path);
-            }
-            if !store.has_content(&entry.digest)? {
-                wanted.insert(entry.digest, entry.size);
+        let count = Count::default();
+        let done = Intake::new(store, staged, ops, &count)?.run(&payload.contents, source, progress)?;
+        let links = ops.iter().filter_map(|op| op.new.filter(|new| new.kind == FileKind::Link).map(|new| (op, new)));
+        for (op, new) in links {
+            let target = store.content(&new.digest)?.unwrap_or_default();
+            if !link_stays_inside(&op.path, &target) {
+                return Err(refused(format!("its link {} leads out of the directory", op.path)));
             }
         }
-        let bytes_total = wanted.values().sum();
-        let step = TransferStep::Receiving;
-        let mut transfer = Transfer { step, files_total: wanted.len() as u64, bytes_total, ..Transfer::default() };
-        progress(transfer);
-        let mut keep = Keep::new(store);
-        let mut take = |wanted: &mut BTreeMap<Digest, u64>, claimed: Digest, content: Packed| {
-            let is_right = wanted.remove(&claimed) == Some(content.size)
-                && content.unpack().is_ok_and(|bytes| digest::of_content(&bytes) == claimed);
-            if !is_right {
-                return Err(refused("a content does not have the digest or the size that it should have"));
-            }
-            transfer.files_done += 1;
-            transfer.bytes_done += content.size;
-            keep.add_packed(claimed, content)?;
-            progress(transfer);
-            Ok(())
-        };
-        for (digest, bytes) in &payload.contents {
-            if wanted.contains_key(digest) {
-                take(&mut wanted, *digest, Packed::of(bytes.to_vec()))?;
-            }
-        }
-        let missing: Vec<Digest> = wanted.keys().copied().collect();
-        if !missing.is_empty() {
-            store.set_receiving(true)?;
-        }
-        let asked = missing
-            .chunks(CONTENTS_AT_ONCE)
-            .try_for_each(|some| source.content(some, &mut |digest, content| take(&mut wanted, digest, content)));
-        // Also after a break: what has come need not come again.
-        keep.flush()?;
-        asked?;
-        if !wanted.is_empty() {
-            return Err(refused("the master did not send all contents"));
-        }
-        for (digest, paths) in links {
-            let target = store.content(&digest)?.unwrap_or_default();
-            if let Some(path) = paths.iter().find(|path| !link_stays_inside(path, &target)) {
-                return Err(refused(format!("its link {path} leads out of the directory")));
-            }
-        }
-        Ok(())
+        Ok(done)
     }
 
     /// The revision as it is kept here; none: it is on the main line already.
@@ -263,14 +224,18 @@ impl Mirror {
         work: &mut Work,
         ground: &Ground,
         plan: &Plan,
-        target: &Tree,
-        found: &Found,
+        (target, found): (&Tree, &Found),
+        (staged, done): (Staged, &[bool]),
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         self.crash_point()?;
-        let staged = self.inner.stage.begin()?;
         let mut writing = Counter::new(TransferStep::Writing, plan, progress);
-        place::stage_telling(&self.inner.store, &staged, &plan.ops, &mut |bytes| writing.add(bytes))?;
+        for (op, _) in plan.ops.iter().zip(done).filter(|(_, is_done)| **is_done) {
+            writing.skip(op.new.map_or(0, |new| new.size));
+        }
+        place::stage_rest(&self.inner.store, &staged, &plan.ops, done, &mut |bytes| writing.add(bytes))
+            .inspect_err(|_| self.drop_damaged(plan))?;
+        writing.tell();
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?)?;
         let step = &mut || self.crash_point();
@@ -278,11 +243,29 @@ impl Mirror {
             .and_then(|()| self.finish(work, ground, plan, target, &found.stamps, progress));
         drop(staged);
         placed.or_else(|problem| {
+            self.drop_damaged(plan);
             if !self.is_crashed() {
                 self.undo(work, ground, plan, target, &problem)?;
             }
             Err(problem)
         })
+    }
+
+    /// After a failure: contents of a plan that the store does not give back as they were are asked for anew the next time.
+    fn drop_damaged(&self, plan: &Plan) {
+        let store = &self.inner.store;
+        let digests: BTreeSet<Digest> =
+            plan.ops.iter().filter_map(|op| op.new.filter(Entry::has_content)).map(|entry| entry.digest).collect();
+        for digest in digests {
+            let Ok(Some(packed)) = store.packed_content(&digest) else { continue };
+            if packed.unpack().is_ok_and(|bytes| digest::of_content(&bytes) == digest) {
+                continue;
+            }
+            tracing::error!("the content {} is damaged on this disk: it is fetched anew", digest.short());
+            if let Err(problem) = store.drop_content(&digest) {
+                tracing::error!("{problem}");
+            }
+        }
     }
 
     /// Reads back what was placed and commits it.
@@ -470,8 +453,17 @@ impl<'a> Counter<'a> {
     }
 
     fn add(&mut self, bytes: u64) {
+        self.skip(bytes);
+        self.tell();
+    }
+
+    /// Done before.
+    fn skip(&mut self, bytes: u64) {
         self.transfer.files_done += 1;
         self.transfer.bytes_done += bytes;
+    }
+
+    fn tell(&mut self) {
         (self.progress)(self.transfer);
     }
 }

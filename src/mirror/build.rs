@@ -67,11 +67,7 @@ impl Mirror {
 
     /// Everything, as changes from nothing; none: so much that it cannot fit.
     fn all_of(&self, revision: &RevisionId) -> Result<Option<Vec<Change>>, Problem> {
-        let newest = self.newest();
-        let tree = match newest.head {
-            Some(head) if head.revision == *revision => newest.tree,
-            _ => history::tree_of(&self.inner.store, revision)?,
-        };
+        let tree = self.tree_of(*revision)?;
         let fits = tree.entries() <= (PUSH_PAYLOAD_MAX_BYTES / CHANGE_LEAST_BYTES) as u64;
         Ok(fits.then(|| diff::between(&Tree::default(), &tree)))
     }

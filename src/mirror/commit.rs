@@ -240,11 +240,20 @@ impl Mirror {
     /// # Errors
     /// When the directory cannot be read.
     pub fn verify_own(&self) -> Result<(Digest, Vec<ManifestEntry>), Problem> {
+        let tree = self.read_all()?;
+        Ok((tree.root(), tree.iter().map(ManifestEntry::from).collect()))
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn read_all(&self) -> Result<Tree, Problem> {
         let work = self.work()?;
         let ground = Ground::open(&self.inner.directory)?;
         let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
         let found = scan(&ground, &self.newest().tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
-        Ok((found.tree.root(), found.tree.iter().map(ManifestEntry::from).collect()))
+        Ok(found.tree)
     }
 
     /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in

@@ -25,19 +25,27 @@ const OWNER_ALL: RawMode = 0o700;
 
 /// Writes all new files of `ops` aside, durably.
 pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
-    stage_telling(store, staged, ops, &mut |_| {})
+    stage_rest(store, staged, ops, &[], &mut |_| {})
 }
 
-/// The same; `tell` hears the bytes of each file that was written.
-pub(super) fn stage_telling(
+/// A change of so few files is made durable one by one.
+pub(super) fn is_synced(ops: &[Change]) -> bool {
+    let files = ops.iter().filter(|op| op.new.is_some_and(|new| new.kind == FileKind::File));
+    files.take(SINGLE_SYNCS_MAX + 1).count() <= SINGLE_SYNCS_MAX
+}
+
+/// The same without those that are `done`; `tell` hears the bytes of each file that was written.
+pub(super) fn stage_rest(
     store: &Store,
     staged: &Staged,
     ops: &[Change],
+    done: &[bool],
     tell: &mut dyn FnMut(u64),
 ) -> Result<(), Problem> {
     let new = || ops.iter().enumerate().filter_map(|(index, op)| op.new.map(|entry| (index, op, entry)));
-    let syncs = new().filter(|(_, _, entry)| entry.kind == FileKind::File).count() <= SINGLE_SYNCS_MAX;
-    for (index, op, entry) in new().filter(|(_, _, entry)| entry.has_content()) {
+    let syncs = is_synced(ops);
+    let is_done = |index: usize| done.get(index).copied().unwrap_or(false);
+    for (index, op, entry) in new().filter(|(index, _, entry)| entry.has_content() && !is_done(*index)) {
         let bytes = store.content(&entry.digest)?.ok_or_else(|| {
             Problem::new(
                 format!("cannot write {}", op.path),
@@ -242,7 +250,7 @@ fn remove_all(directory: &OwnedFd, depth: usize) -> SysResult<()> {
     Ok(())
 }
 
-fn failed(path: &RelPath, why: &str) -> Problem {
+pub(super) fn failed(path: &RelPath, why: &str) -> Problem {
     Problem::new(format!("cannot write {path}"), why, "check free space and permissions of the configuration directory")
 }
 

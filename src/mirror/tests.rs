@@ -15,6 +15,7 @@ mod divergence;
 mod hostile;
 mod large;
 mod recovery;
+mod transfer;
 mod watched;
 
 const LIMITS: Limits = Limits { file_size: 1_000_000 };

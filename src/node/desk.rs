@@ -21,13 +21,13 @@ use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role,
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
-use crate::engine::order::{FileKind, Order, Reply};
+use crate::engine::order::{Order, Reply};
 use crate::engine::settings::Settings;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::Held;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Limits, ManifestEntry, Mirror};
+use crate::mirror::{Limits, Mirror};
 use crate::store::Store;
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
@@ -360,12 +360,6 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
         WatchEvent::Failed(why) => shared.input_blocking(Input::Trouble { code: "F-003", subject, why: why.clone() }),
         WatchEvent::Recovered => shared.input_blocking(Input::TroubleOver { code: "F-003", subject }),
     }
-}
-
-/// Counts as a file for people.
-#[must_use]
-pub fn is_file(entry: &ManifestEntry) -> bool {
-    entry.kind != FileKind::Directory
 }
 
 fn limits(settings: &Settings) -> Limits {

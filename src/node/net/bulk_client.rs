@@ -31,6 +31,20 @@ pub struct Partial {
     packed: Packed,
 }
 
+impl Partial {
+    /// The first `bytes` of a packed content of `total`.
+    #[cfg(test)]
+    pub(super) fn of(digest: Digest, total: u64, packed: Packed) -> Self {
+        Self { digest, total, packed }
+    }
+
+    /// Packed bytes that are here.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.packed.bytes.len() as u64
+    }
+}
+
 /// One connection for what is too large for the link. After an error it is of no use any more.
 pub struct BulkClient {
     reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
@@ -79,19 +93,23 @@ impl BulkClient {
         }
     }
 
-    /// Has the other side read every file again: its digest and entries.
+    /// Has the other side read every file again: its digest; `sink` gets the entries as they come.
     ///
     /// # Errors
-    /// As for [`BulkClient::manifest`].
-    pub async fn verify(&mut self) -> Result<(Digest, Vec<Entry>), String> {
+    /// As for [`BulkClient::manifest`], and those of `sink`.
+    pub async fn verify(&mut self, mut sink: impl FnMut(Vec<Entry>) -> Result<(), String>) -> Result<Digest, String> {
         self.ask(&Request::Verify).await?;
-        let mut all = Vec::new();
+        let mut count = 0;
         loop {
             match self.hear().await? {
                 Reply::VerifyChunk { root, entries, last } => {
-                    take(&mut all, entries)?;
+                    count += entries.len();
+                    if count > ENTRIES_MAX {
+                        return Err(too_many());
+                    }
+                    sink(entries)?;
                     if last {
-                        return Ok((root, all));
+                        return Ok(root);
                     }
                 }
                 other => return Err(unexpected(other)),
@@ -203,10 +221,14 @@ fn join(partial: &mut Option<Partial>, wanted: Digest, piece: Piece, file_limit:
 
 fn take(all: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), String> {
     if all.len() + entries.len() > ENTRIES_MAX {
-        return Err(format!("a tree of more than {ENTRIES_MAX} entries"));
+        return Err(too_many());
     }
     all.extend(entries);
     Ok(())
+}
+
+fn too_many() -> String {
+    format!("a tree of more than {ENTRIES_MAX} entries")
 }
 
 fn unexpected(reply: Reply) -> String {

@@ -206,3 +206,27 @@ fn parcels(contents: Vec<(Digest, Packed)>, from: &mut u64) -> Vec<Vec<Piece>> {
     parcels.retain(|parcel| !parcel.is_empty());
     parcels
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spec 5.5: from where a break left off, and not from the beginning; bounded chunks
+    #[test]
+    fn parcels_are_full_and_begin_where_they_should() {
+        let bytes: Vec<u8> = (0..CHUNK_BYTES * 2).map(|at| (at % 251) as u8).collect();
+        let plain = |bytes: &[u8]| Packed { encoding: Packed::PLAIN, size: bytes.len() as u64, bytes: bytes.to_vec() };
+        let contents =
+            || vec![(Digest([1; 32]), plain(&bytes)), (Digest([2; 32]), plain(&[])), (Digest([3; 32]), plain(b"z"))];
+        let (mut none, mut half) = (0, CHUNK_BYTES as u64);
+        let (whole, rest) = (parcels(contents(), &mut none), parcels(contents(), &mut half));
+        let size = |parcels: &[Vec<Piece>]| parcels.iter().flatten().map(|piece| piece.bytes.len()).sum::<usize>();
+        assert_eq!((size(&whole), size(&rest)), (CHUNK_BYTES * 2 + 1, CHUNK_BYTES + 1));
+        assert!(whole.iter().all(|parcel| size(std::slice::from_ref(parcel)) <= CHUNK_BYTES));
+        let first = &rest[0][0];
+        assert_eq!((first.offset, first.bytes.as_slice()), (CHUNK_BYTES as u64, &bytes[CHUNK_BYTES..]));
+        assert_eq!(half, 0, "only the first content");
+        let digests: Vec<u8> = rest.iter().flatten().map(|piece| piece.digest.0[0]).collect();
+        assert_eq!(digests, [1, 2, 3]);
+    }
+}

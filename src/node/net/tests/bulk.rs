@@ -88,7 +88,13 @@ async fn contents_and_lists_arrive_as_they_are() {
     let expected: Vec<(u8, Vec<u8>)> =
         (1..=3).zip(lengths).map(|(number, length)| (number, content(number, length))).collect();
     assert!(got == expected);
-    assert_eq!(bulk.verify().await.unwrap(), (digest(9), entries()));
+    let mut listed = Vec::new();
+    let root = bulk.verify(|some| {
+        listed.extend(some);
+        Ok(())
+    });
+    assert_eq!(root.await.unwrap(), digest(9));
+    assert_eq!(listed, entries());
 
     let many = vec![digest(2); 3 * wire::bulk::DIGESTS_MAX + 1];
     let mut count = 0;
@@ -146,4 +152,33 @@ async fn a_link_goes_on_while_bulk_data_flows() {
         assert_eq!(server.received().await.0, question(nonce));
     }
     tokio::time::timeout(LIMIT, flow).await.unwrap().unwrap().unwrap();
+}
+
+/// spec 5.5: what had come of a large content when the link broke does not come again; what does not fit is begun anew
+#[tokio::test]
+async fn a_content_goes_on_where_it_broke_off() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let packed = Tree.packed(&digest(1)).unwrap().unwrap();
+    let total = packed.bytes.len() as u64;
+    let half = packed.bytes[..packed.bytes.len() / 2].to_vec();
+    let begun = |bytes: Vec<u8>| Some(Partial::of(digest(1), total, Packed { bytes, ..packed.clone() }));
+    let mut partial = begun(half);
+    let mut got = Vec::new();
+    let mut bulk = client(&own, &server).await.unwrap();
+    bulk.contents(&[digest(1), digest(3)], &mut partial, |_, content| {
+        got.push(content);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(got[0], packed);
+    assert!(partial.is_none());
+    // Of another content than the one asked for: thrown away.
+    let mut other = begun(vec![1]);
+    bulk.contents(&[digest(3)], &mut other, |_, _| Ok(())).await.unwrap();
+    // Not what the other side has: an error once, then from the beginning.
+    let mut wrong = Some(Partial::of(digest(1), total + 1, Packed { bytes: vec![1], ..packed.clone() }));
+    assert!(bulk.contents(&[digest(1)], &mut wrong, |_, _| Ok(())).await.unwrap_err().contains("do not fit"));
+    assert!(wrong.is_none());
 }
