@@ -7,6 +7,7 @@ pub mod damping;
 pub mod durable;
 pub mod effect;
 pub mod event;
+pub mod history;
 pub mod input;
 pub mod kit;
 pub mod message;
@@ -20,6 +21,7 @@ pub mod vote;
 
 mod addresses;
 mod arbiter;
+mod change;
 mod clocks;
 mod conflict;
 mod core;
@@ -42,7 +44,8 @@ mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;
-mod sketch;
+#[doc(hidden)]
+pub mod sketch;
 mod stall;
 mod start;
 mod status_of;

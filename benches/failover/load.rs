@@ -7,6 +7,7 @@ use standin::engine::base::{LinkState, Role};
 use standin::engine::event::EventKind;
 
 use crate::fault::Timing;
+use crate::figures::Samples;
 use crate::instance::Instance;
 use crate::network::Network;
 use crate::pair::{Pair, settled};
@@ -14,7 +15,8 @@ use crate::{Fail, clock, machine};
 
 /// First argument that makes this binary a busy loop.
 pub const SPIN: &str = "spin";
-const LOOPS: usize = 8;
+/// Busy loops where `--loops=N` says nothing.
+pub const LOOPS_USUAL: usize = 8;
 const TIMING: Timing = Timing { interval_ms: 100, request_ms: 1_000, delay_ms: 500 };
 /// Between two looks at the pair.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,6 +26,11 @@ pub fn spin() -> Result<(), Fail> {
     loop {
         std::hint::spin_loop();
     }
+}
+
+/// Mean number of processes that wanted a processor over the last minute.
+fn load_of_a_minute() -> Result<f64, Fail> {
+    Ok(machine::load().split(' ').next().unwrap_or_default().parse()?)
 }
 
 struct Loops(Vec<Child>);
@@ -37,8 +44,8 @@ impl Drop for Loops {
     }
 }
 
-/// A sentence on `minutes` under load.
-pub fn measure(minutes: u64) -> Result<String, Fail> {
+/// A sentence on `minutes` under the load of so many busy loops, and of whatever else the machine does.
+pub fn measure(minutes: u64, count: usize) -> Result<String, Fail> {
     let network = Network::new("load")?;
     let folder = machine::folder()?;
     let a = Instance::on_host(folder.path(), "a", &network.left, Network::LEFT)?;
@@ -47,12 +54,13 @@ pub fn measure(minutes: u64) -> Result<String, Fail> {
     let pair = Pair::of(folder, a, b, &more.iter().map(String::as_str).collect::<Vec<_>>())?;
     let term = settled(&pair.a, &pair.b)?.term;
     let mut loops = Loops(Vec::new());
-    for _ in 0..LOOPS {
+    for _ in 0..count {
         loops.0.push(Command::new(machine::own_program()?).arg(SPIN).stdin(Stdio::null()).spawn()?);
     }
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut last_event = pair.b.events(0)?.last().map_or(0, |event| event.id);
     let (mut looks, mut lost, mut slowest_ms) = (0_u64, 0_u64, 0.0_f64);
+    let mut loads = Vec::new();
     while Instant::now() < end {
         clock::pass(LOOK)?;
         let shadow = pair.b.status()?.ok_or("the shadow does not answer")?;
@@ -62,17 +70,20 @@ pub fn measure(minutes: u64) -> Result<String, Fail> {
             lost += u64::from(event.kind == EventKind::Link && event.text.starts_with(LinkState::Lost.word()));
         }
         looks += 1;
+        loads.push(load_of_a_minute()?);
         slowest_ms = slowest_ms.max(shadow.peer.as_ref().and_then(|peer| peer.round_trip_ms).unwrap_or(0.0));
         if shadow.role != Some(Role::Shadow) || shadow.term != term {
             return Err(format!("a false takeover after {looks} looks, load {}", machine::load()).into());
         }
     }
-    let load = machine::load();
+    let load = Samples::new(loads);
     drop(loops);
     settled(&pair.a, &pair.b)?;
     Ok(format!(
-        "{minutes} min of {}, with {LOOPS} busy loops (load {load}): no false takeover, {lost} times LOST by its events, \
-         slowest answer to a check seen {slowest_ms:.0} ms.",
-        TIMING.text()
+        "{minutes} min of {}, with {count} busy loops (load p50 {:.1}, at most {:.1}): no false takeover, {lost} times LOST by its \
+         events, slowest answer to a check seen {slowest_ms:.0} ms.",
+        TIMING.text(),
+        load.median(),
+        load.percentile(100)
     ))
 }

@@ -65,6 +65,7 @@ const PEERS: &str = "peers";
 const LOAD: &str = "load";
 const MINUTES: &str = "--minutes=";
 const MINUTES_USUAL: u64 = 60;
+const LOOPS: &str = "--loops=";
 /// So many more files in the mirrored directory.
 const FILES: &str = "--files=";
 const FILES_PER_DIRECTORY: usize = 100;
@@ -114,7 +115,9 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
     if wanted == [LOAD] {
         let minutes = arguments.iter().find_map(|argument| argument.strip_prefix(MINUTES));
         let minutes = minutes.map_or(Ok(MINUTES_USUAL), str::parse)?;
-        writeln!(out, "{}", load::measure(minutes)?)?;
+        let loops = arguments.iter().find_map(|argument| argument.strip_prefix(LOOPS));
+        let loops = loops.map_or(Ok(load::LOOPS_USUAL), str::parse)?;
+        writeln!(out, "{}", load::measure(minutes, loops)?)?;
         return Ok(());
     }
     let files = arguments.iter().find_map(|argument| argument.strip_prefix(FILES)).map_or(Ok(0), str::parse)?;

@@ -39,7 +39,11 @@ pub fn measure(rounds: &Rounds) -> Result<Vec<Row>, Fail> {
     let timed = edit(&pair.a, &pair.b, pair.folder(), rounds.edits)?;
     let (quiet_ms, files) = (timed.quiet_ms, timed.files);
     let what = format!("edit of {FILE_BYTES} bytes → on the shadow's disk, beyond the quiet time of {quiet_ms} ms");
-    Ok(vec![Row::of(what, "ms", &timed.seen, format!("one of {files} files, renamed into place"))])
+    let durable = format!("the same → durable there, beyond the quiet time of {quiet_ms} ms");
+    Ok(vec![
+        Row::of(what, "ms", &timed.seen, format!("one of {files} files, renamed into place")),
+        Row::of(durable, "ms", &timed.durable, "to the ms"),
+    ])
 }
 
 /// Edits a file on `a` so often; `folder` is on the same file system as its directory.

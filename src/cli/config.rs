@@ -8,11 +8,15 @@ use super::output::{Exit, Failure, Outcome, Output, Paint, note};
 use super::reconnect::plain_order;
 use super::rooms;
 use super::text::{bytes, count, mode};
-use crate::engine::alerts::{Alert, Category};
 use crate::engine::base::Problem;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
 
+mod change;
+mod diff;
+mod edit;
+mod held;
+mod log;
 mod show;
 
 /// `standin config …`.
@@ -23,9 +27,24 @@ pub enum ConfigAction {
         /// Only files held back, and why
         #[arg(long)]
         held: bool,
+        /// With --held: as JSON
+        #[arg(long, requires = "held")]
+        json: bool,
     },
     /// One file, byte for byte; secrets are not masked
     Show(ShowArguments),
+    /// Revisions, newest first: number, term, time, author, what changed, message
+    Log(log::LogArguments),
+    /// What differs between two versions; exit status 1 if something does
+    Diff(diff::DiffArguments),
+    /// Bring a revision, or paths of it, back as a new revision (on the master)
+    Restore(change::RestoreArguments),
+    /// Copy files into the configuration as one revision (on the master)
+    Apply(change::ApplyArguments),
+    /// Edit a file in $VISUAL or $EDITOR; what is saved becomes a revision (on the master)
+    Edit(edit::EditArguments),
+    /// Remove the contents of a path from the history of both instances, for good
+    Forget(change::ForgetArguments),
     /// Re-read every file on both sides and list each difference; exit status 1 if there is one
     Verify,
     /// Push again now
@@ -64,9 +83,15 @@ pub enum BranchAction {
 /// The refusal of the instance.
 pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcome {
     match action {
-        ConfigAction::List { held: false } => list(context, out),
-        ConfigAction::List { held: true } => held(context, out),
+        ConfigAction::List { held: false, .. } => list(context, out),
+        ConfigAction::List { held: true, json } => held::run(context, *json, out),
         ConfigAction::Show(arguments) => show::run(context, arguments, out),
+        ConfigAction::Log(arguments) => log::run(context, arguments, out),
+        ConfigAction::Diff(arguments) => diff::run(context, arguments, out),
+        ConfigAction::Restore(arguments) => change::restore(context, arguments, out),
+        ConfigAction::Apply(arguments) => change::apply(context, arguments, out),
+        ConfigAction::Edit(arguments) => edit::run(context, arguments, out),
+        ConfigAction::Forget(arguments) => change::forget(context, arguments, out),
         ConfigAction::Verify => verify(context, out),
         ConfigAction::Push => plain_order(context, Order::PushNow, out),
         ConfigAction::Branches { action: None } => branches(context, out),
@@ -100,23 +125,6 @@ fn row(file: &FileEntry) -> String {
         FileKind::Link => 'l',
     };
     format!("{kind}{}  {:>9}  rev {:>6}  {}", mode(file.mode), bytes(file.size), file.revision, file.path)
-}
-
-/// What is held back is told by its alerts, each about one file (spec 5.4).
-fn held(context: &Context, out: &mut Output) -> Outcome {
-    let mut client = Client::connect(&context.home)?;
-    let Reply::Alerts(alerts) = client.order(Order::Alerts)? else { return Err(unexpected().into()) };
-    for alert in alerts.iter().filter(|alert| is_about_held_file(alert)) {
-        out.line(&format!("{}  {}: {}", alert.subject, alert.code, alert.why))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn is_about_held_file(alert: &Alert) -> bool {
-    alert.category == Category::Configuration
-        && alert.code.starts_with("F-00")
-        && !alert.subject.is_empty()
-        && !alert.is_over
 }
 
 fn verify(context: &Context, out: &mut Output) -> Outcome {

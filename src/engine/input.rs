@@ -95,12 +95,26 @@ pub enum Input {
 
     /// Something may have changed in the mirrored directory.
     DirectoryChanged,
+    /// Whether the mirrored directory can be used at all; told again and again.
+    Directory {
+        /// Why not.
+        problem: Option<String>,
+    },
     /// The result of [`super::effect::Effect::Scan`].
     Scanned {
         /// A revision was committed, durably; none: nothing had changed.
         committed: Option<Committed>,
         /// Why it could not be done.
         problem: Option<String>,
+    },
+    /// The result of [`super::effect::Effect::Change`].
+    Changed {
+        /// Of the effect.
+        order: u64,
+        /// The newest revision, where there is a new one, durably.
+        committed: Option<Committed>,
+        /// For the operator.
+        outcome: Box<Result<Reply, Problem>>,
     },
     /// [`super::effect::Effect::Apply`] is on disk, durably.
     Applied {

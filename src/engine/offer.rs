@@ -24,6 +24,10 @@ impl Engine {
             }
             return;
         }
+        if self.watch.applying.is_some() {
+            // A push that came twice is still being written; by the next repetition the directory is a whole revision.
+            return;
+        }
         if self.stall.is_barred() {
             // Nothing is taken before something fresh is heard (spec 7.12); the offer is repeated.
             return;

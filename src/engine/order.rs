@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alert;
 use super::base::{Digest, Fingerprint, Problem, Role, Term, UnixMillis};
 use super::event::Event;
+use super::history::{Change, ChangeReport, DiffReport, FileBytes, ForgetReport, LogEntry, Version};
 use super::message::Branch;
 use super::settings::SettingsPatch;
 use super::status::{CheckResult, Status};
@@ -180,12 +181,55 @@ pub enum Order {
     Alerts,
     /// `config list`.
     ListFiles,
+    /// `config list --held` (spec 5.4).
+    HeldFiles,
     /// `config show`.
     ShowFile {
         /// Relative to the directory.
         path: String,
         /// None: the newest.
         revision: Option<u64>,
+    },
+    /// `config log`: revisions of the main line, newest first.
+    Log {
+        /// Only those that changed this path or something inside it.
+        path: Option<String>,
+        /// At most; never more than [`super::history::LOG_ENTRIES_MAX`].
+        limit: u32,
+        /// Only those with a lower number.
+        before: Option<u64>,
+    },
+    /// `config diff`.
+    Diff {
+        /// The first version.
+        from: Version,
+        /// The second.
+        to: Version,
+        /// Only these and what is inside them; empty: everything.
+        paths: Vec<String>,
+        /// Without masks (spec 5.8).
+        show_secrets: bool,
+    },
+    /// Hands over the content of a file for [`Order::Change`].
+    KeepContent {
+        /// At most [`super::history::APPLIED_FILE_MAX_BYTES`].
+        bytes: FileBytes,
+    },
+    /// `config restore|apply|edit`.
+    Change {
+        /// What.
+        change: Change,
+        /// Why, for the history.
+        message: String,
+        /// Only say what would change.
+        dry_run: bool,
+    },
+    /// `config forget`.
+    Forget {
+        /// The path, with all inside it.
+        path: String,
+        /// It may be in the newest revision, whose content stays.
+        history_only: bool,
     },
     /// `config verify`: every file on both sides (spec 5.7).
     Verify,
@@ -227,8 +271,20 @@ pub enum Reply {
     Alerts(Vec<Alert>),
     /// To [`Order::ListFiles`], sorted by path.
     Files(Vec<FileEntry>),
+    /// To [`Order::HeldFiles`], sorted by path, at most [`HELD_MAX`].
+    Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
+    /// To [`Order::Log`].
+    Log(Vec<LogEntry>),
+    /// To [`Order::Diff`].
+    Diff(Box<DiffReport>),
+    /// To [`Order::KeepContent`].
+    Kept(Digest),
+    /// To [`Order::Change`].
+    Changed(Box<ChangeReport>),
+    /// To [`Order::Forget`].
+    Forgotten(Box<ForgetReport>),
     /// To [`Order::Verify`].
     Verified(Box<VerifyReport>),
     /// To [`Order::Branches`].
@@ -291,6 +347,22 @@ pub struct FileEntry {
     pub digest: Digest,
     /// The revision that last changed it.
     pub revision: u64,
+}
+
+/// Most entries of a list of what is held back.
+pub const HELD_MAX: usize = 10_000;
+
+/// Something in the directory that is not mirrored as it is now (spec 5.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFile {
+    /// Relative path, as in [`FileEntry`].
+    pub path: String,
+    /// For people.
+    pub why: String,
+    /// Where in it, from 1.
+    pub line: Option<u64>,
+    /// Held back since, as far as this run knows.
+    pub since: UnixMillis,
 }
 
 /// What a path is.

@@ -4,6 +4,7 @@ use super::base::{LinkState, Reason, Role};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::history::Change;
 use super::master::Activity;
 use super::message::Body;
 use super::order::{Actor, Order, Reply};
@@ -59,6 +60,7 @@ impl Engine {
                 Ok(text) => self.done(id, text),
                 Err(why) => self.refuse(id, "not pushed", why, "Connect the shadow first"),
             },
+            Order::Change { change, message, dry_run } => self.order_change(id, actor, change, message, dry_run),
             Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),
             Order::DismissNotice => {
                 let draft = Durable { notice: None, ..self.draft() };
@@ -150,9 +152,40 @@ impl Engine {
                     }
                     return self.wish(id);
                 }
+                if self.watch.applying.is_some() {
+                    return self.forced_waits(id, without_arbiter);
+                }
                 self.waive_arbiter();
                 self.take_over(Reason::Forced, Some(id));
             }
+        }
+    }
+
+    /// A revision is being written: `become-master` is carried out when it is whole (spec 5.3), and nothing of it is left that
+    /// could overwrite an edit of the new master.
+    fn forced_waits(&mut self, id: u64, without_arbiter: bool) {
+        if self.watch.forced.is_some() {
+            let why = "another such order waits until a revision that came is written";
+            return self.refuse(id, "not made master", why, "Wait for its outcome");
+        }
+        self.watch.forced = Some((id, without_arbiter));
+        self.note(EventKind::Role, Severity::Information, "become-master waits until a revision that came is written");
+    }
+
+    /// It is written, or came to nothing.
+    pub(super) fn plan_forced(&mut self) {
+        if self.watch.applying.is_some() || !self.is_settled_on_disk() {
+            return;
+        }
+        if let Some((id, without_arbiter)) = self.watch.forced.take() {
+            self.order_become_master(id, without_arbiter);
+        }
+    }
+
+    /// It will not be carried out any more.
+    pub(super) fn refuse_forced(&mut self, why: &str) {
+        if let Some((id, _)) = self.watch.forced.take() {
+            self.refuse(id, "not made master", why, "");
         }
     }
 
@@ -261,6 +294,8 @@ fn words(order: &Order) -> Option<&'static str> {
         Order::Reconnect => "reconnect with a complete transfer",
         Order::TryNow => "try the master now",
         Order::PushNow => "push now",
+        Order::Change { change: Change::Restore { .. }, dry_run: false, .. } => "restore of a revision",
+        Order::Change { change: Change::Put { .. }, dry_run: false, .. } => "change of the configuration",
         Order::Stop { keep_role: true } => "stop, keep the role",
         Order::Stop { keep_role: false } => "stop",
         Order::DismissNotice => "notice dismissed",

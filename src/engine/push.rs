@@ -49,6 +49,13 @@ pub(super) struct ScanWork {
     since: Millis,
 }
 
+impl ScanWork {
+    /// The stage that waits is served by the scan under way.
+    pub fn is_begun(self) -> bool {
+        self.begun
+    }
+}
+
 /// What waits for a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanThen {
@@ -69,6 +76,16 @@ impl Engine {
     pub(super) fn directory_changed(&mut self) {
         if self.is_master() {
             self.reign.scan.dirty = true;
+        }
+    }
+
+    /// The mirrored directory is gone, or another one than before, or can be used again. A shadow puts back at once what it
+    /// mirrors (spec 4.5); a master finds it by a scan.
+    pub(super) fn directory_told(&mut self, problem: Option<String>) {
+        let is_news = problem.is_some() && self.directory_problem.is_none();
+        self.directory_problem = problem;
+        if is_news && self.is_shadow() && self.head.is_some() && self.watch.applying.is_none() {
+            self.out.push(Effect::RestoreDrift);
         }
     }
 
@@ -110,18 +127,7 @@ impl Engine {
             self.settle("F-001", "");
         }
         if let Some(committed) = committed {
-            if self.head_id() != Some(committed.revision) {
-                self.lengthen_trail();
-            }
-            let text = format!(
-                "revision {} committed, {} changed by {}",
-                committed.revision.number,
-                paths(committed.paths_total),
-                committed.author
-            );
-            self.note(EventKind::Configuration, Severity::Information, text);
-            self.head = Some(committed);
-            self.hook_configuration();
+            self.committed(committed);
         }
         if self.reign.scan.begun
             && let Some(then) = self.reign.scan.then.take()
@@ -133,6 +139,22 @@ impl Engine {
                 ScanThen::GiveBack => self.gave_back_scanned(),
             }
         }
+    }
+
+    /// There is a new revision.
+    pub(super) fn committed(&mut self, committed: Committed) {
+        if self.head_id() != Some(committed.revision) {
+            self.lengthen_trail();
+        }
+        let text = format!(
+            "revision {} committed, {} changed by {}",
+            committed.revision.number,
+            paths(committed.paths_total),
+            committed.author
+        );
+        self.note(EventKind::Configuration, Severity::Information, text);
+        self.head = Some(committed);
+        self.hook_configuration();
     }
 
     pub(super) fn hook_configuration(&mut self) {

@@ -14,7 +14,7 @@ use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
 use super::push::{ContentSource, PushPayload, refused, tree_of};
-use super::scan::{Found, Manner, Stamp, Stamps, look_at, read_back};
+use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at, read_back};
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
@@ -52,14 +52,14 @@ impl Mirror {
         let common = self.common_of(push, is_complete, newest.head.as_ref())?;
         let target = self.target_of(push, &payload, &newest, source)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         if is_complete {
             let (files_total, bytes_total) = (target.files(), target.bytes());
             let step = TransferStep::Comparing;
             progress(Transfer { step, files_total, bytes_total, ..Transfer::default() });
         }
         let (found, obstacles) = if is_complete {
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), Some(&target))?
         } else {
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
         };
@@ -71,7 +71,10 @@ impl Mirror {
                 "move it out of the directory",
             ));
         }
-        let ops = diff::between(&found.tree, &target);
+        let mut ops = diff::between(&found.tree, &target);
+        let all = ops.len();
+        ops.retain(|op| !is_left_alone(&ground, op));
+        let is_same = found.tree == newest.tree && ops.len() == all;
         let staged = self.inner.stage.begin()?;
         let done = self.fetch(&staged, &ops, &payload, source, progress)?;
         let own = OwnSide {
@@ -86,7 +89,7 @@ impl Mirror {
         };
         let branch = own.branch()?;
         let ops = Arc::new(ops);
-        let tree = match found.tree == newest.tree {
+        let tree = match is_same {
             // A hundred thousand paths need not be there twice.
             true => Arc::clone(&ops),
             false => Arc::new(diff::between(&newest.tree, &target)),
@@ -152,7 +155,7 @@ impl Mirror {
     }
 
     /// As [`Mirror::what_is_there`], for the paths of a small push alone.
-    fn what_is_touched(
+    pub(super) fn what_is_touched(
         &self,
         ground: &Ground,
         known: &Tree,
@@ -165,7 +168,8 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let manner =
+            Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -219,7 +223,7 @@ impl Mirror {
     }
 
     /// Does a plan: all of it, or nothing (then the directory is as before).
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         work: &mut Work,
         ground: &Ground,
@@ -401,7 +405,7 @@ impl Mirror {
         let target = plan.target(&self.newest().tree)?;
         let before = plan.before(&target)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let again = || -> Result<Found, Problem> {
             let now = self.read_back(&ground, &plan, (&before, &target), true, &mut |_| {})?;
             self.keep_strays(&now.tree, &before, &target)?;
@@ -466,6 +470,12 @@ impl<'a> Counter<'a> {
     fn tell(&mut self) {
         (self.progress)(self.transfer);
     }
+}
+
+/// What is excluded here leaves the mirror, never the disk (spec 5.2).
+fn is_left_alone(ground: &Ground, op: &Change) -> bool {
+    let is_directory = op.old.is_some_and(|old| old.kind == FileKind::Directory);
+    op.new.is_none() && ground.exclude().covers(&op.path, is_directory)
 }
 
 /// What a plan has changed and was read back needs no further look.

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, Result as SysResult};
 
 use super::diff::Change;
+use super::exclude::is_left_out;
 use super::ground::Ground;
-use super::path::{RelPath, is_left_out};
+use super::path::RelPath;
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use crate::engine::base::Problem;
@@ -155,9 +156,9 @@ impl Placer<'_> {
         self.modes.remove(path);
         match self.unlink(path, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                // Temporary files of editors, which are in no tree.
+                // Temporary files of editors and what is excluded, which are in no tree.
                 let directory = self.ground.directory(Some(path))?;
-                remove_left_out(&directory)?;
+                remove_left_out(&directory, path, self.ground)?;
                 self.unlink(path, AtFlags::REMOVEDIR)
             }
             other => other,
@@ -206,12 +207,18 @@ impl Placer<'_> {
     }
 }
 
-/// Removes temporary files of editors; anything else makes the directory stay.
-fn remove_left_out(directory: &OwnedFd) -> SysResult<()> {
+/// Removes temporary files of editors and what is excluded; anything else makes the directory stay.
+fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<()> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if !is_left_out(name.to_bytes()) {
+        let is_excluded = || {
+            let is_directory = entry.file_type() == FileType::Directory;
+            let inner = RelPath::child(Some(path), name.to_bytes());
+            inner.is_ok_and(|inner| ground.exclude().covers(&inner, is_directory))
+        };
+        let is_dots = matches!(name.to_bytes(), b"." | b"..");
+        if is_dots || !(is_left_out(name.to_bytes()) || is_excluded()) {
             continue;
         }
         match unlinkat(directory, name, AtFlags::empty()) {

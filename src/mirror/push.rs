@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::diff::Change;
-use super::path::{PATH_MAX_BYTES, RelPath, is_left_out};
+use super::exclude::is_left_out;
+use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
 use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
 use crate::engine::base::{Digest, Problem, RevisionId};
@@ -104,7 +105,10 @@ impl PushPayload {
 }
 
 /// The tree that a manifest describes.
-pub(super) fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
+///
+/// # Errors
+/// When it describes none that a mirror could have (spec 5.4).
+pub fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
     if manifest.len() > ENTRIES_MAX {
         return Err(refused(format!("its manifest has more than {ENTRIES_MAX} entries")));
     }
@@ -121,7 +125,7 @@ pub(super) fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem>
     Ok(tree)
 }
 
-fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
+pub(super) fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
     if path.names().any(is_left_out) {
         return Err(refused(format!("it names {path}, which is never mirrored")));
     }

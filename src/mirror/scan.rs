@@ -17,8 +17,9 @@ use rustix::io::Errno;
 use self::read::{Unread, read_stable};
 use super::diff::{self, Change};
 use super::digest;
+use super::exclude::{Exclude, is_left_out};
 use super::ground::Ground;
-use super::path::{RelPath, is_left_out, link_stays_inside, shown};
+use super::path::{RelPath, link_stays_inside, shown};
 use super::tree::{Child, Entry, LINK_MODE, MissingParent, Node, Tree};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
@@ -71,30 +72,73 @@ impl Stamp {
 pub type Stamps = BTreeMap<RelPath, Stamp>;
 
 /// Something that is not mirrored, and why (spec 5.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// For people, relative to the directory.
     pub path: String,
     /// For people.
     pub why: String,
+    /// Where in the file, from 1; none: it is not about a line.
+    pub line: Option<u64>,
     /// The path; none where it is none that can be mirrored.
     pub at: Option<RelPath>,
     /// It has no content that could be lost: a pipe, a socket, a device.
     pub is_worthless: bool,
+    /// The operator's validation command rejected it, together with all else that changed.
+    pub is_rejected: bool,
+}
+
+/// Why a sink holds a content back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldBack {
+    /// For people.
+    pub why: String,
+    /// Where, from 1.
+    pub line: Option<u64>,
+}
+
+impl From<String> for HoldBack {
+    fn from(why: String) -> Self {
+        Self { why, line: None }
+    }
 }
 
 /// Takes the content of a file or link that is not as known; `Some`: hold it back, for this reason.
-pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<String>, Problem> + 'a;
+pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<HoldBack>, Problem> + 'a;
+
+/// What a scan passes over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leaves<'a> {
+    /// The operator's patterns.
+    pub exclude: Option<&'a Exclude>,
+    /// Paths of these trees are looked at all the same: what the master mirrors is never left alone on a shadow.
+    pub but: [Option<&'a Tree>; 2],
+    /// Files that are being written to: they stay as known.
+    pub writing: Option<&'a BTreeSet<RelPath>>,
+}
+
+impl Leaves<'_> {
+    /// Everything is looked at.
+    pub const NOTHING: Self = Self { exclude: None, but: [None, None], writing: None };
+
+    /// Whether `path` is left out, by pattern; names that never are mirrored come not so far.
+    fn out(&self, path: &RelPath, is_directory: bool) -> bool {
+        self.exclude.is_some_and(|exclude| exclude.covers(path, is_directory))
+            && self.but.iter().flatten().all(|tree| tree.get(path).is_none())
+    }
+}
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Manner<'a> {
     /// Read every byte, whatever the stamps say.
     pub is_full: bool,
     /// What is held back stays in the tree as known. Otherwise the tree is what is really there.
     pub keeps_held: bool,
     /// Larger files are held back.
     pub file_size_limit: u64,
+    /// What it passes over.
+    pub leaves: Leaves<'a>,
 }
 
 /// What a scan found.
@@ -108,6 +152,8 @@ pub struct Found {
     pub stamps: Vec<(RelPath, Stamp)>,
     /// What is not in it.
     pub held: Vec<Held>,
+    /// Files that are being written to, and stayed as known.
+    pub postponed: Vec<RelPath>,
     /// Files read.
     pub read: u64,
 }
@@ -117,7 +163,7 @@ pub(super) fn scan(
     ground: &Ground,
     known: &Tree,
     stamps: &Stamps,
-    manner: Manner,
+    manner: Manner<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
     let mut scanner = Scanner::new(known, stamps, manner, sink);
@@ -130,12 +176,23 @@ pub(super) fn look_at<'p>(
     ground: &Ground,
     known: &Tree,
     stamps: &Stamps,
-    manner: Manner,
+    manner: Manner<'_>,
     paths: impl Iterator<Item = (&'p RelPath, bool)>,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
     let mut scanner = Scanner::new(known, stamps, manner, sink);
-    scanner.look_at(ground, paths)?;
+    let paths: Vec<_> = paths.collect();
+    scanner.look_at(ground, paths.iter().copied())?;
+    // The other names of a file that has several: the system tells of a write by the name it was made through alone.
+    let others: Vec<RelPath> = if scanner.linked.is_empty() {
+        Vec::new()
+    } else {
+        let seen: BTreeSet<&RelPath> = paths.iter().map(|(path, _)| *path).collect();
+        let is_other =
+            |(path, stamp): &(&RelPath, &Stamp)| scanner.linked.contains(&stamp.inode) && !seen.contains(path);
+        stamps.iter().filter(is_other).map(|(path, _)| path.clone()).collect()
+    };
+    scanner.look_at(ground, others.iter().map(|path| (path, false)))?;
     scanner.found()
 }
 
@@ -147,7 +204,8 @@ pub(super) fn read_back<'p>(
     paths: impl Iterator<Item = (&'p RelPath, bool)>,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
-    let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+    let manner =
+        Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
     let no_stamps = Stamps::new();
     let mut scanner = Scanner::new(known, &no_stamps, manner, sink);
     scanner.is_read_back = true;
@@ -158,7 +216,7 @@ pub(super) fn read_back<'p>(
 struct Scanner<'a, 's> {
     known: &'a Tree,
     stamps: &'a Stamps,
-    manner: Manner,
+    manner: Manner<'a>,
     sink: &'a mut Sink<'s>,
     is_shallow: bool,
     /// See [`read_back`].
@@ -169,10 +227,13 @@ struct Scanner<'a, 's> {
     edits: Vec<(RelPath, Option<Entry>)>,
     new_stamps: Vec<(RelPath, Stamp)>,
     held: Vec<Held>,
+    postponed: Vec<RelPath>,
+    /// Inodes of files read that have more than one name.
+    linked: BTreeSet<u64>,
 }
 
 impl<'a, 's> Scanner<'a, 's> {
-    fn new(known: &'a Tree, stamps: &'a Stamps, manner: Manner, sink: &'a mut Sink<'s>) -> Self {
+    fn new(known: &'a Tree, stamps: &'a Stamps, manner: Manner<'a>, sink: &'a mut Sink<'s>) -> Self {
         Self {
             known,
             stamps,
@@ -186,6 +247,8 @@ impl<'a, 's> Scanner<'a, 's> {
             edits: Vec::new(),
             new_stamps: Vec::new(),
             held: Vec::new(),
+            postponed: Vec::new(),
+            linked: BTreeSet::new(),
         }
     }
 
@@ -198,7 +261,14 @@ impl<'a, 's> Scanner<'a, 's> {
             }
         }
         let changes = if self.is_read_back { Vec::new() } else { diff::between(self.known, &tree) };
-        Ok(Found { tree, changes, stamps: self.new_stamps, held: self.held, read: self.read })
+        Ok(Found {
+            tree,
+            changes,
+            stamps: self.new_stamps,
+            held: self.held,
+            postponed: self.postponed,
+            read: self.read,
+        })
     }
 
     /// Only at `paths`.
@@ -257,7 +327,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 Err(why) => {
                     let mut shown_path = path.map_or(String::new(), |path| format!("{path}/"));
                     shown_path.push_str(&shown(&name));
-                    self.held.push(Held { path: shown_path, why: why.into(), at: None, is_worthless: false });
+                    self.held.push(Held { path: shown_path, why: why.into(), ..Held::default() });
                 }
                 Ok(child) => {
                     if self.look(fd, &child, known(&name))? {
@@ -282,7 +352,11 @@ impl<'a, 's> Scanner<'a, 's> {
             Err(error) => return Ok(self.hold(path, format!("cannot be read: {}", plain(error)))),
         };
         let entry = known.map(Child::entry);
-        match FileType::from_raw_mode(stat.st_mode) {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.manner.leaves.out(path, kind == FileType::Directory) {
+            return Ok(false);
+        }
+        match kind {
             FileType::Directory => self.look_at_directory(parent, path, &stat, known),
             FileType::RegularFile => self.look_at_file(parent, path, &stat, entry),
             FileType::Symlink => self.look_at_link(parent, path, entry),
@@ -353,8 +427,13 @@ impl<'a, 's> Scanner<'a, 's> {
             && known.kind == FileKind::File
             && trusted.is_settled
             && trusted.is_same_file(&stamp)
+            && !self.is_postponed(path)
         {
             self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
+            return Ok(true);
+        }
+        if self.is_postponed(path) {
+            self.postponed.push(path.clone());
             return Ok(true);
         }
         let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, !self.is_read_back) {
@@ -363,6 +442,9 @@ impl<'a, 's> Scanner<'a, 's> {
             Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
         };
         self.read += 1;
+        if stat.st_nlink > 1 {
+            self.linked.insert(stat.st_ino);
+        }
         let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
         if !self.is_read_back || !read::is_young(&stat) {
             self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
@@ -374,13 +456,21 @@ impl<'a, 's> Scanner<'a, 's> {
     fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, bytes: Vec<u8>) -> Result<bool, Problem> {
         debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
         if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
-            && let Some(why) = (self.sink)(path, known, entry.digest, bytes)?
+            && let Some(HoldBack { why, line }) = (self.sink)(path, known, entry.digest, bytes)?
         {
             self.new_stamps.pop_if(|(stamped, _)| stamped == path);
-            return Ok(self.hold(path, why));
+            let counts = self.hold(path, why);
+            if let Some(held) = self.held.last_mut() {
+                held.line = line;
+            }
+            return Ok(counts);
         }
         self.edit(path, known, entry);
         Ok(true)
+    }
+
+    fn is_postponed(&self, path: &RelPath) -> bool {
+        self.manner.leaves.writing.is_some_and(|writing| writing.contains(path))
     }
 
     fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {
@@ -391,7 +481,7 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// Holds it back; says whether it counts as there.
     fn hold(&mut self, path: &RelPath, why: String) -> bool {
-        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), is_worthless: false });
+        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), ..Held::default() });
         self.manner.keeps_held
     }
 

@@ -11,8 +11,10 @@ use crate::engine::message::Push;
 use crate::engine::order::FileKind;
 use crate::engine::status::Transfer;
 
+mod anything;
 mod divergence;
 mod hostile;
+mod judged;
 mod large;
 mod recovery;
 mod transfer;
@@ -302,7 +304,7 @@ fn older_revisions_can_be_shown() {
     let store = Store::open_read_only(&master.home.path().join("home")).unwrap();
     assert_eq!(history::list(&store).unwrap(), list);
     assert_eq!(history::show(&store, "a", Some(1)).unwrap().text, "one");
-    assert_eq!(history::log(&store, 2).unwrap().len(), 2);
+    assert_eq!(history::log(&store, None, None, 2).unwrap().len(), 2);
 }
 
 /// spec 7.6: the trail reaches far back with few entries

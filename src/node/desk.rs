@@ -1,10 +1,9 @@
 //! The mirror's threads: one reads and writes the directory (scans, applies, puts drift back), one builds pushes, so that a
 //! long scan never holds up a push that is ready. The engine hears of the results as inputs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,19 +16,27 @@ use super::clock;
 use super::net::{Net, Partial};
 use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
+use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
+use crate::engine::effect::WantedChange;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{Order, Reply};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{History, Settings};
+use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
-use crate::mirror::scan::Held;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Limits, Mirror};
-use crate::store::Store;
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
+use crate::store::{Retention, Store};
 
+mod held;
+
+use held::HeldBook;
+
+/// While a file is being written it is looked again so often whether it was closed.
+const WRITING_PAUSE: Duration = Duration::from_millis(5);
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
 /// After the last scan or apply: the times of what it read can be trusted then.
@@ -42,6 +49,7 @@ const DOWN_MAX: usize = 64;
 enum DiskJob {
     Scan { term: Term, wait_quiet: bool },
     Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
+    Change { order: u64, term: Term, wanted: Box<WantedChange> },
 }
 
 struct PushJob {
@@ -77,9 +85,17 @@ pub struct MirrorDesk {
     /// Links that went down; an apply over one of them gives up.
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
-    held: Arc<AtomicU64>,
+    held: Arc<Mutex<HeldBook>>,
+    retention: Arc<Mutex<Kept>>,
     /// The content that was under way when a link broke; one, as contents come one after the other.
     partial: Arc<Mutex<Option<Partial>>>,
+}
+
+/// How much of the history is kept, and which revision the other instance still needs.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    settings: History,
+    needed: Option<u64>,
 }
 
 impl MirrorDesk {
@@ -101,7 +117,10 @@ impl MirrorDesk {
             shared: shared.clone(),
             held: Arc::default(),
             partial: Arc::default(),
+            // Until the engine has said what the other instance needs, all is needed.
+            retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
+        desk.follow_settings(settings);
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
@@ -112,11 +131,14 @@ impl MirrorDesk {
     fn watch(&self) -> Result<(), Problem> {
         let (quiet, shared) = (Arc::clone(&self.quiet), self.shared.clone());
         self.mirror.watch(move |event| {
-            tell_watcher(&shared, &event);
             let now_ms = clock::monotonic().0;
+            if event == WatchEvent::AtWork {
+                return lock(&quiet).at_work(now_ms);
+            }
+            tell_watcher(&shared, &event);
             let is_first = {
                 let mut quiet = lock(&quiet);
-                let is_first = quiet.due(now_ms).is_none();
+                let is_first = !quiet.is_pending();
                 quiet.changed(now_ms);
                 is_first
             };
@@ -128,13 +150,21 @@ impl MirrorDesk {
 
     /// New settings are in force.
     pub fn set_limits(&self, settings: &Settings) {
-        self.mirror.set_limits(limits(settings));
+        self.follow_settings(settings);
+        lock(&self.retention).settings = settings.configuration.history;
         let mut quiet = lock(&self.quiet);
-        let is_pending = quiet.due(0).is_some();
+        let is_pending = quiet.is_pending();
         *quiet = quiet_of(settings);
         if is_pending {
             quiet.changed(clock::monotonic().0);
         }
+    }
+
+    fn follow_settings(&self, settings: &Settings) {
+        let configuration = &settings.configuration;
+        self.mirror.set_limits(limits(settings));
+        self.mirror.set_exclude(Exclude::new(&configuration.exclude));
+        self.mirror.set_judge(validation::judge(&configuration.validate, self.mirror.directory()));
     }
 
     /// The newest revision.
@@ -146,7 +176,7 @@ impl MirrorDesk {
     /// How many files the last scan held back (spec 5.4).
     #[must_use]
     pub fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        lock(&self.held).count()
     }
 
     /// Older revisions, newest first.
@@ -165,20 +195,31 @@ impl MirrorDesk {
         self.mirror.branches()
     }
 
+    /// Keeps and publishes an event about it.
+    pub fn note(&self, kind: EventKind, text: String) {
+        self.shared.note(kind, Severity::Warning, text);
+    }
+
     /// The mirror itself, for what reads it.
     #[must_use]
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
     }
 
-    /// See [`crate::engine::effect::Effect::Scan`].
-    pub fn scan(&self, term: Term, wait_quiet: bool) {
-        self.send(DiskJob::Scan { term, wait_quiet });
+    /// See [`crate::engine::effect::Effect::Scan`]. What it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn scan(&self, term: Term, wait_quiet: bool) -> Option<Input> {
+        let why = self.send(DiskJob::Scan { term, wait_quiet })?;
+        Some(Input::Scanned { committed: None, problem: Some(why) })
     }
 
-    /// See [`crate::engine::effect::Effect::Apply`].
-    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) {
-        self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net });
+    /// See [`crate::engine::effect::Effect::Apply`]. The engine waits for the end of it before it takes a role, so there is
+    /// always one: what it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) -> Option<Input> {
+        let revision = push.revision;
+        let why = self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net })?;
+        Some(Input::ApplyFailed { link, revision, why })
     }
 
     /// See [`crate::engine::effect::Effect::Push`].
@@ -188,11 +229,47 @@ impl MirrorDesk {
         }
     }
 
+    /// See [`crate::engine::effect::Effect::Change`].
+    pub fn change(&self, order: u64, term: Term, wanted: Box<WantedChange>) {
+        self.send(DiskJob::Change { order, term, wanted });
+    }
+
+    /// The other instance needs this revision and the later ones; none: there is no other.
+    pub fn set_needed(&self, needed: Option<u64>) {
+        lock(&self.retention).needed = needed;
+    }
+
+    /// Drops what of the history is not to be kept any more (spec 5.6).
+    fn tidy(&self) {
+        let Kept { settings, needed } = *lock(&self.retention);
+        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
+        let since = clock::wall().0.saturating_sub(age_ms);
+        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
+        let input = match self.mirror.tidy(&keep) {
+            Ok(dropped) => {
+                if dropped > 0 {
+                    tracing::info!("{dropped} old revisions were dropped from the history");
+                }
+                Input::TroubleOver { code: "F-031", subject: String::new() }
+            }
+            Err(problem) => Input::Trouble {
+                code: "F-031",
+                subject: String::new(),
+                why: format!("{}: {}", problem.what, problem.why),
+            },
+        };
+        self.shared.input_blocking(input);
+    }
+
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
-        self.down.send_modify(|down| {
-            down.truncate(DOWN_MAX - 1);
-            down.push_front(link);
+        self.down.send_if_modified(|down| {
+            let is_new = !down.contains(&link);
+            if is_new {
+                down.truncate(DOWN_MAX - 1);
+                down.push_front(link);
+            }
+            is_new
         });
     }
 
@@ -210,10 +287,12 @@ impl MirrorDesk {
     /// For people.
     pub fn read(&self, order: &Order) -> OrderOutcome {
         match order {
+            Order::HeldFiles => Ok(Reply::Held(lock(&self.held).list())),
             Order::ListFiles => self.mirror.list().map(Reply::Files),
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
+            Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
                 Some(branch) => Ok(Reply::Branches(vec![branch])),
                 None => Err(Problem::new(
@@ -226,10 +305,15 @@ impl MirrorDesk {
         }
     }
 
-    fn send(&self, job: DiskJob) {
-        if self.disk.try_send(job).is_err() {
-            tracing::error!("the mirror is behind by {JOBS_MAX} jobs: one was dropped");
-        }
+    /// Why it was not taken; none: it was.
+    fn send(&self, job: DiskJob) -> Option<String> {
+        let why = match self.disk.try_send(job) {
+            Ok(()) => return None,
+            Err(TrySendError::Full(_)) => format!("the mirror is behind by {JOBS_MAX} jobs: one was dropped"),
+            Err(TrySendError::Disconnected(_)) => "the mirror's thread has ended: restart Standin".to_owned(),
+        };
+        tracing::error!("{why}");
+        Some(why)
     }
 
     fn push_all(&self, jobs: &Receiver<PushJob>) {
@@ -248,12 +332,19 @@ impl MirrorDesk {
     }
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
-        let mut told = BTreeSet::new();
         let mut rest = SETTLE_AFTER;
+        let mut postponed = 0;
         loop {
             let job = match jobs.recv_timeout(rest) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if postponed > 0 => {
+                    // Left alone for a while, and perhaps never closed: it is taken up as it is.
+                    postponed = 0;
+                    rest = SETTLE_AFTER;
+                    self.shared.input_blocking(Input::DirectoryChanged);
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.look_after(rest == FULL_LOOK_EVERY);
                     rest = FULL_LOOK_EVERY;
@@ -262,7 +353,15 @@ impl MirrorDesk {
             };
             rest = SETTLE_AFTER;
             let input = match job {
-                DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
+                DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
+                DiskJob::Scan { term, wait_quiet } => {
+                    let (input, count) = self.scan_now(term, wait_quiet);
+                    postponed = count;
+                    if count > 0 {
+                        rest = WRITING_IDLE;
+                    }
+                    input
+                }
                 DiskJob::Apply { link, push, complete, other, net } => {
                     let (down, partial) = (self.down.subscribe(), Arc::clone(&self.partial));
                     let source = BulkSource::new(*other, net, link, down, runtime.clone(), partial);
@@ -279,53 +378,71 @@ impl MirrorDesk {
             if let Err(problem) = self.mirror.settle() {
                 tracing::warn!("the times of files were not kept: {problem}");
             }
-            return;
+            return self.tidy();
         }
         match self.mirror.has_changed_unseen() {
             Ok(false) => {}
             Ok(true) => self.shared.input_blocking(Input::DirectoryChanged),
             Err(problem) => tracing::warn!("the directory was not looked at: {problem}"),
         }
+        self.tidy();
     }
 
-    fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
+    /// Waits until nobody changes anything, within the limit.
+    fn wait_quiet(&self) {
         loop {
-            if !wait_quiet {
-                break;
-            }
-            let due = lock(&self.quiet).due(clock::monotonic().0);
+            let now_ms = clock::monotonic().0;
+            let pending = self.mirror.pending();
+            let (due, is_late) = {
+                let quiet = lock(&self.quiet);
+                (quiet.due(now_ms, pending.paths), quiet.is_late(now_ms))
+            };
             match due {
                 Some(in_ms) if in_ms > 0 => thread::sleep(Duration::from_millis(in_ms)),
-                _ => break,
-            }
-        }
-        lock(&self.quiet).clear();
-        match self.mirror.scan_and_commit(term, "directory", "") {
-            Ok(outcome) => {
-                self.tell_held(&outcome.held, told);
-                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
-                Input::Scanned { committed: outcome.committed, problem: None }
-            }
-            Err(problem) => {
-                let why = format!("{}: {}", problem.what, problem.why);
-                self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
-                Input::Scanned { committed: None, problem: Some(why) }
+                _ if is_late || !pending.is_being_written => return,
+                _ => thread::sleep(WRITING_PAUSE),
             }
         }
     }
 
-    /// One alert a file that is held back; over when it is not any more.
-    fn tell_held(&self, held: &[Held], told: &mut BTreeSet<String>) {
-        let now: BTreeSet<String> = held.iter().map(|held| held.path.clone()).collect();
-        self.held.store(held.len() as u64, Ordering::Relaxed);
-        for gone in told.difference(&now) {
-            self.shared.input_blocking(Input::TroubleOver { code: "F-002", subject: gone.clone() });
+    /// What the engine is told, and how many files wait for their writer.
+    fn scan_now(&self, term: Term, wait_quiet: bool) -> (Input, usize) {
+        if wait_quiet {
+            self.wait_quiet();
         }
-        for held in held {
-            let (subject, why) = (held.path.clone(), held.why.clone());
-            self.shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
+        lock(&self.quiet).clear();
+        match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
+            Ok(outcome) => {
+                held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
+                for code in ["F-001", "F-004"] {
+                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
+                }
+                self.found(None);
+                (Input::Scanned { committed: outcome.committed, problem: None }, outcome.postponed)
+            }
+            Err(problem) => {
+                let why = format!("{}: {}; {}", problem.what, problem.why, problem.todo);
+                self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
+                self.found(Some(format!("{}: {}", problem.what, problem.why)));
+                (Input::Scanned { committed: None, problem: Some(why) }, 0)
+            }
         }
-        *told = now;
+    }
+
+    /// Whether the directory can be used, as the last look at it said.
+    fn found(&self, problem: Option<String>) {
+        self.shared.input_blocking(Input::Directory { problem });
+    }
+
+    fn change_now(&self, order: u64, term: Term, wanted: &WantedChange) -> Input {
+        let WantedChange { author, message, change, dry_run } = wanted;
+        match self.mirror.change(term, author, message, change, *dry_run) {
+            Ok(Changed { committed, outcome }) => {
+                let outcome = outcome.map(|report| Reply::Changed(Box::new(report)));
+                Input::Changed { order, committed, outcome: Box::new(outcome) }
+            }
+            Err(problem) => Input::Changed { order, committed: None, outcome: Box::new(Err(problem)) },
+        }
     }
 
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
@@ -340,7 +457,12 @@ impl MirrorDesk {
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
         self.shared.input_blocking(Input::Progress(None));
         match result {
-            Ok((committed, branch)) => Input::Applied { link, revision: committed.revision, committed, branch },
+            Ok((committed, branch)) => {
+                // What the last scan as a master held back is of no account any more.
+                held::tell(&self.held, &self.shared, &[], None);
+                self.found(None);
+                Input::Applied { link, revision: committed.revision, committed, branch }
+            }
             Err(problem) => {
                 Input::ApplyFailed { link, revision: push.revision, why: format!("{}: {}", problem.what, problem.why) }
             }
@@ -348,17 +470,32 @@ impl MirrorDesk {
     }
 }
 
-/// That the directory cannot be watched is an alert as long as it lasts; lost events cost one look at everything.
+/// What ends is over when it ends; lost events and another directory cost one look at everything, and are over with it.
 fn tell_watcher(shared: &Shared, event: &WatchEvent) {
-    let subject = String::new();
+    let trouble = |code, why: &str| {
+        shared.input_blocking(Input::Trouble { code, subject: String::new(), why: why.to_owned() });
+    };
+    let over = |code| shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
     match event {
-        WatchEvent::Changed => {}
+        WatchEvent::Changed | WatchEvent::AtWork => {}
         WatchEvent::NeedRescan => {
-            let why = "too many changes at once for the system's queue: the whole directory is looked at";
-            shared.note(EventKind::Configuration, Severity::Warning, why.to_owned());
+            let why = "too many changes at once for the system's queue (fs.inotify.max_queued_events)";
+            trouble("F-004", &format!("{why}: the whole directory is looked at"));
         }
-        WatchEvent::Failed(why) => shared.input_blocking(Input::Trouble { code: "F-003", subject, why: why.clone() }),
-        WatchEvent::Recovered => shared.input_blocking(Input::TroubleOver { code: "F-003", subject }),
+        WatchEvent::Failed(why) => trouble("F-003", why),
+        WatchEvent::Gone(why) => {
+            trouble("F-005", why);
+            shared.input_blocking(Input::Directory { problem: Some(why.clone()) });
+        }
+        WatchEvent::Replaced(why) => {
+            // Both, so that one that was gone is over, and one that never was is told.
+            trouble("F-005", &format!("{why}: everything in it is compared"));
+            over("F-005");
+            for problem in [Some(why.clone()), None] {
+                shared.input_blocking(Input::Directory { problem });
+            }
+        }
+        WatchEvent::Recovered => over("F-003"),
     }
 }
 

@@ -19,14 +19,15 @@ use super::settings_file::SettingsDesk;
 use super::shared::Shared;
 use super::works::Works;
 use crate::engine::Engine;
-use crate::engine::base::{Fingerprint, Millis, Reason, Role, Term};
+use crate::engine::base::{Fingerprint, LinkId, Millis, Reason, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
+use crate::engine::message::Push;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
-use crate::engine::status::Protection;
+use crate::engine::status::{Protection, Status};
 use crate::store::Store;
 
 /// How long the last answers may take to reach those who asked.
@@ -189,15 +190,15 @@ impl Driver {
                 self.trips.sent(&envelope);
                 self.net.send(link, &envelope);
             }
-            Effect::Close { link, why } => self.net.close(link, &why),
-            Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
-            Effect::Push { link, trail, complete } => self.push(link, trail, complete),
-            Effect::Apply { link, push, complete } => {
-                if let Some(peer) = &self.engine.durable().peer {
-                    let other = Other::of(peer, &self.settings.in_force());
-                    self.mirror.apply(link, push, complete, other, self.net.clone());
-                }
+            Effect::Close { link, why } => {
+                // At once, not when the last words are out: a takeover waits for the end of an apply over it.
+                self.mirror.link_down(link);
+                self.net.close(link, &why);
             }
+            Effect::Scan { term, wait_quiet } => self.pending.extend(self.mirror.scan(term, wait_quiet)),
+            Effect::Push { link, trail, complete } => self.push(link, trail, complete),
+            Effect::Apply { link, push, complete } => self.apply(link, push, complete),
+            Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
@@ -263,7 +264,21 @@ impl Driver {
         }
     }
 
-    fn push(&mut self, link: crate::engine::base::LinkId, trail: Vec<crate::engine::base::RevisionId>, complete: bool) {
+    fn apply(&mut self, link: LinkId, push: Box<Push>, complete: bool) {
+        let outcome = match &self.engine.durable().peer {
+            Some(peer) => {
+                let other = Other::of(peer, &self.settings.in_force());
+                self.mirror.apply(link, push, complete, other, self.net.clone())
+            }
+            None => {
+                let why = "there is no pair any more".to_owned();
+                Some(Input::ApplyFailed { link, revision: push.revision, why })
+            }
+        };
+        self.pending.extend(outcome);
+    }
+
+    fn push(&mut self, link: LinkId, trail: Vec<crate::engine::base::RevisionId>, complete: bool) {
         let durable = self.engine.durable();
         let Some(pair) = durable.peer.as_ref().map(|peer| peer.pair) else { return };
         let Some(role) = durable.role else { return };
@@ -295,6 +310,8 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        // What was held back by another limit, pattern or command may pass now.
+        self.pending.push_back(Input::DirectoryChanged);
         self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.arbiter.set_settings(&settings.arbiter);
@@ -315,6 +332,7 @@ impl Driver {
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status);
+        self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
@@ -338,4 +356,12 @@ impl Driver {
             is_new
         });
     }
+}
+
+/// The oldest revision that the other instance still needs to be brought up to date; none: there is no other. What it has may
+/// be on another line; then it needs all after the newest one that both are known to have had.
+fn needed_by_peer(durable: &Durable, status: &Status) -> Option<u64> {
+    let peer = status.peer.as_ref()?;
+    let known = durable.common.map_or(0, |common| common.number);
+    Some(if peer.in_sync { status.configuration.revision } else { peer.revision.min(known) })
 }

@@ -118,6 +118,10 @@ impl super::net::BulkServer for Served {
         let tree = self.0.mirror().read_all().map_err(|problem| problem.to_string())?;
         Ok((tree.root(), listed(&tree)))
     }
+
+    fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
+        super::forget::ForgetDesk::asked_by_peer(&self.0, path, by)
+    }
 }
 
 /// A tree as it travels.

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
+mod directory;
 mod failover;
 mod faults;
 mod harness;
+mod history;
 mod mirroring;
 mod refusals;
 mod roles;

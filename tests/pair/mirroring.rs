@@ -75,9 +75,8 @@ fn a_first_transfer_is_shown_and_goes_on_after_a_break() {
     pair.b.ok(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
     let done = |status: &serde_json::Value| status["transfer"]["bytes_done"].as_u64().unwrap_or(0);
     let quarter = LARGE_FILES * LARGE_FILE_BYTES as u64 / 4;
-    let status = pair.b.wait("a quarter has come", |status| {
-        status["transfer"]["step"] == "receiving" && done(status) > quarter
-    });
+    let status =
+        pair.b.wait("a quarter has come", |status| status["transfer"]["step"] == "receiving" && done(status) > quarter);
     assert_eq!(status["state"], "INITSYNC", "{status:#}");
     assert!(status["transfer"]["files_total"].as_u64() >= Some(LARGE_FILES), "{status:#}");
     let words = pair.b.standin(&["status"]);

@@ -45,6 +45,8 @@ impl World {
             1 => limit,
             _ => self.random.range(0, limit),
         };
+        // In a walk a stop that takes any time takes whole ticks.
+        let takes = if self.tick_ms > 0 { takes.next_multiple_of(self.tick_ms) } else { takes };
         self.nodes[node].world_span_floor(takes)
     }
 

@@ -53,6 +53,10 @@ impl BulkServer for Tree {
     fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
         Ok((digest(9), entries()))
     }
+
+    fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
+        if path == b"leaked\xff" && by == "anna" { Ok(3) } else { Err("no such path".into()) }
+    }
 }
 
 fn revision(number: u64) -> RevisionId {
@@ -105,6 +109,18 @@ async fn contents_and_lists_arrive_as_they_are() {
     .await
     .unwrap();
     assert_eq!(count, many.len());
+}
+
+/// spec 5.6: the other side is told to forget a path, whatever bytes it has, and says what it did.
+#[tokio::test]
+async fn the_other_side_forgets() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let mut bulk = client(&own, &server).await.unwrap();
+    assert_eq!(bulk.forget(b"leaked\xff", "anna").await, Ok(3));
+    assert_eq!(bulk.forget(b"another", "anna").await, Err("no such path".into()));
+    let too_long = vec![b'x'; wire::bulk::PATH_MAX_BYTES + 1];
+    assert!(bulk.forget(&too_long, "anna").await.is_err());
 }
 
 #[tokio::test]
