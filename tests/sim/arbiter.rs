@@ -43,6 +43,8 @@ pub struct Question {
     pub pair: PairId,
     pub ask: Ask,
     pub lease_s: u64,
+    /// How often the arbiter had lost or changed its data when this was asked.
+    pub losses: u64,
 }
 
 /// What happens to a question.
@@ -76,6 +78,8 @@ pub struct Arbiter {
     pub rate_ppm: i64,
     pub books: BTreeMap<PairId, Book>,
     pub backup: Option<BTreeMap<PairId, Book>>,
+    /// How often its data was wiped or restored.
+    pub losses: u64,
     /// Questions without answer: node, incarnation, id; and until when another one must not follow.
     pub open: BTreeMap<(usize, u64, u64), u64>,
     pub asked: u64,
@@ -94,6 +98,7 @@ impl Default for Arbiter {
             rate_ppm: 0,
             books: BTreeMap::new(),
             backup: None,
+            losses: 0,
             open: BTreeMap::new(),
             asked: 0,
             granted: 0,
@@ -124,6 +129,7 @@ impl Arbiter {
 
     /// All data is lost.
     pub fn wipe(&mut self) {
+        self.losses += 1;
         self.books.clear();
     }
 
@@ -134,6 +140,7 @@ impl Arbiter {
 
     pub fn restore(&mut self, t: u64) {
         let Some(backup) = self.backup.clone() else { return };
+        self.losses += 1;
         self.books = backup;
         for held in self.books.values_mut().filter_map(|book| book.lease.as_mut()) {
             held.ends = t + held.ttl_ms;
@@ -167,7 +174,7 @@ impl World {
         self.arbiter.open.insert((node, incarnation, id), given_up);
         let timeout_ms = self.nodes[node].world_span(timeout_ms);
         self.arbiter_at(self.t + timeout_ms, Step::Timeout { node, incarnation, id });
-        let question = Question { node, incarnation, id, pair, ask, lease_s };
+        let question = Question { node, incarnation, id, pair, ask, lease_s, losses: self.arbiter.losses };
         if !self.arbiter.is_up || self.arbiter.cut[node] {
             if self.random.chance(50) && !self.arbiter.is_up {
                 let answer = VoteAnswer::Silent("connection refused".into());
@@ -190,6 +197,7 @@ impl World {
 
     pub fn arbiter_step(&mut self, step: Step) {
         match step {
+            Step::KeepAlive(question) | Step::Decide(question) if self.is_void(&question) => {}
             Step::KeepAlive(question) if self.arbiter.is_up => {
                 self.keep_alive(&question);
                 // Between the two an etcd client waits for an answer.
@@ -209,6 +217,13 @@ impl World {
             }
             Step::KeepAlive(_) | Step::Decide(_) => {}
         }
+    }
+
+    /// Of a question that its asker gave up only the last request can still be executed: a write that compares with what was
+    /// read before, and changes nothing where the data was lost meanwhile (`arbiter::question`).
+    fn is_void(&self, question: &Question) -> bool {
+        let is_open = self.arbiter.open.contains_key(&(question.node, question.incarnation, question.id));
+        !is_open && question.losses != self.arbiter.losses
     }
 
     fn keep_alive(&mut self, question: &Question) {

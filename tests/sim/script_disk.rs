@@ -149,7 +149,8 @@ fn a_revision_being_written_comes_before_a_new_master() {
 fn a_resume_that_the_shadow_does_not_hear_is_the_operators_word() {
     let is_active = |world: &World, node| world.glance(node).is_some_and(|seen| seen.is_active);
     let mut both = 0;
-    for wait_ms in (0..200).step_by(10) {
+    // Before the shadow has noticed anything: it waits 200 ms for the answer to a check.
+    for wait_ms in (0..180).step_by(10) {
         let order = if wait_ms % 20 == 0 { Order::Resume } else { Order::BecomeMaster { without_arbiter: false } };
         let mut world = pair_of(&settings(0));
         world.crash(0, true);
