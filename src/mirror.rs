@@ -12,6 +12,7 @@ pub mod digest;
 pub mod exclude;
 mod ground;
 pub mod history;
+mod intake;
 mod keeping;
 mod on_disk;
 pub mod path;
@@ -29,6 +30,7 @@ pub mod unified;
 pub mod watch;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -53,7 +55,7 @@ use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
-use crate::store::{RevisionRow, Store};
+use crate::store::{Packed, RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).
 pub const FOUND_AUTHOR: &str = "directory";
@@ -121,12 +123,13 @@ impl Mirror {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
-        for row in store.tree()? {
+        store.each_row(|row| {
             tree.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
             if let Some(stamp) = row.stamp {
                 stamps.insert(row.path, stamp);
             }
-        }
+            Ok(())
+        })?;
         let head = newest.map(|row| committed(&store, &row, &tree)).transpose()?;
         if head.as_ref().is_some_and(|head| head.revision.root != tree.root()) {
             return Err(damaged("the newest tree does not have the digest of the newest revision"));
@@ -152,7 +155,10 @@ impl Mirror {
         };
         mirror.recover(&mut mirror.lock_work())?;
         // Not before: an interrupted apply needs contents that only its plan names.
-        mirror.inner.store.drop_unused_contents()?;
+        // What has come of a transfer that a break or a restart interrupted is still to be used.
+        if !mirror.inner.store.is_receiving()? {
+            mirror.inner.store.drop_unused_contents()?;
+        }
         Ok(mirror)
     }
 
@@ -213,8 +219,8 @@ impl Mirror {
         Ok(Ground::open(&self.inner.directory)?.with_exclude(self.exclude()))
     }
 
-    /// Files that are being written to at this moment.
-    fn writing(&self) -> std::collections::BTreeSet<RelPath> {
+    /// Files that are being written to at this moment, and for how long.
+    fn writing(&self) -> BTreeMap<RelPath, Duration> {
         self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(WRITING_IDLE))
     }
 
@@ -277,12 +283,19 @@ impl Mirror {
     /// # Errors
     /// When the revision is not in the history.
     pub fn manifest(&self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        Ok(self.tree_of(revision)?.iter().map(ManifestEntry::from).collect())
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the revision is not in the history.
+    pub fn tree_of(&self, revision: RevisionId) -> Result<Tree, Problem> {
         let newest = self.newest();
-        let tree = match newest.head {
-            Some(head) if head.revision == revision => newest.tree,
-            _ => history::tree_of(&self.inner.store, &revision)?,
-        };
-        Ok(tree.iter().map(ManifestEntry::from).collect())
+        match newest.head {
+            Some(head) if head.revision == revision => Ok(newest.tree),
+            _ => history::tree_of(&self.inner.store, &revision),
+        }
     }
 
     /// A content of any kept revision.
@@ -291,6 +304,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn content(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
         self.inner.store.content(digest)
+    }
+
+    /// The same as it is kept, and as it travels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn packed_content(&self, digest: &Digest) -> Result<Option<Packed>, Problem> {
+        self.inner.store.packed_content(digest)
     }
 
     /// Files, directories and links of the newest revision, in order of paths.

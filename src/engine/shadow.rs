@@ -195,6 +195,7 @@ impl Engine {
             checks: self.checks.take_news(),
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
+            transfer: self.transfer,
         };
         self.send(id, Body::Check(check));
     }

@@ -15,7 +15,7 @@ use crate::engine::history::{
 };
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::NewRevision;
+use crate::store::{NewRevision, Packed};
 
 /// What an operator's change came to.
 #[derive(Debug)]
@@ -104,11 +104,12 @@ impl Mirror {
                 message: cut(message, MESSAGE_MAX_BYTES),
                 changes: changes.clone(),
             }),
-            tree: changes,
-            ops,
+            tree: changes.into(),
+            ops: ops.into(),
             obstacles,
         };
-        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let staged = (self.inner.stage.begin()?, [].as_slice());
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), staged, &mut |_| {})?;
         let report = report(Some(committed.revision), false, &newest.tree, &target);
         Ok((Some(committed), report))
     }
@@ -251,7 +252,7 @@ impl Mirror {
     /// When the store cannot be written.
     pub fn keep_content(&self, bytes: Vec<u8>) -> Result<crate::engine::base::Digest, Problem> {
         let digest = super::digest::of_content(&bytes);
-        self.inner.store.put_contents(&[(digest, bytes)])?;
+        self.inner.store.put_contents(&[(digest, Packed::of(bytes))])?;
         Ok(digest)
     }
 }

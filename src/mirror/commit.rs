@@ -15,7 +15,7 @@ use super::{Mirror, Work, committed, place, yaml};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Store};
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Packed, Store};
 
 /// What a scan of the directory came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ const LOOK_AT_ALL_MAX: u64 = 500;
 /// Contents on their way to the store.
 pub(super) struct Keep<'a> {
     store: &'a Store,
-    buffer: Vec<(Digest, Vec<u8>)>,
+    buffer: Vec<(Digest, Packed)>,
     bytes: usize,
 }
 
@@ -49,8 +49,12 @@ impl<'a> Keep<'a> {
     }
 
     pub(super) fn add(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), Problem> {
-        self.bytes += bytes.len();
-        self.buffer.push((digest, bytes));
+        self.add_packed(digest, Packed::of(bytes))
+    }
+
+    pub(super) fn add_packed(&mut self, digest: Digest, content: Packed) -> Result<(), Problem> {
+        self.bytes += content.bytes.len();
+        self.buffer.push((digest, content));
         if self.bytes > WITH_COMMIT_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -262,13 +266,22 @@ impl Mirror {
     /// # Errors
     /// When the directory cannot be read.
     pub fn verify_own(&self) -> Result<(Digest, Vec<ManifestEntry>), Problem> {
+        let tree = self.read_all()?;
+        Ok((tree.root(), tree.iter().map(ManifestEntry::from).collect()))
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn read_all(&self) -> Result<Tree, Problem> {
         let work = self.work()?;
         let ground = self.ground()?;
         let tree = self.newest().tree;
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
         let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
         let found = scan(&ground, &tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
-        Ok((found.tree.root(), found.tree.iter().map(ManifestEntry::from).collect()))
+        Ok(found.tree)
     }
 
     /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in

@@ -80,11 +80,6 @@ impl Ground {
         }
         Ok(directory)
     }
-
-    /// The directory that `path` is in.
-    pub(super) fn parent(&self, path: &RelPath) -> Result<OwnedFd> {
-        self.directory(path.parent().as_ref())
-    }
 }
 
 #[cfg(test)]

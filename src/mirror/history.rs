@@ -232,9 +232,7 @@ pub(super) fn tree_of(store: &Store, revision: &RevisionId) -> Result<Tree, Prob
     // A commit between the reads makes a mixture, which its digest gives away.
     for _ in 0..TREE_TRIES {
         let mut newest = Tree::default();
-        for row in store.tree()? {
-            newest.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
-        }
+        store.each_row(|row| newest.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string())))?;
         if let Ok(tree) = tree_before(store, &newest, revision.number)
             && tree.root() == revision.root
         {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
@@ -25,9 +26,27 @@ const OWNER_ALL: RawMode = 0o700;
 
 /// Writes all new files of `ops` aside, durably.
 pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
+    stage_rest(store, staged, ops, &[], &mut |_| {})
+}
+
+/// A change of so few files is made durable one by one.
+pub(super) fn is_synced(ops: &[Change]) -> bool {
+    let files = ops.iter().filter(|op| op.new.is_some_and(|new| new.kind == FileKind::File));
+    files.take(SINGLE_SYNCS_MAX + 1).count() <= SINGLE_SYNCS_MAX
+}
+
+/// The same without those that are `done`; `tell` hears the bytes of each file that was written.
+pub(super) fn stage_rest(
+    store: &Store,
+    staged: &Staged,
+    ops: &[Change],
+    done: &[bool],
+    tell: &mut dyn FnMut(u64),
+) -> Result<(), Problem> {
     let new = || ops.iter().enumerate().filter_map(|(index, op)| op.new.map(|entry| (index, op, entry)));
-    let syncs = new().filter(|(_, _, entry)| entry.kind == FileKind::File).count() <= SINGLE_SYNCS_MAX;
-    for (index, op, entry) in new().filter(|(_, _, entry)| entry.has_content()) {
+    let syncs = is_synced(ops);
+    let is_done = |index: usize| done.get(index).copied().unwrap_or(false);
+    for (index, op, entry) in new().filter(|(index, _, entry)| entry.has_content() && !is_done(*index)) {
         let bytes = store.content(&entry.digest)?.ok_or_else(|| {
             Problem::new(
                 format!("cannot write {}", op.path),
@@ -40,6 +59,7 @@ pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<()
             _ => staged.file(&index.to_string(), &bytes, entry.mode, syncs),
         };
         written.map_err(|error| failed(&op.path, &error.to_string()))?;
+        tell(entry.size);
     }
     if !syncs {
         syncfs(staged.fd()).map_err(|error| failed_at("the new configuration", error))?;
@@ -57,7 +77,7 @@ pub(super) fn place(
     target: &Tree,
     step: &mut dyn FnMut() -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new() };
+    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new(), open: None };
     for path in obstacles {
         step()?;
         placer.unlink(path, AtFlags::empty()).map_err(|error| failed_at(&path.to_string(), error))?;
@@ -94,13 +114,19 @@ struct Placer<'a> {
     touched: BTreeSet<Option<RelPath>>,
     /// Directories whose mode has to be set at the end, with the mode where the target does not say.
     modes: BTreeMap<RelPath, RawMode>,
+    /// The directory that was changed last.
+    open: Option<(Option<RelPath>, Rc<OwnedFd>)>,
 }
 
 impl Placer<'_> {
     /// The directory that `path` is in, made writable for its owner for the time being.
-    fn parent(&mut self, path: &RelPath) -> SysResult<OwnedFd> {
+    fn parent(&mut self, path: &RelPath) -> SysResult<Rc<OwnedFd>> {
         let parent = path.parent();
-        let fd = self.ground.directory(parent.as_ref())?;
+        if let Some((_, fd)) = self.open.as_ref().filter(|(open, _)| *open == parent) {
+            return Ok(Rc::clone(fd));
+        }
+        self.open = None;
+        let fd = Rc::new(self.ground.directory(parent.as_ref())?);
         if let Some(parent) = &parent {
             let mode = fstat(&fd)?.st_mode;
             if mode & OWNER_ALL != OWNER_ALL {
@@ -108,7 +134,8 @@ impl Placer<'_> {
                 self.modes.entry(parent.clone()).or_insert(mode);
             }
         }
-        self.touched.insert(parent);
+        self.touched.insert(parent.clone());
+        self.open = Some((parent, Rc::clone(&fd)));
         Ok(fd)
     }
 
@@ -124,6 +151,7 @@ impl Placer<'_> {
         if old.kind != FileKind::Directory {
             return self.unlink(path, AtFlags::empty());
         }
+        self.open = None;
         self.touched.remove(&Some(path.clone()));
         self.modes.remove(path);
         match self.unlink(path, AtFlags::REMOVEDIR) {
@@ -229,7 +257,7 @@ fn remove_all(directory: &OwnedFd, depth: usize) -> SysResult<()> {
     Ok(())
 }
 
-fn failed(path: &RelPath, why: &str) -> Problem {
+pub(super) fn failed(path: &RelPath, why: &str) -> Problem {
     Problem::new(format!("cannot write {path}"), why, "check free space and permissions of the configuration directory")
 }
 

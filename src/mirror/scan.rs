@@ -7,9 +7,9 @@
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -23,6 +23,7 @@ use super::path::{RelPath, link_stays_inside, shown};
 use super::tree::{Child, Entry, LINK_MODE, MissingParent, Node, Tree};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
+use crate::store::CONTENT_MAX_BYTES;
 
 /// Most entries of a configuration.
 pub const ENTRIES_MAX: usize = 1_000_000;
@@ -30,6 +31,8 @@ pub const ENTRIES_MAX: usize = 1_000_000;
 /// file system in use, 2 s.
 pub const SETTLED_AFTER_MS: u64 = 2_000;
 const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+/// A file that is written to for so long is told to be held back.
+const WRITING_HELD_AFTER: Duration = Duration::from_secs(30);
 
 /// What the file system said about a file when its content was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +115,8 @@ pub struct Leaves<'a> {
     pub exclude: Option<&'a Exclude>,
     /// Paths of these trees are looked at all the same: what the master mirrors is never left alone on a shadow.
     pub but: [Option<&'a Tree>; 2],
-    /// Files that are being written to: they stay as known.
-    pub writing: Option<&'a BTreeSet<RelPath>>,
+    /// Files that are being written to, and for how long: they stay as known.
+    pub writing: Option<&'a BTreeMap<RelPath, Duration>>,
 }
 
 impl Leaves<'_> {
@@ -180,23 +183,35 @@ pub(super) fn look_at<'p>(
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
     let mut scanner = Scanner::new(known, stamps, manner, sink);
-    let mut seen = BTreeSet::new();
-    for (path, is_deep) in paths {
-        scanner.is_shallow = !is_deep;
-        scanner.look_from_top(ground, path)?;
-        seen.insert(path);
-    }
+    let paths: Vec<_> = paths.collect();
+    scanner.look_at(ground, paths.iter().copied())?;
     // The other names of a file that has several: the system tells of a write by the name it was made through alone.
     let others: Vec<RelPath> = if scanner.linked.is_empty() {
         Vec::new()
     } else {
+        let seen: BTreeSet<&RelPath> = paths.iter().map(|(path, _)| *path).collect();
         let is_other =
             |(path, stamp): &(&RelPath, &Stamp)| scanner.linked.contains(&stamp.inode) && !seen.contains(path);
         stamps.iter().filter(is_other).map(|(path, _)| path.clone()).collect()
     };
-    for path in &others {
-        scanner.look_from_top(ground, path)?;
-    }
+    scanner.look_at(ground, others.iter().map(|path| (path, false)))?;
+    scanner.found()
+}
+
+/// Reads what was placed a moment ago, every byte: as [`look_at`], but nothing is waited for, [`Found::changes`] stays empty,
+/// and a file so young that it may change again without a new time gets no stamp.
+pub(super) fn read_back<'p>(
+    ground: &Ground,
+    known: &Tree,
+    paths: impl Iterator<Item = (&'p RelPath, bool)>,
+    sink: &mut Sink<'_>,
+) -> Result<Found, Problem> {
+    let manner =
+        Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
+    let no_stamps = Stamps::new();
+    let mut scanner = Scanner::new(known, &no_stamps, manner, sink);
+    scanner.is_read_back = true;
+    scanner.look_at(ground, paths)?;
     scanner.found()
 }
 
@@ -206,6 +221,8 @@ struct Scanner<'a, 's> {
     manner: Manner<'a>,
     sink: &'a mut Sink<'s>,
     is_shallow: bool,
+    /// See [`read_back`].
+    is_read_back: bool,
     now_ns: i64,
     entries: usize,
     read: u64,
@@ -225,6 +242,7 @@ impl<'a, 's> Scanner<'a, 's> {
             manner,
             sink,
             is_shallow: false,
+            is_read_back: false,
             now_ns: now_ns(),
             entries: 0,
             read: 0,
@@ -244,7 +262,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 Some(entry) => tree.set(&path, entry).map_err(|MissingParent(path)| vanished(&path))?,
             }
         }
-        let changes = diff::between(self.known, &tree);
+        let changes = if self.is_read_back { Vec::new() } else { diff::between(self.known, &tree) };
         Ok(Found {
             tree,
             changes,
@@ -253,6 +271,36 @@ impl<'a, 's> Scanner<'a, 's> {
             postponed: self.postponed,
             read: self.read,
         })
+    }
+
+    /// Only at `paths`.
+    fn look_at<'p>(
+        &mut self,
+        ground: &Ground,
+        paths: impl Iterator<Item = (&'p RelPath, bool)>,
+    ) -> Result<(), Problem> {
+        let known = self.known;
+        // Neighbours are in the same directory, which is opened once for them.
+        let mut last: Option<(Option<RelPath>, OwnedFd)> = None;
+        for (path, is_deep) in paths {
+            self.is_shallow = !is_deep;
+            let parent = path.parent();
+            if last.as_ref().is_none_or(|(open, _)| *open != parent) {
+                last = match ground.directory(parent.as_ref()) {
+                    Ok(fd) => Some((parent, fd)),
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+                    Err(error) => return Err(unreadable(&path.to_string(), error)),
+                };
+            }
+            let is_there = match &last {
+                Some((_, parent)) => self.look(parent.as_fd(), path, known.child(path))?,
+                None => false,
+            };
+            if !is_there && known.get(path).is_some() {
+                self.edits.push((path.clone(), None));
+            }
+        }
+        Ok(())
     }
 
     fn walk(&mut self, fd: BorrowedFd<'_>, path: Option<&RelPath>, node: Option<&Arc<Node>>) -> Result<(), Problem> {
@@ -294,20 +342,6 @@ impl<'a, 's> Scanner<'a, 's> {
             // Names came out of a checked path at the same depth, so that this never fails.
             let Ok(child) = RelPath::child(path, name) else { continue };
             self.edits.push((child, None));
-        }
-        Ok(())
-    }
-
-    /// Looks at one path, wherever its directory is.
-    fn look_from_top(&mut self, ground: &Ground, path: &RelPath) -> Result<(), Problem> {
-        let known = self.known;
-        let is_there = match ground.parent(path) {
-            Ok(parent) => self.look(parent.as_fd(), path, known.child(path))?,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
-            Err(error) => return Err(unreadable(&path.to_string(), error)),
-        };
-        if !is_there && known.get(path).is_some() {
-            self.edits.push((path.clone(), None));
         }
         Ok(())
     }
@@ -395,16 +429,21 @@ impl<'a, 's> Scanner<'a, 's> {
             && known.kind == FileKind::File
             && trusted.is_settled
             && trusted.is_same_file(&stamp)
-            && !self.is_postponed(path)
+            && self.written_for(path).is_none()
         {
             self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
             return Ok(true);
         }
-        if self.is_postponed(path) {
+        if let Some(since) = self.written_for(path) {
             self.postponed.push(path.clone());
+            if since >= WRITING_HELD_AFTER {
+                let why =
+                    format!("is open and has been written to for {} s; it is taken up when that ends", since.as_secs());
+                self.hold(path, why);
+            }
             return Ok(true);
         }
-        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit) {
+        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, !self.is_read_back) {
             Ok(read) => read,
             Err(Unread::Gone) => return Ok(false),
             Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
@@ -414,7 +453,9 @@ impl<'a, 's> Scanner<'a, 's> {
             self.linked.insert(stat.st_ino);
         }
         let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
-        self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        if !self.is_read_back || !read::is_young(&stat) {
+            self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        }
         self.take(path, known, entry, bytes)
     }
 
@@ -435,8 +476,8 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(true)
     }
 
-    fn is_postponed(&self, path: &RelPath) -> bool {
-        self.manner.leaves.writing.is_some_and(|writing| writing.contains(path))
+    fn written_for(&self, path: &RelPath) -> Option<Duration> {
+        self.manner.leaves.writing?.get(path).copied()
     }
 
     fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {

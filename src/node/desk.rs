@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
-use super::net::Net;
+use super::net::{Net, Partial};
+use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
 use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
@@ -22,13 +23,13 @@ use crate::engine::event::{EventKind, Severity};
 use crate::engine::history::FileBytes;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
-use crate::engine::order::{FileKind, Order, Reply};
+use crate::engine::order::{Order, Reply};
 use crate::engine::settings::{History, Settings};
 use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, ManifestEntry, Mirror, WRITING_IDLE};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
 mod held;
@@ -87,6 +88,8 @@ pub struct MirrorDesk {
     shared: Shared,
     held: Arc<Mutex<HeldBook>>,
     retention: Arc<Mutex<Kept>>,
+    /// The content that was under way when a link broke; one, as contents come one after the other.
+    partial: Arc<Mutex<Option<Partial>>>,
 }
 
 /// How much of the history is kept, and which revision the other instance still needs.
@@ -114,6 +117,7 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            partial: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
             retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
@@ -122,6 +126,10 @@ impl MirrorDesk {
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
         desk.watch()?;
+        // What happened to the directory while nothing ran: a shadow puts it right, a master scans anyway.
+        for problem in [Some("it was not looked at yet".to_owned()), None] {
+            let _ = shared.inputs.try_send(Input::Directory { problem });
+        }
         Ok(desk)
     }
 
@@ -363,7 +371,8 @@ impl MirrorDesk {
                     input
                 }
                 DiskJob::Apply { link, push, complete, other, net } => {
-                    let source = BulkSource::new(*other, net, link, self.down.subscribe(), runtime.clone());
+                    let (down, partial) = (self.down.subscribe(), Arc::clone(&self.partial));
+                    let source = BulkSource::new(*other, net, link, down, runtime.clone(), partial);
                     self.apply_now(link, &push, complete, source)
                 }
             };
@@ -413,9 +422,7 @@ impl MirrorDesk {
         match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
             Ok(outcome) => {
                 held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
-                for code in ["F-001", "F-004"] {
-                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
-                }
+                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
                 self.found(None);
                 (Input::Scanned { committed: outcome.committed, problem: None }, outcome.postponed)
             }
@@ -447,7 +454,12 @@ impl MirrorDesk {
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
         let shared = self.shared.clone();
         // Called between two pieces of an asynchronous transfer: must not wait. One that is lost is followed by another.
-        let mut progress = move |transfer| drop(shared.inputs.try_send(Input::Progress(Some(transfer))));
+        let mut meter = Meter::default();
+        let mut progress = move |transfer| {
+            if let Some(told) = meter.look(transfer, clock::monotonic().0) {
+                drop(shared.inputs.try_send(Input::Progress(Some(told))));
+            }
+        };
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
         self.shared.input_blocking(Input::Progress(None));
         match result {
@@ -475,6 +487,10 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
         WatchEvent::NeedRescan => {
             let why = "too many changes at once for the system's queue (fs.inotify.max_queued_events)";
             trouble("F-004", &format!("{why}: the whole directory is looked at"));
+            over("F-004");
+            // Also on a shadow, which looks at nothing by itself.
+            let problem = Some(why.to_owned());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
         }
         WatchEvent::Failed(why) => trouble("F-003", why),
         WatchEvent::Gone(why) => {
@@ -485,18 +501,11 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
             // Both, so that one that was gone is over, and one that never was is told.
             trouble("F-005", &format!("{why}: everything in it is compared"));
             over("F-005");
-            for problem in [Some(why.clone()), None] {
-                shared.input_blocking(Input::Directory { problem });
-            }
+            let problem = Some(why.clone());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
         }
         WatchEvent::Recovered => over("F-003"),
     }
-}
-
-/// Counts as a file for people.
-#[must_use]
-pub fn is_file(entry: &ManifestEntry) -> bool {
-    entry.kind != FileKind::Directory
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -143,19 +143,20 @@ fn a_revision_being_written_comes_before_a_new_master() {
     }
 }
 
-/// spec 7.5: `ha resume` ends the boot hold on the operator's word; a shadow that takes the run before for alive cannot be told, and
+/// spec 7.5, 7.8: `ha resume` and `become-master` end the boot hold on the operator's word; a shadow that takes the run before for alive cannot be told, and
 /// may take over by silence. The higher term stays (spec 7.6), and once the shadow follows this run nothing is permitted any more.
 #[test]
 fn a_resume_that_the_shadow_does_not_hear_is_the_operators_word() {
     let is_active = |world: &World, node| world.glance(node).is_some_and(|seen| seen.is_active);
     let mut both = 0;
-    for wait_ms in (0..200).step_by(20) {
+    for wait_ms in (0..200).step_by(10) {
+        let order = if wait_ms % 20 == 0 { Order::Resume } else { Order::BecomeMaster { without_arbiter: false } };
         let mut world = pair_of(&settings(0));
         world.crash(0, true);
         world.run_until(world.t + wait_ms);
         world.start(0);
         world.run_until(world.t + 15);
-        world.order(0, Order::Resume);
+        world.order(0, order);
         let is_resumed = is_active(&world, 0);
         world.run_until(world.t + 300);
         both += u32::from(is_resumed && is_active(&world, 1));
