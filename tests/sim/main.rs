@@ -156,7 +156,8 @@ fn walk() {
 /// What the print of a walk leaves out decides nothing: worlds of one print have one future.
 #[test]
 fn worlds_of_one_print_are_one() {
-    let pairs = number("STANDIN_SIM_PAIRS").unwrap_or(if cfg!(debug_assertions) { PAIRS_DEBUG } else { PAIRS_DEFAULT }) as usize;
+    let pairs = number("STANDIN_SIM_PAIRS").unwrap_or(if cfg!(debug_assertions) { PAIRS_DEBUG } else { PAIRS_DEFAULT })
+        as usize;
     for has_arbiter in [false, true] {
         let budget = sim::walk::Budget { has_arbiter, crash: true, cut: true, switch: true, order: true };
         let outcome = sim::walk::same::compare(budget, number("STANDIN_SIM_SEED").unwrap_or(1), pairs);

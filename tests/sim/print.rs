@@ -224,6 +224,7 @@ fn judged(world: &World, paper: &mut Paper<'_>) {
     paper.of(9, "checkers");
     let check = &world.check;
     paper.flags(&[check.is_split, check.was_forced, check.was_without_arbiter]);
+    paper.word(check.resumed.map_or(9, |node| node as u64));
     if !check.has_arbiter {
         paper.ahead(check.unseen_at.map_or(0, |at| at + check.noticed_ms()), world.t);
     }
