@@ -10,7 +10,7 @@ use crate::engine::base::Problem;
 /// Version of the tables below.
 pub(super) const SCHEMA: i64 = 1;
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE record (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
 CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE alert (id INTEGER PRIMARY KEY, json TEXT NOT NULL);

@@ -167,3 +167,25 @@ fn alerts_survive_a_restart() {
     store.drop_alert(2).unwrap();
     assert_eq!(store.load_alerts().unwrap().len(), 1);
 }
+
+/// spec 5.6: a home of an earlier version gives space back too, and lacks no table; what was in it is still there
+#[test]
+fn a_home_of_an_earlier_version_is_brought_up_to_date() {
+    let home = tempfile::tempdir().unwrap();
+    let earlier = Connection::open(home.path().join(DATABASE)).unwrap();
+    earlier.pragma_update(None, "journal_mode", "wal").unwrap();
+    earlier.execute_batch(schema::TABLES).unwrap();
+    earlier.pragma_update(None, "user_version", schema::SCHEMA).unwrap();
+    earlier.execute("INSERT INTO fact (key, value) VALUES ('seal', 'kept')", []).unwrap();
+    let auto_vacuum = |connection: &Connection| -> i64 {
+        connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(auto_vacuum(&earlier), 0, "it bites");
+    drop(earlier);
+    let digest = Digest([1; 32]);
+    assert!(!Store::open_read_only(home.path()).unwrap().is_forgotten(&digest).unwrap());
+    let store = open(home.path());
+    assert_eq!(auto_vacuum(&store.mirror()), 2);
+    assert_eq!(store.seal().unwrap().as_deref(), Some("kept"));
+    assert_eq!(store.forgets_due().unwrap(), []);
+}
