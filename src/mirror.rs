@@ -30,6 +30,7 @@ pub mod unified;
 pub mod watch;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -218,8 +219,8 @@ impl Mirror {
         Ok(Ground::open(&self.inner.directory)?.with_exclude(self.exclude()))
     }
 
-    /// Files that are being written to at this moment.
-    fn writing(&self) -> std::collections::BTreeSet<RelPath> {
+    /// Files that are being written to at this moment, and for how long.
+    fn writing(&self) -> BTreeMap<RelPath, Duration> {
         self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(WRITING_IDLE))
     }
 
@@ -335,6 +336,14 @@ impl Mirror {
     /// When it is not there.
     pub fn show(&self, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
         history::show(&self.inner.store, path, revision)
+    }
+
+    /// Its bytes; see [`history::bytes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file_bytes(&self, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+        history::bytes(&self.inner.store, path, revision)
     }
 
     fn newest(&self) -> Newest {

@@ -190,6 +190,13 @@ pub enum Order {
         /// None: the newest.
         revision: Option<u64>,
     },
+    /// `config show` of what is no text, or too long for it.
+    FileBytes {
+        /// Relative to the directory.
+        path: String,
+        /// None: the newest.
+        revision: Option<u64>,
+    },
     /// `config log`: revisions of the main line, newest first.
     Log {
         /// Only those that changed this path or something inside it.
@@ -275,6 +282,8 @@ pub enum Reply {
     Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
+    /// To [`Order::FileBytes`].
+    Bytes(FileBytes),
     /// To [`Order::Log`].
     Log(Vec<LogEntry>),
     /// To [`Order::Diff`].

@@ -84,7 +84,7 @@ impl Engine {
     pub(super) fn directory_told(&mut self, problem: Option<String>) {
         let is_news = problem.is_some() && self.directory_problem.is_none();
         self.directory_problem = problem;
-        if is_news && self.is_shadow() && self.head.is_some() && self.watch.applying.is_none() {
+        if is_news && self.is_shadow() && self.head.is_some() {
             self.out.push(Effect::RestoreDrift);
         }
     }

@@ -9,10 +9,13 @@ mod double_option;
 pub mod duration;
 pub mod failover;
 mod history;
+mod mirrored;
 pub mod patterns;
 pub mod read;
 pub mod table;
 pub mod text;
+
+pub use self::mirrored::{Configuration, Validate};
 
 /// Everything an operator may set on one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,45 +142,6 @@ impl Default for Shadow {
             connect_timeout: 1_000,
             request_timeout: 1_000,
         }
-    }
-}
-
-/// The mirrored directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Configuration {
-    /// Absolute path; none: `configuration` under the home.
-    pub directory: Option<String>,
-    /// How long the directory must be quiet before a change is committed: 0 to 60 s.
-    #[serde(with = "duration")]
-    pub quiet_time: u64,
-    /// The longest wait for quiet: up to 10 min.
-    #[serde(with = "duration")]
-    pub quiet_time_limit: u64,
-    /// A larger file stops the commit with an alert. Bytes.
-    pub file_size_limit: u64,
-    /// How much of the history is kept (spec 5.6).
-    pub history: History,
-    /// Paths that are not mirrored, in the syntax of a `.gitignore` (spec 5.2). At most [`patterns::PATTERNS_MAX`].
-    pub exclude: Vec<String>,
-    /// The operator's own judgement of a change (spec 5.4).
-    pub validate: Validate,
-}
-
-/// A command that judges a change before it is committed (spec 5.4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Validate {
-    /// Program and arguments; exit status 0 lets the change pass. Empty: every change passes.
-    pub command: Vec<String>,
-    /// For one run: 100 ms to 10 min; then it is killed, and the change is held back.
-    #[serde(with = "duration")]
-    pub timeout: u64,
-}
-
-impl Default for Validate {
-    fn default() -> Self {
-        Self { command: Vec::new(), timeout: 10_000 }
     }
 }
 

@@ -343,7 +343,8 @@ impl Engine {
             pen.ahead(arb.allowed);
             pen.within(arb.last_renewal, hold_ms);
             pen.out.part(&"arbiter: renewals");
-            for (behind, until) in arb.renewals {
+            // The hold that an older one would bring is over, whoever confirms it.
+            for (behind, until) in arb.renewals.iter().filter(|(_, until)| *until > pen.now) {
                 pen.out.word(*behind);
                 pen.ahead(Some(*until));
             }

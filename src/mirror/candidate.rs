@@ -52,6 +52,11 @@ impl Candidate {
         let _ = fs::remove_dir_all(home.join(FOLDER));
     }
 
+    /// Nothing is left on the disk; the next one makes it anew.
+    pub(super) fn clear(&mut self, home: &Path) {
+        self.forget(home, self.judge);
+    }
+
     /// Brings the private place to `target`, whatever the command before left there.
     fn check_out(&mut self, store: &Store, target: &Tree, changes: &[Change]) -> Result<(PathBuf, PathBuf), Problem> {
         let folder = store.home().join(FOLDER);
@@ -97,18 +102,29 @@ impl Mirror {
         found: &Found,
         keep: &mut Keep<'_>,
     ) -> Result<Option<Rejection>, Problem> {
+        self.judge_tree(work, &found.tree, &found.changes, &mut || keep.flush())
+    }
+
+    /// The same of any tree; `flush` brings the contents of it into the store.
+    pub(super) fn judge_tree(
+        &self,
+        work: &mut Work,
+        tree: &Tree,
+        changes: &[Change],
+        flush: &mut dyn FnMut() -> Result<(), Problem>,
+    ) -> Result<Option<Rejection>, Problem> {
         let (number, judge) = self.inner.judge.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         if work.candidate.judge != number {
             work.candidate.forget(self.inner.store.home(), number);
         }
         let Some(judge) = judge else { return Ok(None) };
-        let root = found.tree.root();
+        let root = tree.root();
         if let Some((_, verdict)) = work.candidate.verdict.as_ref().filter(|(judged, _)| *judged == root) {
             return Ok(verdict.clone());
         }
         // The candidate is made of contents in the store; those that no revision needs go at the next start.
-        keep.flush()?;
-        let (tree, changes) = work.candidate.check_out(&self.inner.store, &found.tree, &found.changes)?;
+        flush()?;
+        let (tree, changes) = work.candidate.check_out(&self.inner.store, tree, changes)?;
         let verdict = judge(&tree, &changes).err();
         work.candidate.verdict = Some((root, verdict.clone()));
         Ok(verdict)

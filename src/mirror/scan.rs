@@ -9,7 +9,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -31,6 +31,8 @@ pub const ENTRIES_MAX: usize = 1_000_000;
 /// file system in use, 2 s.
 pub const SETTLED_AFTER_MS: u64 = 2_000;
 const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+/// A file that is written to for so long is told to be held back.
+const WRITING_HELD_AFTER: Duration = Duration::from_secs(30);
 
 /// What the file system said about a file when its content was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +115,8 @@ pub struct Leaves<'a> {
     pub exclude: Option<&'a Exclude>,
     /// Paths of these trees are looked at all the same: what the master mirrors is never left alone on a shadow.
     pub but: [Option<&'a Tree>; 2],
-    /// Files that are being written to: they stay as known.
-    pub writing: Option<&'a BTreeSet<RelPath>>,
+    /// Files that are being written to, and for how long: they stay as known.
+    pub writing: Option<&'a BTreeMap<RelPath, Duration>>,
 }
 
 impl Leaves<'_> {
@@ -427,13 +429,18 @@ impl<'a, 's> Scanner<'a, 's> {
             && known.kind == FileKind::File
             && trusted.is_settled
             && trusted.is_same_file(&stamp)
-            && !self.is_postponed(path)
+            && self.written_for(path).is_none()
         {
             self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
             return Ok(true);
         }
-        if self.is_postponed(path) {
+        if let Some(since) = self.written_for(path) {
             self.postponed.push(path.clone());
+            if since >= WRITING_HELD_AFTER {
+                let why =
+                    format!("is open and has been written to for {} s; it is taken up when that ends", since.as_secs());
+                self.hold(path, why);
+            }
             return Ok(true);
         }
         let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, !self.is_read_back) {
@@ -469,8 +476,8 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(true)
     }
 
-    fn is_postponed(&self, path: &RelPath) -> bool {
-        self.manner.leaves.writing.is_some_and(|writing| writing.contains(path))
+    fn written_for(&self, path: &RelPath) -> Option<Duration> {
+        self.manner.leaves.writing?.get(path).copied()
     }
 
     fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {

@@ -9,7 +9,7 @@
 mod dirty;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -30,8 +30,8 @@ use crate::engine::base::Problem;
 
 /// One that cannot watch tries again so often, and has everything looked at.
 const AGAIN_S: i64 = 10;
-/// Whether a directory that is gone is back is looked at so often: a name, not what is inside.
-const BACK_S: i64 = 1;
+/// Whether the directory is there, and still the same one, is looked at so often: its name, not what is inside.
+const LOOK_AROUND_S: i64 = 2;
 /// Bytes that wake the thread, read at once.
 const WAKES_AT_ONCE: usize = 64;
 /// File systems whose changes may be made on another machine, which the kernel is not told of: NFS, SMB, CIFS, SMB2, FUSE,
@@ -106,10 +106,11 @@ enum Sight {
 
 impl Watcher {
     /// Watches `directory` and all inside it but what is excluded, directories made later too. `tell` must not block for long.
-    /// Where the watches of the system do not suffice, it says [`WatchEvent::Failed`] and goes on.
+    /// Where the watches of the system do not suffice it says [`WatchEvent::Failed`], where there is no directory
+    /// [`WatchEvent::Gone`], and goes on.
     ///
     /// # Errors
-    /// When the system has no watcher to give, or the directory is missing.
+    /// When the system has no watcher to give.
     pub fn start(
         directory: &Path,
         exclude: &Arc<Exclude>,
@@ -123,7 +124,6 @@ impl Watcher {
             )
         };
         let from = |error: Errno| failed(std::io::Error::from(error).to_string());
-        statfs(directory).map_err(from)?;
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(from)?;
         let (end, ended) = UnixStream::pair().map_err(|error| failed(error.to_string()))?;
         // A full pipe wakes as well.
@@ -174,10 +174,10 @@ impl Watcher {
         Pending { paths, is_being_written: state.watches.writing(idle).next().is_some() }
     }
 
-    /// Files that are being written to; see [`Watcher::pending`].
+    /// Files that are being written to, and for how long; see [`Watcher::pending`].
     #[must_use]
-    pub fn writing(&self, idle: Duration) -> BTreeSet<RelPath> {
-        self.shared.lock().watches.writing(idle).cloned().collect()
+    pub fn writing(&self, idle: Duration) -> BTreeMap<RelPath, Duration> {
+        self.shared.lock().watches.writing(idle).map(|(path, since)| (path.clone(), since)).collect()
     }
 
     /// Other patterns from now on; everything is looked at then. Never waits.
@@ -225,6 +225,7 @@ impl Shared {
             state.dirty = Dirty::all();
         }
         if let Heard::Over | Heard::Failed(_) = heard {
+            state.watches.release(self.fd.as_fd());
             state.sight = Sight::Blind;
         }
         heard
@@ -233,7 +234,7 @@ impl Shared {
     fn watch(&self, ended: &UnixStream, tell: &dyn Fn(WatchEvent)) {
         loop {
             let sight = self.lock().sight;
-            let limit = Timespec { tv_sec: if sight == Sight::Gone { BACK_S } else { AGAIN_S }, tv_nsec: 0 };
+            let limit = Timespec { tv_sec: if sight == Sight::Blind { AGAIN_S } else { LOOK_AROUND_S }, tv_nsec: 0 };
             let mut fds = [PollFd::new(ended, PollFlags::IN), PollFd::new(&self.fd, PollFlags::IN)];
             // Blind, only the end and the limit count: what is queued is of no use.
             let count = if sight == Sight::Clear { 2 } else { 1 };

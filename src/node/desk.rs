@@ -20,6 +20,7 @@ use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
 use crate::engine::effect::WantedChange;
 use crate::engine::event::{EventKind, Severity};
+use crate::engine::history::FileBytes;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{Order, Reply};
@@ -125,6 +126,10 @@ impl MirrorDesk {
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
         desk.watch()?;
+        // What happened to the directory while nothing ran: a shadow puts it right, a master scans anyway.
+        for problem in [Some("it was not looked at yet".to_owned()), None] {
+            let _ = shared.inputs.try_send(Input::Directory { problem });
+        }
         Ok(desk)
     }
 
@@ -292,6 +297,9 @@ impl MirrorDesk {
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
+            Order::FileBytes { path, revision } => {
+                self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
+            }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
                 Some(branch) => Ok(Reply::Branches(vec![branch])),
@@ -414,9 +422,7 @@ impl MirrorDesk {
         match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
             Ok(outcome) => {
                 held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
-                for code in ["F-001", "F-004"] {
-                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
-                }
+                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
                 self.found(None);
                 (Input::Scanned { committed: outcome.committed, problem: None }, outcome.postponed)
             }
@@ -481,6 +487,10 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
         WatchEvent::NeedRescan => {
             let why = "too many changes at once for the system's queue (fs.inotify.max_queued_events)";
             trouble("F-004", &format!("{why}: the whole directory is looked at"));
+            over("F-004");
+            // Also on a shadow, which looks at nothing by itself.
+            let problem = Some(why.to_owned());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
         }
         WatchEvent::Failed(why) => trouble("F-003", why),
         WatchEvent::Gone(why) => {
@@ -491,9 +501,8 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
             // Both, so that one that was gone is over, and one that never was is told.
             trouble("F-005", &format!("{why}: everything in it is compared"));
             over("F-005");
-            for problem in [Some(why.clone()), None] {
-                shared.input_blocking(Input::Directory { problem });
-            }
+            let problem = Some(why.clone());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
         }
         WatchEvent::Recovered => over("F-003"),
     }

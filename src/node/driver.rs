@@ -365,3 +365,27 @@ fn needed_by_peer(durable: &Durable, status: &Status) -> Option<u64> {
     let known = durable.common.map_or(0, |common| common.number);
     Some(if peer.in_sync { status.configuration.revision } else { peer.revision.min(known) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{Digest, InstanceId, RevisionId};
+    use crate::engine::status::PeerStatus;
+
+    /// spec 5.6: what the other instance still needs is never dropped: all after the newest revision that both had.
+    #[test]
+    fn the_peer_keeps_what_it_lacks() {
+        let mut durable = Durable::new(InstanceId(uuid::Uuid::nil()));
+        let mut status = Status::default();
+        status.configuration.revision = 90;
+        assert_eq!(needed_by_peer(&durable, &status), None);
+        status.peer = Some(PeerStatus { revision: 80, in_sync: false, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(0), "it may be on another line");
+        durable.common = Some(RevisionId { number: 70, term: Term(1), root: Digest::ZERO });
+        assert_eq!(needed_by_peer(&durable, &status), Some(70));
+        status.peer = Some(PeerStatus { revision: 60, in_sync: false, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(60), "restored from a backup");
+        status.peer = Some(PeerStatus { revision: 90, in_sync: true, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(90));
+    }
+}

@@ -63,6 +63,7 @@ impl Orders {
             Order::ListFiles
             | Order::HeldFiles
             | Order::ShowFile { .. }
+            | Order::FileBytes { .. }
             | Order::Log { .. }
             | Order::Branches
             | Order::ShowBranch { .. } => {

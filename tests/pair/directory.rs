@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -229,4 +229,61 @@ fn a_master_without_its_directory_says_so() {
     pair.a.wait("protected again", |status| status["protection"] == "full");
     eventually("over", || stands(&pair.a, "F-001").is_none() && stands(&pair.a, "F-005").is_none());
     assert_eq!(tree(&pair.b.directory).len(), wanted.len() + 1);
+}
+
+/// spec 5.2: with too few watches of the system every change is found all the same, later, and an alert says so
+#[test]
+fn too_few_watches_cost_time_and_no_change() {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    // Limits of their own, gone with the process.
+    let script = "echo 3 > /proc/sys/user/max_inotify_watches; exec \"$0\" \"$@\"";
+    pair.a.wrap = ["unshare", "--user", "--map-root-user", "sh", "-c", script].map(str::to_owned).to_vec();
+    for name in ["one", "two", "three"] {
+        edit(&pair.a, &format!("{name}/deep/file.txt"), b"1");
+    }
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    let alert = stands(&pair.a, "F-003").expect("the limit is told");
+    assert!(alert["why"].as_str().unwrap().contains("fs.inotify.max_user_watches"), "{alert}");
+    for name in ["one", "three"] {
+        edit(&pair.a, &format!("{name}/deep/file.txt"), b"2");
+    }
+    for name in ["one", "three"] {
+        let there = pair.b.directory.join(format!("{name}/deep/file.txt"));
+        eventually("found by looking", || fs::read(&there).is_ok_and(|bytes| bytes == b"2"));
+    }
+}
+
+/// spec 4.5: what happened to the directory of a shadow while it was down is put right when it starts
+#[test]
+fn a_shadow_that_starts_compares_its_directory() {
+    let mut pair = pair();
+    let wanted = tree(&pair.a.directory);
+    pair.b.ok(&["stop"]);
+    pair.b.wait_for_end();
+    fs::rename(&pair.b.directory, pair.b.home.join("aside")).unwrap();
+    pair.b.start();
+    eventually("put back", || tree(&pair.b.directory) == wanted);
+    pair.wait_settled(&pair.a, &pair.b);
+}
+
+/// spec 5.2: more changes at once than the system's queue holds are all found, and told of
+#[test]
+fn a_queue_that_overflows_loses_no_change() {
+    let pair = Pair::ready(&Wish { service: false, takeover_delay: "30s", ..Wish::default() });
+    let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    let names = ["one.txt", "two.txt"].map(|name| pair.a.directory.join(name));
+    pair.a.signal("STOP");
+    names.iter().for_each(|name| fs::write(name, "1").unwrap());
+    for number in 0..limit + 8 {
+        fs::set_permissions(&names[number % 2], fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(pair.a.directory.join("last.txt"), "told by nobody").unwrap();
+    pair.a.signal("CONT");
+    eventually("found", || pair.b.directory.join("last.txt").exists());
+    let told = || pair.a.alerts().iter().any(|alert| alert["code"] == "F-004" && alert["is_over"] == true);
+    eventually("told", told);
+    pair.wait_settled(&pair.a, &pair.b);
+    assert_eq!(tree(&pair.b.directory), tree(&pair.a.directory));
 }

@@ -29,7 +29,7 @@ const TICK_MS: u64 = 1_000;
 /// an earlier run are given a minute).
 const IDLE_TICKS_MAX: u64 = 64;
 /// Worlds that wait at most; the walk goes depth first, so that few do.
-const WAITING_MAX: usize = 200_000;
+const WAITING_MAX: usize = 50_000;
 
 /// As short as the rules allow, in whole ticks: hold 2 (one renewal may be lost), stop budget 1, so a promise of 3.
 fn settings(has_arbiter: bool) -> Settings {

@@ -415,7 +415,7 @@ impl World {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
             let is_held = self.glance(node).is_some_and(|seen| seen.condition == Some(Condition::BootHold));
-            let may_resume = is_held && matches!(order, Order::Resume);
+            let may_resume = is_held && matches!(order, Order::Resume | Order::BecomeMaster { .. });
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
             if may_resume && self.glance(node).is_some_and(|seen| seen.is_active) {
                 self.check.resumed(node);

@@ -1,8 +1,8 @@
-//! How much of the history is kept (spec 5.6), and the defaults of the mirrored directory.
+//! How much of the history is kept (spec 5.6).
 
 use serde::{Deserialize, Serialize};
 
-use super::{Configuration, Validate, duration};
+use super::duration;
 
 /// How much of the history is kept: what exceeds one of these goes, oldest first. Never the newest revision, what the other
 /// instance still needs, nor a branch.
@@ -22,19 +22,5 @@ impl Default for History {
     fn default() -> Self {
         // A year.
         Self { count: 10_000, age: 365 * 24 * 3_600_000, size: 1024 * 1024 * 1024 }
-    }
-}
-
-impl Default for Configuration {
-    fn default() -> Self {
-        Self {
-            directory: None,
-            quiet_time: 20,
-            quiet_time_limit: 2_000,
-            file_size_limit: 64 * 1024 * 1024,
-            history: History::default(),
-            exclude: Vec::new(),
-            validate: Validate::default(),
-        }
     }
 }

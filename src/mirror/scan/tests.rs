@@ -164,8 +164,15 @@ fn what_is_being_written_stays_as_known() {
     let first = look(home.path(), &Tree::default(), &Stamps::new(), QUICK);
     fs::write(home.path().join("a"), "22").unwrap();
     fs::write(home.path().join("new"), "half").unwrap();
-    let writing = ["a", "new"].map(path).into_iter().collect();
+    let short = Duration::from_secs(1);
+    let writing = ["a", "new"].map(|name| (path(name), short)).into_iter().collect();
     let leaves = Leaves { writing: Some(&writing), ..Leaves::NOTHING };
     let found = look(home.path(), &first.tree, &Stamps::new(), Manner { leaves, ..QUICK });
-    assert_eq!((found.changes.len(), found.postponed.len(), found.read), (0, 2, 0));
+    assert_eq!((found.changes.len(), found.postponed.len(), found.read, found.held.len()), (0, 2, 0, 0));
+    // One that never ends is told of.
+    let writing = [(path("a"), WRITING_HELD_AFTER)].into_iter().collect();
+    let leaves = Leaves { writing: Some(&writing), ..Leaves::NOTHING };
+    let found = look(home.path(), &first.tree, &Stamps::new(), Manner { leaves, ..QUICK });
+    assert_eq!((found.held.len(), found.changes.len()), (1, 1), "spec 5.4, and all else goes on");
+    assert!(found.held[0].path == "a" && found.held[0].why.contains("30 s"), "{:?}", found.held);
 }

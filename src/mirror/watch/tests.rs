@@ -41,7 +41,9 @@ fn changes_are_told_in_new_directories_too_and_readers_are_not() {
     fs::write(home.path().join("b"), "the first thing told after the three above").unwrap();
     assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Changed));
     drop(watcher);
-    assert!(Watcher::start(&home.path().join("missing"), &Arc::default(), |_| {}).is_err());
+    let (watcher, heard) = start(&home.path().join("missing"));
+    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Gone(_))));
+    assert_eq!(watcher.take(), Dirty::all());
 }
 
 /// spec 5.2, 7.3: what may have changed is known at the very moment of asking, whether the thread was told or not
@@ -185,7 +187,7 @@ fn who_writes_is_known_until_the_file_is_closed() {
     let (watcher, _heard) = start(home.path());
     let names = |watcher: &Watcher| {
         let _ = watcher.take();
-        watcher.writing(LONG).iter().map(ToString::to_string).collect::<Vec<_>>()
+        watcher.writing(LONG).keys().map(ToString::to_string).collect::<Vec<_>>()
     };
     fs::write(at("closed"), "1").unwrap();
     let mut open = fs::File::create(at("open")).unwrap();
@@ -213,4 +215,24 @@ fn a_temporary_file_says_that_somebody_is_at_work() {
     fs::write(home.path().join(".a.conf.qX1zPq"), "1").unwrap();
     assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::AtWork));
     assert_eq!(watcher.take(), Dirty::nothing());
+}
+
+/// spec 5.2: the directory may be named by a link that a deployment switches
+#[test]
+fn a_link_that_is_switched_is_another_directory() {
+    use std::os::unix::fs::symlink;
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir_all(at("v1")).unwrap();
+    fs::create_dir_all(at("v2")).unwrap();
+    symlink("v1", at("current")).unwrap();
+    let (watcher, heard) = start(&at("current"));
+    let _ = watcher.take();
+    fs::write(at("v1/x"), "1").unwrap();
+    assert_eq!(taken(&watcher), [("x".to_owned(), true)]);
+    symlink("v2", at("next")).unwrap();
+    fs::rename(at("next"), at("current")).unwrap();
+    assert_eq!(watcher.take(), Dirty::all(), "known at once by who asks");
+    // The first write may have been told before.
+    while !matches!(heard.recv_timeout(LIMIT).expect("and told"), WatchEvent::Replaced(_)) {}
 }

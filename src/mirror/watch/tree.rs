@@ -62,8 +62,8 @@ pub(super) struct Watches {
     numbers: BTreeMap<Option<RelPath>, i32>,
     /// The operator's patterns.
     pub exclude: Arc<Exclude>,
-    /// Files written to and not closed since, with the last write.
-    writing: BTreeMap<RelPath, Instant>,
+    /// Files written to and not closed since, with the first and the last write.
+    writing: BTreeMap<RelPath, (Instant, Instant)>,
 }
 
 impl Watches {
@@ -88,25 +88,34 @@ impl Watches {
         (FileType::from_raw_mode(stat.st_mode) == FileType::Directory).then_some((stat.st_dev, stat.st_ino))
     }
 
-    /// Files written to less than `idle` ago and not closed since.
-    pub fn writing(&mut self, idle: Duration) -> impl Iterator<Item = &RelPath> {
-        self.writing.retain(|_, last| last.elapsed() < idle);
-        self.writing.keys()
+    /// Files written to less than `idle` ago and not closed since; and since when.
+    pub fn writing(&mut self, idle: Duration) -> impl Iterator<Item = (&RelPath, Duration)> {
+        self.writing.retain(|_, (_, last)| last.elapsed() < idle);
+        self.writing.iter().map(|(path, (first, _))| (path, first.elapsed()))
     }
 
     /// Watches everything, from nothing; the error says why not.
     pub fn begin(&mut self, fd: BorrowedFd<'_>) -> Result<(), String> {
+        self.release(fd);
+        let added = self.add(fd, None);
+        if added.is_err() {
+            self.release(fd);
+        }
+        added?;
+        if self.paths.is_empty() {
+            return Err(format!("{} is not there", self.top.display()));
+        }
+        Ok(())
+    }
+
+    /// Watches nothing: what cannot watch everything must not take from others the watches that they need.
+    pub fn release(&mut self, fd: BorrowedFd<'_>) {
         for number in std::mem::take(&mut self.paths).into_keys() {
             // Its directory may be gone, and the watch with it.
             let _ = inotify::remove_watch(fd, number);
         }
         self.numbers.clear();
         self.writing.clear();
-        self.add(fd, None)?;
-        if self.paths.is_empty() {
-            return Err(format!("{} is not there", self.top.display()));
-        }
-        Ok(())
     }
 
     /// A directory with all inside it. What vanishes meanwhile is told by its own directory.
@@ -114,7 +123,9 @@ impl Watches {
         let mut waiting = vec![from];
         while let Some(path) = waiting.pop() {
             let place = self.place(path.as_ref());
-            let number = match inotify::add_watch(fd, &place, WANTED) {
+            // The top may be a link, as a deployment switches it; inside none is followed.
+            let wanted = if path.is_some() { WANTED } else { WANTED.difference(WatchFlags::DONT_FOLLOW) };
+            let number = match inotify::add_watch(fd, &place, wanted) {
                 Ok(number) => number,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 // It is held back by the scan, which says so.
@@ -262,7 +273,8 @@ impl Watches {
             }
         } else if what.contains(ReadFlags::MODIFY) {
             if self.writing.len() < WRITING_MAX || self.writing.contains_key(path) {
-                self.writing.insert(path.clone(), Instant::now());
+                let now = Instant::now();
+                self.writing.entry(path.clone()).or_insert((now, now)).1 = now;
             }
         } else if !what.intersects(ReadFlags::ATTRIB) {
             // Closed, or another file has the name now.

@@ -9,6 +9,9 @@ use crate::sim::world::World;
 
 use super::Paper;
 
+/// A renewal behind so many newer ones was sent longer ago than its hold time: nothing hangs on it, and how many decides nothing.
+const BEHIND_MAX: u64 = 8;
+
 pub(super) fn put(world: &World, to: usize, item: &Item, paper: &mut Paper<'_>) {
     let Item::Message(envelope) = item else {
         return paper.show(&"end");
@@ -51,7 +54,7 @@ pub(super) fn put(world: &World, to: usize, item: &Item, paper: &mut Paper<'_>) 
         Body::Farewell { kind } => paper.show(kind),
         Body::Pause { for_ms, kind } | Body::PauseHeard { for_ms, kind } => paper.show(&(for_ms, kind)),
         Body::Renew(asked) => renewal(from, envelope.run, *asked, paper),
-        Body::Confirm { serial } => paper.word(paper.counters[to].serial.wrapping_sub(*serial)),
+        Body::Confirm { serial } => paper.word(paper.counters[to].serial.wrapping_sub(*serial).min(BEHIND_MAX)),
         Body::Takeovers(takeovers) => paper.word(takeovers.list.len() as u64),
         _ => {}
     }
@@ -75,7 +78,7 @@ fn greeting(hello: &Hello, paper: &mut Paper<'_>) {
 fn renewal(from: usize, run: Run, asked: Renewal, paper: &mut Paper<'_>) {
     paper.word(asked.promise_ms);
     if run == paper.runs[from] {
-        paper.word(paper.counters[from].serial.wrapping_sub(asked.serial));
+        paper.word(paper.counters[from].serial.wrapping_sub(asked.serial).min(BEHIND_MAX));
     }
 }
 
