@@ -344,7 +344,8 @@ impl Engine {
             pen.within(arb.last_renewal, hold_ms);
             pen.out.part(&"arbiter: renewals");
             // The hold that an older one would bring is over, whoever confirms it.
-            for (behind, until) in arb.renewals.iter().filter(|(_, until)| *until > pen.now) {
+            let now = pen.now;
+            for (behind, until) in arb.renewals.iter().filter(|(_, until)| *until > now) {
                 pen.out.word(*behind);
                 pen.ahead(Some(*until));
             }
