@@ -243,6 +243,7 @@ impl Engine {
         self.reign.connected_since = None;
         self.reign.peer_ready = false;
         self.reign.push = PushWork { failing: self.reign.push.failing, ..PushWork::default() };
+        self.transfer = None;
         for timer in [Timer::PushRetry, Timer::PushLimit] {
             self.timers.clear(timer);
         }

@@ -6,8 +6,10 @@ use crate::engine::status::Transfer;
 
 /// Told at most so often, ms: a hundred thousand small files are as many calls.
 const TOLD_EVERY_MS: u64 = 200;
-/// The rate is that of so many looks: five seconds.
-const LOOKS_MAX: usize = 25;
+/// The rate is that of so long, ms.
+const RATE_OVER_MS: u64 = 5_000;
+/// So many looks are within that time.
+const LOOKS_MAX: usize = 26;
 /// A rate of a shorter time says nothing, ms.
 const RATE_NEEDS_MS: u64 = 400;
 
@@ -28,7 +30,8 @@ impl Meter {
         } else if self.looks.back().is_some_and(|(at, _)| now_ms < at + TOLD_EVERY_MS) {
             return None;
         }
-        if self.looks.len() == LOOKS_MAX {
+        let is_old = |(at, _): &(u64, u64)| at + RATE_OVER_MS < now_ms;
+        while self.looks.len() > 1 && (self.looks.len() >= LOOKS_MAX || self.looks.front().is_some_and(is_old)) {
             self.looks.pop_front();
         }
         self.looks.push_back((now_ms, transfer.bytes_done));
