@@ -91,7 +91,7 @@ struct Inner {
     /// Judges a change before it is committed; with a number that grows at each change of it.
     judge: RwLock<(u64, Option<Arc<Judge>>)>,
     #[cfg(test)]
-    crash: testing::Crash,
+    crash: Arc<testing::Crash>,
 }
 
 /// The newest revision.
@@ -138,6 +138,8 @@ impl Mirror {
             make_directory(&directory)?;
         }
         let stage = Stage::new(store.home(), &directory);
+        #[cfg(test)]
+        let (crash, stage) = (store.crash(), stage.with_crash(store.crash()));
         let mirror = Self {
             inner: Arc::new(Inner {
                 store,
@@ -150,10 +152,12 @@ impl Mirror {
                 exclude: RwLock::default(),
                 judge: RwLock::default(),
                 #[cfg(test)]
-                crash: testing::Crash::default(),
+                crash,
             }),
         };
         mirror.recover(&mut mirror.lock_work())?;
+        // A death before the plan was noted leaves new contents, secrets among them, lying aside.
+        mirror.inner.stage.clear();
         // Not before: an interrupted apply needs contents that only its plan names.
         // What has come of a transfer that a break or a restart interrupted is still to be used.
         if !mirror.inner.store.is_receiving()? {

@@ -55,6 +55,8 @@ struct Inner {
     reserve: reserve::Reserve,
     /// Held as long as the store is open for writing.
     _lock: Option<lock::HomeLock>,
+    #[cfg(test)]
+    crash: Arc<crate::mirror::testing::Crash>,
 }
 
 impl Store {
@@ -107,6 +109,8 @@ impl Store {
             mirror: Mutex::new(c),
             reserve: reserve::Reserve::of(home),
             _lock: lock,
+            #[cfg(test)]
+            crash: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -115,6 +119,20 @@ impl Store {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.inner.home
+    }
+
+    /// Where a test may let a write fail, or the program die.
+    #[cfg(test)]
+    pub(crate) fn crash(&self) -> Arc<crate::mirror::testing::Crash> {
+        Arc::clone(&self.inner.crash)
+    }
+
+    /// Before each write of the mirror: a test may let it fail.
+    #[cfg_attr(not(test), allow(clippy::unused_self, clippy::unnecessary_wraps))]
+    fn write_point(&self) -> Result<(), Problem> {
+        #[cfg(test)]
+        self.inner.crash.point()?;
+        Ok(())
     }
 
     fn record(&self) -> MutexGuard<'_, Connection> {

@@ -350,7 +350,7 @@ impl Mirror {
             let ops = diff::between(&now.tree, &before);
             let staged = self.inner.stage.begin()?;
             place::stage(&self.inner.store, &staged, &ops)?;
-            place::place(ground, &staged, &ops, &[], &before, &mut || Ok(()))?;
+            place::place(ground, &staged, &ops, &[], &before, &mut || self.crash_point())?;
             self.inner.store.commit(&Commit { clears_journal: true, ..Commit::default() })
         });
         for path in plan.paths() {

@@ -22,6 +22,8 @@ const PROBE: &str = ".standin-probe";
 pub(super) struct Stage {
     home: PathBuf,
     directory: PathBuf,
+    #[cfg(test)]
+    crash: std::sync::Arc<super::testing::Crash>,
 }
 
 /// An empty place, gone again when dropped.
@@ -29,15 +31,30 @@ pub(super) struct Staged {
     path: PathBuf,
     /// Everything goes through it, whatever its name comes to mean.
     fd: OwnedFd,
+    #[cfg(test)]
+    crash: std::sync::Arc<super::testing::Crash>,
 }
 
 impl Stage {
     pub(super) fn new(home: &Path, directory: &Path) -> Self {
-        Self { home: home.join(IN_HOME), directory: directory.to_owned() }
+        Self {
+            home: home.join(IN_HOME),
+            directory: directory.to_owned(),
+            #[cfg(test)]
+            crash: std::sync::Arc::default(),
+        }
+    }
+
+    /// Its writes are counted with those of the store.
+    #[cfg(test)]
+    pub(super) fn with_crash(self, crash: std::sync::Arc<super::testing::Crash>) -> Self {
+        Self { crash, ..self }
     }
 
     /// Makes an empty place; what an interrupted apply left there is thrown away, as all of it is in the store.
     pub(super) fn begin(&self) -> Result<Staged, Problem> {
+        #[cfg(test)]
+        self.crash.point()?;
         let made = match fresh(&self.home) {
             Ok(()) if self.can_move() => Ok(self.home.clone()),
             _ => {
@@ -60,7 +77,12 @@ impl Stage {
         if owner != rustix::process::geteuid().as_raw() {
             return Err(failed(io::Error::other(format!("{} belongs to somebody else", path.display()))));
         }
-        Ok(Staged { path, fd })
+        Ok(Staged {
+            path,
+            fd,
+            #[cfg(test)]
+            crash: std::sync::Arc::clone(&self.crash),
+        })
     }
 
     /// What an interrupted apply left there is gone.
@@ -69,6 +91,7 @@ impl Stage {
             // Mostly there is nothing.
             let _ = fs::remove_dir_all(path);
         }
+        let _ = fs::remove_file(self.directory.join(PROBE));
     }
 
     fn can_move(&self) -> bool {
@@ -88,7 +111,9 @@ impl Staged {
     /// Writes a file; `syncs` it at once.
     pub(super) fn file(&self, name: &str, bytes: &[u8], mode: u32, syncs: bool) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.write_point()?;
         let mut file = File::from(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?);
+        self.write_point()?;
         file.write_all(bytes)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         if syncs { file.sync_all() } else { Ok(()) }
@@ -96,12 +121,25 @@ impl Staged {
 
     /// Makes a link.
     pub(super) fn link(&self, name: &str, target: &[u8]) -> io::Result<()> {
+        self.write_point()?;
         Ok(symlinkat(target, &self.fd, name)?)
+    }
+
+    /// Before each write: a test may let it fail.
+    #[cfg_attr(not(test), allow(clippy::unused_self, clippy::unnecessary_wraps))]
+    fn write_point(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.crash.point().map_err(|problem| io::Error::other(problem.why))?;
+        Ok(())
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
+        #[cfg(test)]
+        if self.crash.is_down() {
+            return;
+        }
         // What stays is thrown away by the next one.
         let _ = fs::remove_dir_all(&self.path);
     }

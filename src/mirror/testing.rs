@@ -1,12 +1,15 @@
 //! Helpers of the tests: a small deterministic generator, and directories as lists.
 
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::path::RelPath;
 use super::tree::{Entry, Tree};
 use crate::engine::base::Problem;
+
+/// Why a write fails.
+pub const NO_SPACE: &str = "No space left on device (test)";
 
 /// Draws the same numbers for the same seed (xorshift64*).
 pub struct Draw(u64);
@@ -31,42 +34,63 @@ pub fn list_of(tree: &Tree) -> Vec<(RelPath, Entry)> {
     tree.iter().collect()
 }
 
-thread_local! {
-    /// For mirrors opened by this thread: let them die after so many points, the opening included.
-    pub static CRASH_AT_OPEN: Cell<Option<usize>> = const { Cell::new(None) };
+/// What a write comes to that is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The program dies there: nothing is written any more.
+    Dies,
+    /// This one fails.
+    FailsOnce,
+    /// It and all later ones fail, until mended: a full disk.
+    FailsOn,
 }
 
-/// Lets the program die at the n-th point where it could.
+/// Lets a write fail, or the program die, at the n-th point where it could.
+#[derive(Default)]
 pub struct Crash {
-    left: Mutex<Option<usize>>,
+    /// Points until the next fault, and what comes; the next one counts from there.
+    plan: Mutex<VecDeque<(usize, Fault)>>,
     is_down: AtomicBool,
 }
 
-impl Default for Crash {
-    fn default() -> Self {
-        Self { left: Mutex::new(CRASH_AT_OPEN.get()), is_down: AtomicBool::new(false) }
-    }
-}
-
 impl Crash {
-    /// After `points` more points.
+    /// Dies after `points` more points.
     pub fn arm(&self, points: usize) {
-        *self.left.lock().unwrap() = Some(points);
+        self.plan(&[(points, Fault::Dies)]);
+    }
+
+    /// These faults, one after the other.
+    pub fn plan(&self, faults: &[(usize, Fault)]) {
+        *self.plan.lock().unwrap() = faults.iter().copied().collect();
+    }
+
+    /// There is space again; says whether the faults that were planned have all come.
+    pub fn mend(&self) -> bool {
+        let mut plan = self.plan.lock().unwrap();
+        let has_come = plan.iter().all(|(points, fault)| *points == 0 && *fault == Fault::FailsOn);
+        plan.clear();
+        has_come
     }
 
     pub fn point(&self) -> Result<(), Problem> {
-        let mut left = self.left.lock().unwrap();
-        match *left {
-            Some(0) => {
-                self.is_down.store(true, Ordering::Relaxed);
-                Err(Problem::new("test", "the program died here", ""))
-            }
-            Some(points) => {
-                *left = Some(points - 1);
-                Ok(())
-            }
-            None => Ok(()),
+        if self.is_down() {
+            return Err(Problem::new("test", "the program died here", ""));
         }
+        let mut plan = self.plan.lock().unwrap();
+        let Some((points, fault)) = plan.front_mut() else { return Ok(()) };
+        if *points > 0 {
+            *points -= 1;
+            return Ok(());
+        }
+        match fault {
+            Fault::Dies => {
+                self.is_down.store(true, Ordering::Relaxed);
+                return Err(Problem::new("test", "the program died here", ""));
+            }
+            Fault::FailsOnce => drop(plan.pop_front()),
+            Fault::FailsOn => {}
+        }
+        Err(Problem::new("cannot write (test)", NO_SPACE, "free space (test)"))
     }
 
     pub fn is_down(&self) -> bool {

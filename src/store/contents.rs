@@ -116,6 +116,7 @@ impl Store {
             });
             let (batch, others) = rest.split_at(fits.count().max(1));
             rest = others;
+            self.write_point()?;
             let mut connection = self.mirror();
             let mut write = || -> rusqlite::Result<()> {
                 // No wait for the disk: the next durable write carries them.
@@ -169,6 +170,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn drop_content(&self, digest: &Digest) -> Result<(), Problem> {
+        self.write_point()?;
         self.mirror()
             .execute("DELETE FROM content WHERE digest = ?1", [&digest.0])
             .map(drop)
@@ -186,6 +188,7 @@ impl Store {
         } else {
             "DELETE FROM fact WHERE key = 'receiving'"
         };
+        self.write_point()?;
         let connection = self.mirror();
         let write = || {
             connection.pragma_update(None, "synchronous", "normal")?;

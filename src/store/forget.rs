@@ -31,6 +31,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written; then nothing was removed.
     pub fn forget(&self, path: &RelPath, at: i64) -> Result<Forgotten, Problem> {
+        self.write_point()?;
         let mut connection = self.mirror();
         let mut work = || -> rusqlite::Result<Forgotten> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -56,6 +57,7 @@ impl Store {
     /// # Errors
     /// When another connection keeps it from that: some of it may still be in the log.
     pub fn scrub(&self) -> Result<(), Problem> {
+        self.write_point()?;
         let connection = self.mirror();
         let work = || -> rusqlite::Result<bool> {
             // The pragma gives one row for each page.
@@ -80,6 +82,7 @@ impl Store {
     /// # Errors
     /// When there is no space for it.
     pub fn rewrite(&self) -> Result<(), Problem> {
+        self.write_point()?;
         self.mirror().execute_batch("VACUUM").map_err(|error| trouble("write the database anew", &error))?;
         self.scrub()
     }

@@ -65,6 +65,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written; what is left goes the next time.
     pub fn tidy(&self, found: &Tidying) -> Result<u64, Problem> {
+        self.write_point()?;
         let mut connection = self.mirror();
         tidy(&mut connection, found).map_err(|error| trouble("tidy the history", &error))
     }

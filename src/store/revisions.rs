@@ -185,6 +185,7 @@ impl Store {
     /// # Errors
     /// When it is not; nothing changed.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), Problem> {
+        self.write_point()?;
         let mut connection = self.mirror();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -215,6 +216,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn save_journal(&self, plan: &[u8]) -> Result<(), Problem> {
+        self.write_point()?;
         self.mirror()
             .execute("INSERT INTO journal (id, plan) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET plan = ?1", [plan])
             .map(drop)
@@ -237,6 +239,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn drop_unused_contents(&self) -> Result<(), Problem> {
+        self.write_point()?;
         self.mirror().execute(DROP_UNUSED, []).map(drop).map_err(|error| trouble("tidy the history", &error))
     }
 

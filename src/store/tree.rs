@@ -109,6 +109,7 @@ impl Store {
     /// When it cannot be written.
     pub fn save_stamps(&self, stamps: &[(RelPath, Stamp)]) -> Result<(), Problem> {
         for batch in stamps.chunks(STAMPS_BATCH) {
+            self.write_point()?;
             let mut connection = self.mirror();
             let mut write = || -> rusqlite::Result<()> {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -114,7 +114,8 @@ impl Instance {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command of Standin, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.namespace])
@@ -214,6 +215,12 @@ impl Instance {
 
     /// Starts the engine and waits until it answers.
     pub fn start(&mut self) {
+        self.launch();
+        self.wait("answers", |status| status["instance"]["process"].as_u64().is_some_and(|id| id > 0));
+    }
+
+    /// Starts the engine.
+    pub fn launch(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
         let log = fs::OpenOptions::new()
             .create(true)
@@ -224,7 +231,6 @@ impl Instance {
         let mut command = self.command(&["serve"]);
         command.stdout(log).stderr(errors).process_group(0);
         self.child = Some(command.spawn().unwrap());
-        self.wait("answers", |status| status["instance"]["process"].as_u64().is_some_and(|id| id > 0));
     }
 
     pub fn process(&self) -> u32 {
