@@ -36,6 +36,15 @@ impl Side {
         side
     }
 
+    /// The same where nothing waits for a disk, for tests that do much.
+    fn quick() -> Self {
+        let memory = Path::new("/dev/shm");
+        let home = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let mut side = Self { home: home.unwrap(), mirror: None };
+        side.start().unwrap();
+        side
+    }
+
     /// As after a crash: what was in memory is gone.
     fn start(&mut self) -> Result<(), Problem> {
         self.mirror = None;

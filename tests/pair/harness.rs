@@ -116,9 +116,11 @@ impl Instance {
 
     /// A command of Standin, not started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
+        // Without a namespace it runs beside the tests.
+        let ahead: &[&str] = if self.namespace.is_empty() { &["env"] } else { &["ip", "netns", "exec", &self.namespace] };
+        let mut command = Command::new(ahead[0]);
         command
-            .args(["netns", "exec", &self.namespace])
+            .args(&ahead[1..])
             .args(&self.wrap)
             .args([env!("CARGO_BIN_EXE_standin"), "--home"])
             .arg(&self.home)

@@ -22,7 +22,7 @@ struct Work {
 
 /// A master with two revisions that differ in every way, and a shadow at the first, or with a history of its own.
 fn pair(is_diverged: bool) -> (Side, Side) {
-    let (master, shadow) = (Side::new(), Side::new());
+    let (master, shadow) = (Side::quick(), Side::quick());
     fs::create_dir(master.at("dir")).unwrap();
     for name in ["changes", "goes", "dir/inside"] {
         master.write(name, "old");
@@ -48,7 +48,7 @@ fn pair(is_diverged: bool) -> (Side, Side) {
 
 /// One that works alone: three revisions, and edits that are in none.
 fn alone() -> (Side, Side) {
-    let (nobody, side) = (Side::new(), Side::new());
+    let (nobody, side) = (Side::quick(), Side::quick());
     fs::create_dir(side.at("dir")).unwrap();
     side.write("dir/secret", "to be forgotten");
     side.write("a", "1");

@@ -4,7 +4,7 @@ use super::*;
 
 /// A master with two revisions that differ in every way, and a shadow at the first.
 fn pair() -> (Side, Side) {
-    let (master, shadow) = (Side::new(), Side::new());
+    let (master, shadow) = (Side::quick(), Side::quick());
     fs::create_dir_all(master.at("dir/deep")).unwrap();
     for name in ["changes", "goes", "becomes-dir", "dir/deep/inside"] {
         master.write(name, "old");
@@ -61,14 +61,15 @@ fn death_at_any_step_leaves_a_whole_revision() {
     }
 }
 
-/// A shadow that died in an apply when the first file was in its place.
-fn died_half_way() -> (Side, Side) {
-    for points in 0.. {
+/// A shadow that died in an apply when the first file was in its place. `from`: the point to begin with; becomes the right one.
+fn died_half_way(from: &mut usize) -> (Side, Side) {
+    for points in *from.. {
         let (master, shadow) = pair();
         let before = shadow.on_disk();
         shadow.mirror().inner.crash.arm(points);
         shadow.pull(&master, false).unwrap_err();
         if shadow.on_disk() != before {
+            *from = points;
             return (master, shadow);
         }
     }
@@ -78,9 +79,9 @@ fn died_half_way() -> (Side, Side) {
 /// spec 5.3: death during the recovery itself, at every point of it
 #[test]
 fn death_during_recovery_is_recovered_from() {
-    let mut deaths = 0;
+    let (mut deaths, mut from) = (0, 0);
     loop {
-        let (master, mut shadow) = died_half_way();
+        let (master, mut shadow) = died_half_way(&mut from);
         shadow.mirror = None;
         let store = Store::open(&shadow.home.path().join("home")).unwrap();
         store.crash().arm(deaths);
@@ -137,7 +138,7 @@ fn a_failure_half_way_is_undone() {
 /// spec 7.3: an interrupted apply whose files an operator meddled with before the next start still ends whole
 #[test]
 fn recovery_overrules_what_happened_meanwhile() {
-    let (master, mut shadow) = died_half_way();
+    let (master, mut shadow) = died_half_way(&mut 0);
     shadow.mirror = None;
     shadow.write("changes", "by hand");
     let _ = fs::remove_dir_all(shadow.at("becomes-dir"));

@@ -1,23 +1,15 @@
-//! Real instances killed at any moment of a commit, a push or an apply, and what must be true afterwards. Needs root and
-//! `iproute2`.
+//! Real instances killed at any moment of a commit, a push or an apply, and what must be true afterwards.
 //!
 //! `STANDIN_CRASHES` says how often (100), `STANDIN_CRASH_SEED` which edits and moments (1): the seed of each lane is printed.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the seed has to be seen")]
-
-mod checks;
-mod edits;
-#[allow(dead_code, reason = "shared with the pair tests, which need more of it")]
-#[path = "../pair/harness.rs"]
-mod harness;
 
 use std::fs;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use checks::Acknowledged;
-use edits::Draw;
-use harness::{Instance, LIMIT, Network, PASSWORD, USER, copy_sample};
+use crate::checks::{self, Acknowledged};
+use crate::edits::{self, Draw};
+use crate::harness::{Instance, LIMIT, Network, PASSWORD, USER, copy_sample};
 
 /// Crashes of all lanes together, unless `STANDIN_CRASHES` says otherwise.
 const CRASHES: usize = 100;
