@@ -21,6 +21,8 @@ use crate::middle::{Lie, Middle};
 
 /// Entries of a manifest that has no end.
 const ENDLESS_CHUNKS: usize = 400;
+/// Lines of a file that does not fit into a push.
+const LARGE_LINES: usize = 20_000;
 /// Most memory of the shadow while it is lied to, KiB.
 const MEMORY_MAX_KIB: u64 = 400 * 1024;
 
@@ -109,6 +111,22 @@ fn entry(path: &[u8], kind: FileKind, content: &[u8]) -> bulk::Entry {
     bulk::Entry { path: path.to_vec(), kind, mode: 0o644, size: content.len() as u64, digest }
 }
 
+fn digest_of(line: usize) -> u128 {
+    let digest = digest::of_content(&line.to_be_bytes());
+    u128::from_be_bytes(*digest.0.first_chunk().unwrap())
+}
+
+/// How the truth travels that the lie takes the place of.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// In one message of the link.
+    Push,
+    /// The content by a bulk connection.
+    Large,
+    /// All of it by a bulk connection.
+    Complete,
+}
+
 /// A pair with a liar between.
 struct Field {
     a: Instance,
@@ -174,20 +192,28 @@ impl Field {
         all
     }
 
+    fn edit(&self, what: &str, lines: usize) {
+        // No line packs as well as the one before it.
+        let text: String = (0..lines).map(|line| format!("{what} {} {:x}\n", self.edits, digest_of(line))).collect();
+        fs::write(self.a.directory.join("edited.txt"), text).unwrap();
+    }
+
     /// The liar lies until it was heard; nothing is changed by it; then all is well again.
-    fn lie(&mut self, what: &str, is_complete: bool, make: impl FnOnce(&Arc<AtomicUsize>) -> Lie) {
+    fn lie(&mut self, what: &str, way: Way, make: impl FnOnce(&Arc<AtomicUsize>) -> Lie) {
+        self.edits += 1;
+        if way == Way::Complete {
+            self.edit(what, 1);
+            self.wait_same();
+        }
         let (outside, before) = (self.outside(), checks::tree(&self.b.directory));
         let revision = self.b.status()["configuration"]["revision"].clone();
         self.told.store(0, Ordering::Relaxed);
         self.middle.tell(Some(make(&self.told)));
-        self.edits += 1;
-        fs::write(self.a.directory.join("edited.txt"), format!("{what}, {}\n", self.edits)).unwrap();
-        if is_complete {
-            self.a.wait("committed", |status| {
-                status["configuration"]["root"] == checks::root(&checks::tree(&self.a.directory))
-            });
+        match way {
+            Way::Push => self.edit(what, 1),
+            Way::Large => self.edit(what, LARGE_LINES),
             // The transfer that follows fails; the order only begins it.
-            let _ = self.b.standin(&["reconnect"]);
+            Way::Complete => drop(self.b.standin(&["reconnect"])),
         }
         let told = Arc::clone(&self.told);
         // The second one says that the first was answered, and tried again.
@@ -212,7 +238,7 @@ impl Field {
 #[test]
 fn a_lying_push_changes_nothing() {
     let mut field = Field::new();
-    field.lie("ways out", false, |told| {
+    field.lie("ways out", Way::Push, |told| {
         let number = AtomicUsize::new(0);
         of_push(told, move |_, payload| {
             let way = WAYS_OUT[number.fetch_add(1, Ordering::Relaxed) % WAYS_OUT.len()];
@@ -221,14 +247,14 @@ fn a_lying_push_changes_nothing() {
         })
     });
     for target in TARGETS_OUT {
-        field.lie("a link that leads out", false, move |told| {
+        field.lie("a link that leads out", Way::Push, move |told| {
             of_push(told, move |_, payload| {
                 payload.changes = vec![change(b"way", Entry::link(target)), change(b"way/evil", file(b"x"))];
                 payload.contents = vec![(digest::of_content(target), ByteBuf::from(target))];
             })
         });
     }
-    field.lie("a content that is another one", false, |told| {
+    field.lie("a content that is another one", Way::Push, |told| {
         of_push(told, |_, payload| {
             for (_, bytes) in &mut payload.contents {
                 bytes.push(b'x');
@@ -236,15 +262,15 @@ fn a_lying_push_changes_nothing() {
             payload.contents.truncate(1);
         })
     });
-    field.lie("the same path twice", false, |told| {
+    field.lie("the same path twice", Way::Push, |told| {
         of_push(told, |_, payload| {
             let mut again = payload.changes[0].clone();
             again.new = Some(Entry::directory(0o755));
             payload.changes.push(again);
         })
     });
-    field.lie("another digest of the whole", false, |told| of_push(told, |push, _| push.revision.root = Digest([7; 32])));
-    field.lie("no payload", false, |told| of_push(told, |_, payload| payload.message = "x".repeat(100_000)));
+    field.lie("another digest of the whole", Way::Push, |told| of_push(told, |push, _| push.revision.root = Digest([7; 32])));
+    field.lie("no payload", Way::Push, |told| of_push(told, |_, payload| payload.message = "x".repeat(100_000)));
 }
 
 /// spec 5.4, 5.7: complete transfers that lead out, have no end, or lie
@@ -259,7 +285,7 @@ fn a_lying_transfer_changes_nothing() {
         fs::write(path, format!("{number}\n")).unwrap();
     }
     field.wait_same();
-    field.lie("ways out", true, |told| {
+    field.lie("ways out", Way::Complete, |told| {
         let number = AtomicUsize::new(0);
         of_bulk(told, move |reply| match reply {
             Reply::ManifestChunk { mut entries, last } => {
@@ -270,7 +296,7 @@ fn a_lying_transfer_changes_nothing() {
             _ => None,
         })
     });
-    field.lie("a link, and a file through it", true, |told| {
+    field.lie("a link, and a file through it", Way::Complete, |told| {
         of_bulk(told, |reply| match reply {
             Reply::ManifestChunk { mut entries, last: true } => {
                 entries.push(entry(b"zz", FileKind::Link, b"../outside"));
@@ -280,7 +306,7 @@ fn a_lying_transfer_changes_nothing() {
             _ => None,
         })
     });
-    field.lie("a list without an end", true, |told| {
+    field.lie("a list without an end", Way::Complete, |told| {
         of_bulk(told, |reply| match reply {
             Reply::ManifestChunk { .. } => {
                 let chunk = |number: usize| Reply::ManifestChunk {
@@ -294,7 +320,7 @@ fn a_lying_transfer_changes_nothing() {
             _ => None,
         })
     });
-    field.lie("packed bytes that are none, and more than told", true, |told| {
+    field.lie("packed bytes that are none, and more than told", Way::Large, |told| {
         let number = AtomicUsize::new(0);
         of_bulk(told, move |reply| match reply {
             Reply::Parcel { pieces } => {

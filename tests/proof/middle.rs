@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use standin::engine::message::Body;
 use standin::identity::Identity;
 use standin::wire::frame::{self, BULK_FRAME_MAX_BYTES, FrameDecoder};
 use standin::wire::{bulk, link};
@@ -43,7 +44,7 @@ impl Middle {
                 let (homes, told) = (homes.clone(), Arc::clone(&told));
                 tokio::spawn(async move {
                     // Ends with either side; the instances see a closed connection.
-                    let _ = relay(stream, &homes, master, told).await;
+                    let _ = relay(stream, &homes, master, told, port).await;
                 });
             }
         });
@@ -61,6 +62,7 @@ async fn relay(
     (master_home, shadow_home): &(PathBuf, PathBuf),
     master: SocketAddr,
     lie: Arc<Mutex<Option<Lie>>>,
+    port: u16,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let identity = |home: &Path| {
         Identity::load_or_create(&home.join("identity"), "127.0.0.1").map_err(|problem| problem.to_string())
@@ -86,10 +88,11 @@ async fn relay(
     let (from_shadow, to_shadow) = tokio::io::split(shadow);
     let (from_master, to_master) = tokio::io::split(master);
     let is_bulk = protocol == bulk::ALPN;
+    let detour = (protocol == link::ALPN).then_some(port);
     let lies = if is_bulk || protocol == link::ALPN { lie } else { Arc::default() };
     tokio::select! {
-        ended = hand_on(from_shadow, to_master, Arc::default(), is_bulk) => ended?,
-        ended = hand_on(from_master, to_shadow, lies, is_bulk) => ended?,
+        ended = hand_on(from_shadow, to_master, Arc::default(), is_bulk, None) => ended?,
+        ended = hand_on(from_master, to_shadow, lies, is_bulk, detour) => ended?,
     }
     Ok(())
 }
@@ -99,6 +102,7 @@ async fn hand_on(
     mut to: impl AsyncWrite + Unpin,
     lie: Arc<Mutex<Option<Lie>>>,
     is_bulk: bool,
+    detour: Option<u16>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut decoder = FrameDecoder::new(BULK_FRAME_MAX_BYTES);
     let mut buffer = vec![0; 64 * 1024];
@@ -109,6 +113,7 @@ async fn hand_on(
         }
         decoder.push(&buffer[..count]);
         while let Some(frame) = decoder.next_frame().map_err(|error| error.to_string())? {
+            let frame = detour.map_or_else(|| frame.clone(), |port| by_way_of(port, &frame));
             let told = lie.lock().unwrap().as_mut().map(|lie| lie(&frame, is_bulk));
             for frame in told.unwrap_or_else(|| vec![frame]) {
                 let limit = frame.len().max(BULK_FRAME_MAX_BYTES);
@@ -116,6 +121,20 @@ async fn hand_on(
             }
             to.flush().await?;
         }
+    }
+}
+
+/// What the master says its port is: bulk connections come this way too.
+fn by_way_of(port: u16, frame: &[u8]) -> Vec<u8> {
+    match link::decode(frame) {
+        Ok(mut envelope) => match &mut envelope.body {
+            Body::Welcome(hello) => {
+                hello.port = port;
+                link::encode(&envelope)
+            }
+            _ => frame.to_vec(),
+        },
+        Err(_) => frame.to_vec(),
     }
 }
 
