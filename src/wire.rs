@@ -39,9 +39,15 @@ pub(crate) fn to_bytes<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> 
     rmp_serde::to_vec_named(message).map_err(|error| WireError::Nonsense(error.to_string()))
 }
 
+/// Values inside each other in one message, those of unknown fields included. Each takes some of the stack and, where it
+/// announces a length, up to 1 MiB before its content is there.
+const DEPTH_MAX: usize = 16;
+
 /// The opposite of [`to_bytes`]; unknown fields are skipped.
 pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    rmp_serde::from_slice(bytes).map_err(|error| WireError::Nonsense(error.to_string()))
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(DEPTH_MAX);
+    T::deserialize(&mut reader).map_err(|error| WireError::Nonsense(error.to_string()))
 }
 
 /// A walk over every text and list of a message with its limit: the same table cuts what is sent and checks what came.
@@ -87,4 +93,28 @@ pub(crate) fn check<T: Limited>(message: &mut T) -> Result<(), WireError> {
         }
     });
     found.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct One {
+        a: u8,
+    }
+
+    /// spec 3.1: what another machine nests, also where nobody looks at it, takes no more of the stack than is there
+    #[test]
+    fn a_message_that_is_too_deep_is_refused() {
+        let nested = |depth: usize| {
+            let unknown = [vec![0x91; depth], vec![0xc0]].concat();
+            [&[0x82, 0xa1, b'a', 1, 0xa1, b'b'][..], &unknown].concat()
+        };
+        assert_eq!(from_bytes(&nested(10)), Ok(One { a: 1 }));
+        for depth in [DEPTH_MAX + 1, 5_000, 200_000] {
+            let refused = from_bytes::<One>(&nested(depth)).unwrap_err();
+            assert!(refused.to_string().contains("depth"), "{refused}");
+        }
+    }
 }

@@ -50,8 +50,8 @@ pub fn is_secret_key(key: &str) -> bool {
 /// Every line of `text`, with what to show in its place.
 #[must_use]
 pub fn lines(text: &str) -> Vec<ShownLine> {
-    // Deeper lines after a secret key with a block or nothing behind it belong to its value.
-    let mut hidden_below: Option<usize> = None;
+    // Lines deeper than a secret key belong to its value; where nothing stands behind the key, a list below it too.
+    let mut hidden_below: Option<Below> = None;
     let mut in_private_key = false;
     text.lines()
         .map(|line| {
@@ -62,16 +62,17 @@ pub fn lines(text: &str) -> Vec<ShownLine> {
                 in_private_key = !line.contains("-----END ");
                 return hide_whole(plain, indent);
             }
-            if let Some(outer) = hidden_below {
-                if line.trim().is_empty() || indent > outer {
+            if let Some(below) = hidden_below {
+                let is_item = below.with_items && indent == below.column && is_item(&line[indent..]);
+                if line.trim().is_empty() || indent > below.column || is_item {
                     return hide_whole(plain, indent);
                 }
                 hidden_below = None;
             }
             match split_secret(line) {
                 Some((head, value)) => {
+                    hidden_below = Some(Below { column: column_of_key(line), with_items: may_go_on_below(value) });
                     if is_block_start(value) {
-                        hidden_below = Some(indent);
                         return ShownLine { plain, masked: None };
                     }
                     let masked = Some(format!("{}{MASK}", super::facts::clean(head)));
@@ -83,15 +84,45 @@ pub fn lines(text: &str) -> Vec<ShownLine> {
         .collect()
 }
 
+/// What below a secret key belongs to its value.
+#[derive(Clone, Copy)]
+struct Below {
+    /// Of the key.
+    column: usize,
+    /// Items of a list at the same column too.
+    with_items: bool,
+}
+
+/// An item of a list begins here.
+fn is_item(rest: &str) -> bool {
+    rest.strip_prefix('-').is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+}
+
+/// Where the first key of a line stands: behind the signs of list items.
+fn column_of_key(line: &str) -> usize {
+    let mut column = line.len() - line.trim_start().len();
+    while is_item(&line[column..]) {
+        let rest = &line[column + 1..];
+        column += 1 + rest.len() - rest.trim_start().len();
+    }
+    column
+}
+
 fn hide_whole(plain: String, indent: usize) -> ShownLine {
     let masked = (!plain.trim().is_empty()).then(|| format!("{}{MASK}", " ".repeat(indent)));
     ShownLine { plain, masked }
 }
 
-/// A value that goes on in the lines below: nothing, or a block scalar.
+/// Nothing of the value is on this line: it is empty, or the head of a block scalar.
 fn is_block_start(value: &str) -> bool {
-    let value = value.trim();
-    value.is_empty() || value.starts_with('|') || value.starts_with('>')
+    let head = value.trim();
+    let is_head = |head: &str| head.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-'));
+    head.is_empty() || head.strip_prefix(['|', '>']).is_some_and(is_head)
+}
+
+/// A list may be the value although it stands no deeper than the key: behind it is nothing, or an anchor, a tag or a comment.
+fn may_go_on_below(value: &str) -> bool {
+    value.trim().is_empty() || value.trim_start().starts_with(['&', '!', '#'])
 }
 
 /// The line up to its value and the value, if its key is a secret's. Knows `key: value`, `key = value`, `"key": "value"`
@@ -140,6 +171,30 @@ mod tests {
             ("url: https://a/?token=abc", "url: https://a/?token=********  (masked)"),
         ] {
             assert_eq!(shown(line), [expected], "{line}");
+        }
+    }
+
+    /// spec 5.8: nothing of a value shows, however YAML lets it be written; what stands beside it does
+    #[test]
+    fn no_way_to_write_a_value_shows_it() {
+        for text in [
+            "passwords:\n- hunter2\n- hunter2\nhost: a",
+            "password: \"begins\n  hunter2\"\nhost: a",
+            "password: begins\n  hunter2\nhost: a",
+            "password: &anchor |\n  hunter2\nhost: a",
+            "password: !!str |-\n  hunter2\nhost: a",
+            "password: | # a comment\n  hunter2\nhost: a",
+            "password: # a comment\n  hunter2\nhost: a",
+            "tokens: &all # these\n- hunter2\nhost: a",
+            "- password: begins\n    hunter2\n  host: a",
+            "- - token: |2\n      hunter2\n    host: a",
+            "password=#hunter2\nhost: a",
+            "password=|hunter2\nhost: a",
+            "password=&hunter2\nhost: a",
+        ] {
+            let shown = shown(text).join("\n");
+            assert!(!shown.contains("hunter2"), "{text}\nis shown as\n{shown}");
+            assert!(shown.contains("host: a"), "{text}\nis shown as\n{shown}");
         }
     }
 

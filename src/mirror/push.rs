@@ -85,11 +85,14 @@ impl PushPayload {
     }
 
     /// From bytes of another machine: every path and entry is checked (spec 5.4).
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// When it is no payload, over a limit, or names what no mirror could have.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Problem> {
         if bytes.len() > PUSH_PAYLOAD_MAX_BYTES {
             return Err(refused(format!("its payload has {} bytes", bytes.len())));
         }
-        let mut payload: Self = rmp_serde::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
+        let mut payload: Self = crate::wire::from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
         if payload.author.len() > AUTHOR_MAX_BYTES || payload.message.len() > MESSAGE_MAX_BYTES {
             return Err(refused("its author or message is too long"));
         }
