@@ -8,6 +8,7 @@ mod commit;
 pub mod compare;
 pub mod diff;
 pub mod digest;
+mod drift;
 mod ground;
 pub mod history;
 mod keeping;
@@ -17,6 +18,7 @@ mod place;
 mod plan;
 pub mod push;
 pub mod quiet;
+mod reapply;
 pub mod scan;
 pub mod source;
 mod stage;
@@ -33,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
+pub use self::drift::Drift;
 pub use self::on_disk::OnDisk;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
@@ -202,6 +205,14 @@ impl Mirror {
         let mut branches = self.inner.store.branches()?;
         branches.retain(|branch| branch.name.starts_with(plan::DRIFT));
         Ok(branches)
+    }
+
+    /// Branches and drifts together, oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn all_branches(&self) -> Result<Vec<Branch>, Problem> {
+        self.inner.store.branches()
     }
 
     /// The branch or drift of this name.

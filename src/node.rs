@@ -25,11 +25,13 @@ use shared::Shared;
 use works::{Places, Works};
 
 pub mod arbiter;
+mod branches;
 mod bulk_source;
 pub mod clock;
 mod compare;
 mod control;
 mod desk;
+mod drift;
 mod driver;
 mod facts;
 mod forget;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
+use super::drift::{DriftWatch, Due};
 use super::net::Net;
 use super::shared::{OrderOutcome, Shared, lock};
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
@@ -27,7 +28,7 @@ use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::Held;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, ManifestEntry, Mirror};
+use crate::mirror::{Changed, Drift, FOUND_AUTHOR, Limits, ManifestEntry, Mirror};
 use crate::store::{Retention, Store};
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
@@ -40,6 +41,7 @@ const FULL_LOOK_EVERY: Duration = Duration::from_secs(600);
 const DOWN_MAX: usize = 64;
 
 enum DiskJob {
+    Drift,
     Scan { term: Term, wait_quiet: bool },
     Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
     Change { order: u64, term: Term, wanted: Box<WantedChange> },
@@ -79,6 +81,10 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<AtomicU64>,
+    /// Paths found changed behind Standin's back.
+    drift: Arc<AtomicU64>,
+    /// The role is shadow: what is changed in the directory is drift.
+    is_shadow: Arc<AtomicBool>,
     retention: Arc<Mutex<Kept>>,
 }
 
@@ -107,6 +113,8 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            drift: Arc::default(),
+            is_shadow: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
             retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
@@ -156,6 +164,22 @@ impl MirrorDesk {
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// How many paths were found changed behind Standin's back, as long as its alert stands (spec 4.5).
+    #[must_use]
+    pub fn drift(&self) -> u64 {
+        self.drift.load(Ordering::Relaxed)
+    }
+
+    /// What the role is now; said before any effect of a change of roles is done.
+    pub fn set_shadow(&self, is_shadow: bool) {
+        self.is_shadow.store(is_shadow, Ordering::Relaxed);
+    }
+
+    /// See [`crate::engine::effect::Effect::LookForDrift`].
+    pub fn look_for_drift(&self) {
+        self.send(DiskJob::Drift);
     }
 
     /// Older revisions, newest first.
@@ -261,15 +285,7 @@ impl MirrorDesk {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
-            Order::ShowBranch { name } => match self.mirror.branch(name)? {
-                Some(branch) => Ok(Reply::Branches(vec![branch])),
-                None => Err(Problem::new(
-                    format!("There is no branch '{name}'"),
-                    "no divergence left one of that name",
-                    "`standin config branches` lists them.",
-                )),
-            },
-            _ => self.mirror.branches().map(Reply::Branches),
+            _ => self.mirror.all_branches().map(Reply::Branches),
         }
     }
 
@@ -296,11 +312,14 @@ impl MirrorDesk {
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
         let mut told = BTreeSet::new();
+        let mut drift = DriftWatch::default();
         let mut rest = SETTLE_AFTER;
         loop {
-            let job = match jobs.recv_timeout(rest) {
+            let until_drift = self.care_for_drift(&mut drift);
+            let job = match jobs.recv_timeout(until_drift.map_or(rest, |until| until.min(rest))) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if until_drift.is_some_and(|until| until < rest) => continue,
                 Err(RecvTimeoutError::Timeout) => {
                     self.look_after(rest == FULL_LOOK_EVERY);
                     rest = FULL_LOOK_EVERY;
@@ -309,6 +328,11 @@ impl MirrorDesk {
             };
             rest = SETTLE_AFTER;
             let input = match job {
+                DiskJob::Drift => {
+                    lock(&self.quiet).clear();
+                    drift.changed(clock::monotonic().0);
+                    continue;
+                }
                 DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
                 DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
                 DiskJob::Apply { link, push, complete, other, net } => {
@@ -318,6 +342,64 @@ impl MirrorDesk {
             };
             self.shared.input_blocking(input);
         }
+    }
+
+    /// Looks for drift where that is due; how long until the next time.
+    fn care_for_drift(&self, drift: &mut DriftWatch) -> Option<Duration> {
+        if !self.is_shadow.load(Ordering::Relaxed) {
+            drift.stop();
+        }
+        let due = drift.due(clock::monotonic().0);
+        match due {
+            Due::Look => self.put_drift_back(drift),
+            Due::Over => {
+                for code in ["F-021", "F-022"] {
+                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
+                }
+            }
+            Due::In(_) | Due::Nothing => {}
+        }
+        self.drift.store(drift.paths(), Ordering::Relaxed);
+        match due {
+            Due::Look | Due::Over => Some(Duration::ZERO),
+            Due::In(ms) => Some(Duration::from_millis(ms)),
+            Due::Nothing => None,
+        }
+    }
+
+    fn put_drift_back(&self, watch: &mut DriftWatch) {
+        let subject = String::new();
+        match self.mirror.look_for_drift() {
+            Ok(drift) => {
+                let had_failed = watch.has_failed();
+                watch.found(clock::monotonic().0, drift.paths_total);
+                self.drift.store(watch.paths(), Ordering::Relaxed);
+                if drift.paths_total > 0 {
+                    self.tell_drift(&drift);
+                }
+                if had_failed {
+                    self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
+                }
+            }
+            Err(problem) => {
+                watch.failed(clock::monotonic().0);
+                self.drift.store(watch.paths(), Ordering::Relaxed);
+                let why = format!("{}: {}", problem.what, problem.why);
+                self.shared.input_blocking(Input::Trouble { code: "F-022", subject, why });
+            }
+        }
+    }
+
+    fn tell_drift(&self, drift: &Drift) {
+        let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let kept = drift.kept.as_ref().map_or_else(
+            || "nothing of it could be kept".to_owned(),
+            |branch| format!("what was found is kept as {}", branch.name),
+        );
+        let why = format!("{}{more}; put back, {kept}", drift.paths.join(", "));
+        self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
+        self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
     }
 
     /// While nothing else is to be done.

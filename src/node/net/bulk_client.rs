@@ -9,12 +9,17 @@ use super::connect::{Goal, connect};
 use super::framed::{FrameReader, write_frame};
 use super::tls::Pin;
 use crate::engine::base::{Digest, Fingerprint, RevisionId};
-use crate::wire::bulk::{self, DIGESTS_MAX, ENTRIES_MAX, Entry, Reply, Request, decode_reply, encode_request};
+use crate::engine::message::Branch;
+use crate::wire::bulk::{
+    self, ChangedEntry, DIGESTS_MAX, ENTRIES_MAX, Entry, Reply, Request, decode_reply, encode_request,
+};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 use crate::wire::link::NAME_MAX_CHARS;
 
 /// Signs of life without anything else in one answer: at one every two seconds, an hour.
 const WORKING_MAX: u32 = 1_800;
+/// Branches of one answer; an instance keeps fewer.
+const BRANCHES_MAX: usize = 2_000;
 /// Most memory taken for a content before its bytes have come.
 const FIRST_ALLOCATION_BYTES: u64 = 1024 * 1024;
 
@@ -95,6 +100,49 @@ impl BulkClient {
         match self.hear().await? {
             Reply::Forgotten { contents } => Ok(contents),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// Every branch and drift that the other side keeps.
+    ///
+    /// # Errors
+    /// As for [`BulkClient::manifest`].
+    pub async fn branches(&mut self) -> Result<Vec<Branch>, String> {
+        self.ask(&Request::Branches).await?;
+        let mut all = Vec::new();
+        loop {
+            match self.hear().await? {
+                Reply::BranchChunk { branch, last } => {
+                    all.extend(branch);
+                    if last || all.len() >= BRANCHES_MAX {
+                        return Ok(all);
+                    }
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// What a branch of the other side changed.
+    ///
+    /// # Errors
+    /// As for [`BulkClient::manifest`].
+    pub async fn branch_changes(&mut self, name: &str) -> Result<Vec<ChangedEntry>, String> {
+        self.ask(&Request::BranchChanges { name: name.to_owned() }).await?;
+        let mut all = Vec::new();
+        loop {
+            match self.hear().await? {
+                Reply::ChangesChunk { changes, last } => {
+                    if all.len() + changes.len() > ENTRIES_MAX {
+                        return Err(format!("a branch with more than {ENTRIES_MAX} changes"));
+                    }
+                    all.extend(changes);
+                    if last {
+                        return Ok(all);
+                    }
+                }
+                other => return Err(unexpected(other)),
+            }
         }
     }
 
