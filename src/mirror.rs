@@ -48,6 +48,7 @@ use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
+pub use crate::store::CONTENT_MAX_BYTES;
 use crate::store::{RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).

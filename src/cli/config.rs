@@ -13,7 +13,7 @@ use crate::engine::base::Problem;
 use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
 
 mod branches;
-mod change;
+pub mod change;
 mod diff;
 mod edit;
 mod log;

@@ -2,14 +2,19 @@
 //! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
 
 use super::change::{Target, check_count};
-use super::commit::yaml_fault;
+use super::commit::{cut, now_ms, yaml_fault};
 use super::diff::{self, Change};
+use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside};
+use super::plan::{DRIFT, OwnSide, Plan};
+use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES};
+use super::scan::Stamps;
 use super::tree::{Entry, Tree};
-use super::{Mirror, damaged, history};
-use crate::engine::base::Problem;
+use super::watch::Dirty;
+use super::{Mirror, damaged, history, make_directory};
+use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::order::FileKind;
-use crate::store::BranchPlan;
+use crate::store::{BranchPlan, NewRevision};
 
 /// Changes of a branch in their order of doing, and what cannot be done.
 struct Merge<'a> {
@@ -93,6 +98,54 @@ impl Mirror {
         // In one transaction with the branch, so that nothing tidies them away between.
         let commit = crate::store::Commit { branch: Some(plan), contents, ..crate::store::Commit::default() };
         self.inner.store.commit(&commit)
+    }
+
+    /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to
+    /// open the mirror does it, whole or not at all. Contents must be kept already. What is in the directory and in no
+    /// revision is kept as a drift. Says what changes from the newest revision.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or the store not be written.
+    pub fn plan_restore(&self, term: Term, author: &str, message: &str, target: &Tree) -> Result<u64, Problem> {
+        let work = self.work()?;
+        let newest = self.newest();
+        make_directory(&self.inner.directory)?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let (found, obstacles) = self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?;
+        drop(work);
+        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
+            let why = format!("{} cannot be kept: it {}", held.path, held.why);
+            return Err(Problem::new("cannot replace the configuration", why, "move it out of the directory"));
+        }
+        let row = self.inner.store.newest_revision()?;
+        let own = OwnSide {
+            store: &self.inner.store,
+            head: newest.head.as_ref(),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: DRIFT,
+            author: super::FOUND_AUTHOR,
+            at: now_ms(),
+        };
+        // An empty directory is that of a new machine, and no change that somebody made.
+        let branch = if found.tree.is_empty() { None } else { own.branch()? };
+        let tree = diff::between(&newest.tree, target);
+        let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
+        let new = (!tree.is_empty() || newest.head.is_none()).then(|| NewRevision {
+            revision: RevisionId { number, term, root: target.root() },
+            author: cut(author, AUTHOR_MAX_BYTES),
+            at: now_ms(),
+            message: cut(message, MESSAGE_MAX_BYTES),
+            changes: tree.clone(),
+        });
+        let head = newest.head.map(|head| head.revision);
+        let Some(revision) = new.as_ref().map(|new| new.revision).or(head) else { return Ok(0) };
+        let ops = diff::between(&found.tree, target);
+        let total = tree.len() as u64;
+        let plan = Plan { revision, branch, new, tree, ops, obstacles };
+        self.inner.store.save_journal(&plan.encode()?)?;
+        Ok(total)
     }
 
     /// What a branch or a drift changed, each path once.
