@@ -103,6 +103,18 @@ impl Mirror {
     /// # Errors
     /// When the store cannot be read, or an interrupted apply can be neither finished nor undone.
     pub fn open(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
+        let mirror = Self::open_as_it_is(store, directory, limits)?;
+        mirror.recover(&mut mirror.lock_work())?;
+        // Not before: an interrupted apply needs contents that only its plan names.
+        mirror.inner.store.drop_unused_contents()?;
+        Ok(mirror)
+    }
+
+    /// The same, for [`Mirror::plan_restore`]: an interrupted apply stays as it is, and contents that nothing names yet too.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_as_it_is(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
@@ -120,7 +132,7 @@ impl Mirror {
             make_directory(&directory)?;
         }
         let stage = Stage::new(store.home(), &directory);
-        let mirror = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 directory,
@@ -132,11 +144,7 @@ impl Mirror {
                 #[cfg(test)]
                 crash: testing::Crash::default(),
             }),
-        };
-        mirror.recover(&mut mirror.lock_work())?;
-        // Not before: an interrupted apply needs contents that only its plan names.
-        mirror.inner.store.drop_unused_contents()?;
-        Ok(mirror)
+        })
     }
 
     /// Watches the directory from now on, so that later looks cost only what changed. Once.

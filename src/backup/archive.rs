@@ -340,7 +340,10 @@ fn one(
         DATABASE => take(Part::Database(entry)),
         _ => match name.strip_prefix(IDENTITY).filter(|name| is_plain(name)) {
             Some(name) => take(Part::Identity(name.to_owned(), small(entry, size, SMALL_MAX_BYTES)?)),
-            None => Err(refused(&format!("it holds a part of an unknown name: {}", crate::mirror::path::shown(name.as_bytes())))),
+            None => Err(refused(&format!(
+                "it holds a part of an unknown name: {}",
+                crate::mirror::path::shown(name.as_bytes())
+            ))),
         },
     }
 }

@@ -92,7 +92,11 @@ impl<W: Write> Encryptor<W> {
     /// No random numbers; those of the sink.
     pub fn new(sink: W, password: &Secret) -> Result<Self, Problem> {
         Self::with_work(sink, password, WORK).map_err(|error| {
-            Problem::new("The backup cannot be encrypted", error.to_string(), "Look at the disk and at the free memory.")
+            Problem::new(
+                "The backup cannot be encrypted",
+                error.to_string(),
+                "Look at the disk and at the free memory.",
+            )
         })
     }
 

@@ -63,7 +63,9 @@ pub fn run(context: &Context, arguments: &BackupArguments, out: &mut Output) -> 
     out.line(&format!("{}: {}, {}", file.display(), bytes(report.bytes), parts.join(", ")))?;
     if report.uncommitted > 0 {
         let paths = count(report.uncommitted, "path differs", "paths differ");
-        note(&format!("{paths} in the directory from the newest revision; that is not in the backup. A running master makes a revision of it."));
+        note(&format!(
+            "{paths} in the directory from the newest revision; that is not in the backup. A running master makes a revision of it."
+        ));
     }
     Ok(Exit::Done)
 }

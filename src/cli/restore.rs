@@ -176,7 +176,9 @@ fn live(
         let name = path.to_string();
         let digest = if kind == FileKind::Directory { Digest::ZERO } else { rooms::digest_of(&content) };
         let known = there.remove(&name);
-        let is_same = |known: &FileEntry| (known.kind, known.digest) == (kind, digest) && (known.mode == mode || kind == FileKind::Link);
+        let is_same = |known: &FileEntry| {
+            (known.kind, known.digest) == (kind, digest) && (known.mode == mode || kind == FileKind::Link)
+        };
         if known.as_ref().is_some_and(is_same) || failure.is_some() {
             return Ok(());
         }

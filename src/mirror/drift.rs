@@ -132,4 +132,3 @@ fn trusted(stamps: &Stamps, dirty: &Dirty) -> Stamps {
     };
     stamps.iter().map(of).collect()
 }
-

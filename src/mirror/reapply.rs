@@ -91,7 +91,11 @@ impl Mirror {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn import_branch(&self, plan: &BranchPlan, contents: &[(crate::engine::base::Digest, Vec<u8>)]) -> Result<(), Problem> {
+    pub fn import_branch(
+        &self,
+        plan: &BranchPlan,
+        contents: &[(crate::engine::base::Digest, Vec<u8>)],
+    ) -> Result<(), Problem> {
         if self.branch(&plan.branch.name)?.is_some() {
             return Ok(());
         }
@@ -220,7 +224,9 @@ fn changed_since(old: Option<Entry>, now: Option<Entry>) -> String {
     match (old, now) {
         (None, _) => "it was not there, and is now".into(),
         (Some(_), None) => "it was removed since".into(),
-        (Some(old), Some(now)) if old.digest == now.digest && old.kind == now.kind => "its mode was changed since".into(),
+        (Some(old), Some(now)) if old.digest == now.digest && old.kind == now.kind => {
+            "its mode was changed since".into()
+        }
         (Some(_), Some(_)) => "it was changed since".into(),
     }
 }

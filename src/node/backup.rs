@@ -132,7 +132,9 @@ fn write(
     let tree = newest.map(|_| history::newest_tree(store)).transpose()?.unwrap_or_default();
     for (path, entry) in tree.iter() {
         let content = if entry.has_content() {
-            store.content(&entry.digest)?.ok_or_else(|| failed("the configuration was changed meanwhile", "Try again."))?
+            store
+                .content(&entry.digest)?
+                .ok_or_else(|| failed("the configuration was changed meanwhile", "Try again."))?
         } else {
             Vec::new()
         };

@@ -11,7 +11,7 @@ use super::home::USERS_FILE;
 use crate::access::Users;
 use crate::backup::archive::{self, Manifest, Part, refused};
 use crate::engine::Engine;
-use crate::engine::base::{InstanceId, Problem, Role};
+use crate::engine::base::{Digest, InstanceId, Problem, Role};
 use crate::engine::durable::Durable;
 use crate::engine::order::{FileKind, Secret};
 use crate::engine::settings::Settings;
@@ -116,9 +116,9 @@ pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Pr
     // The files are exchanged while no database is open.
     drop(current);
     match staged {
-        Ok(settings) => {
+        Ok((settings, root)) => {
             exchange(home)?;
-            finish(home, &settings)?;
+            finish(home, &settings, root)?;
             Ok(done)
         }
         Err(problem) => {
@@ -129,11 +129,20 @@ pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Pr
 }
 
 /// The directory is brought to what the new database says. An interrupted one is finished by the next start.
-fn finish(home: &Path, settings: &Settings) -> Result<(), Problem> {
+fn finish(home: &Path, settings: &Settings, root: Option<Digest>) -> Result<(), Problem> {
     debug_assert!(!is_exchange_open(home));
     let store = Store::open(home)?;
     let limits = Limits { file_size: settings.configuration.file_size_limit };
-    Mirror::open(store, directory_of(home, settings), limits).map(drop)
+    let mirror = Mirror::open(store, directory_of(home, settings), limits)?;
+    match (root, mirror.head()) {
+        (None, _) => Ok(()),
+        (Some(root), Some(head)) if head.revision.root == root => Ok(()),
+        _ => Err(Problem::new(
+            "Everything was restored but the configuration",
+            "its directory could not be written, and is as it was",
+            "Look at its owner and permissions, and restore with --configuration-only.",
+        )),
+    }
 }
 
 /// Writes everything into `aside`; says what is new.
@@ -143,9 +152,10 @@ fn stage(
     current: &Store,
     aside: &Path,
     done: &mut Vec<String>,
-) -> Result<Settings, Problem> {
+) -> Result<(Settings, Option<Digest>), Problem> {
     let old = current.load_durable()?.filter(|durable| durable.role.is_some());
-    let before = fs::read_to_string(wanted.home.join("settings.yaml")).ok().and_then(|text| settings_text::read(&text).ok());
+    let before =
+        fs::read_to_string(wanted.home.join("settings.yaml")).ok().and_then(|text| settings_text::read(&text).ok());
     if old.is_some() {
         // What an interrupted apply left is brought to its end first: its note is not taken along half done.
         let settings = before.clone().unwrap_or_default();
@@ -153,7 +163,15 @@ fn stage(
         drop(Mirror::open(current.clone(), directory_of(wanted.home, &settings), limits)?);
     }
     let mut kept = Collected { aside: Some(aside.to_owned()), ..Collected::default() };
-    let mut staged = Staged { aside, current, takes_history: wanted.history, store: None, tree: Tree::default(), batch: Vec::new(), bytes: 0 };
+    let mut staged = Staged {
+        aside,
+        current,
+        takes_history: wanted.history,
+        store: None,
+        tree: Tree::default(),
+        batch: Vec::new(),
+        bytes: 0,
+    };
     read(wanted.file, password, &mut |part| match part {
         Part::Path { path, kind, mode, content } => staged.path(&path, kind, mode, content),
         Part::Database(source) if wanted.history => staged.database(source),
@@ -183,17 +201,19 @@ fn stage(
     if wanted.history {
         done.push("history, alerts and events".into());
     }
+    let mut root = None;
     if durable.role == Some(Role::Shadow) {
         done.push("not the configuration: a shadow has its master's".into());
     } else {
         let limits = Limits { file_size: settings.configuration.file_size_limit };
-        let mirror = Mirror::open(store, directory_of(wanted.home, &settings), limits)?;
+        let mirror = Mirror::open_as_it_is(store, directory_of(wanted.home, &settings), limits)?;
         let message = format!("restored from a backup of {}", manifest.at.rfc3339(0));
         let count = mirror.plan_restore(durable.term, wanted.by, &message, &tree)?;
         done.push(format!("configuration: {count} paths changed, {} in all", tree.entries()));
+        root = (!tree.is_empty() || mirror.head().is_some()).then(|| tree.root());
     }
     done.push(format!("role {}, term {}", durable.role.map_or("none", Role::word), durable.term));
-    Ok(settings)
+    Ok((settings, root))
 }
 
 /// What the instance knows from now on: never less of terms and promises than it did (spec 7.3).
@@ -284,7 +304,12 @@ impl Collected {
     }
 
     /// Settings, users and identity; the settings in force from now on.
-    fn write(&self, wanted: &Wanted<'_>, before: Option<Settings>, done: &mut Vec<String>) -> Result<Settings, Problem> {
+    fn write(
+        &self,
+        wanted: &Wanted<'_>,
+        before: Option<Settings>,
+        done: &mut Vec<String>,
+    ) -> Result<Settings, Problem> {
         let Some(aside) = &self.aside else { return Ok(before.unwrap_or_default()) };
         let put = |path: PathBuf, bytes: &[u8]| {
             write_private(&path, bytes).map_err(|error| {
@@ -322,7 +347,7 @@ struct Staged<'a> {
     takes_history: bool,
     store: Option<Store>,
     tree: Tree,
-    batch: Vec<(crate::engine::base::Digest, Vec<u8>)>,
+    batch: Vec<(Digest, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -336,7 +361,10 @@ impl Staged<'_> {
             file.sync_all()
         };
         write(source).map_err(|error| refused(&error.to_string()))?;
-        self.store = Some(Store::open(self.aside).map_err(|problem| refused(&format!("its database: {}", problem.why)))?);
+        let store = Store::open(self.aside).map_err(|problem| refused(&format!("its database: {}", problem.why)))?;
+        // What was forgotten since stays forgotten; what the configuration itself has comes after this.
+        store.forget_as(self.current)?;
+        self.store = Some(store);
         Ok(())
     }
 
@@ -392,7 +420,8 @@ fn add(
         FileKind::Link => return Err(refused(&format!("its link {path} leads out of the directory"))),
     };
     push::check_entry(path, Some(entry)).map_err(|problem| refused(&problem.why))?;
-    let is_inside = path.parent().is_none_or(|parent| tree.get(&parent).is_some_and(|at| at.kind == FileKind::Directory));
+    let is_inside =
+        path.parent().is_none_or(|parent| tree.get(&parent).is_some_and(|at| at.kind == FileKind::Directory));
     if !is_inside {
         return Err(refused(&format!("{path} comes before the directory it is in")));
     }
@@ -428,3 +457,6 @@ pub fn skip(part: Part<'_>) -> Result<(), Problem> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,40 @@ impl Store {
         copied.map(drop).map_err(|error| trouble("copy the database", &error))
     }
 
+    /// What `other` has removed from its history on purpose is removed here too, and what its peer has to be told is still told
+    /// (spec 5.6): an old database brings nothing back that was forgotten since.
+    ///
+    /// # Errors
+    /// When one of the two cannot be read, or this one not be written.
+    pub fn forget_as(&self, other: &Self) -> Result<(), Problem> {
+        let read = || -> rusqlite::Result<(Vec<[u8; 32]>, Vec<(Vec<u8>, String)>)> {
+            let connection = other.mirror();
+            let mut forgotten = connection.prepare("SELECT digest FROM forgotten")?;
+            let digests = forgotten.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let mut due = connection.prepare("SELECT path, author FROM forget_due")?;
+            let due = due.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+            Ok((digests, due))
+        };
+        let (digests, due) = read().map_err(|error| trouble("read what was forgotten", &error))?;
+        let mut connection = self.mirror();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            for digest in &digests {
+                transaction.prepare_cached("DELETE FROM content WHERE digest = ?1")?.execute([digest])?;
+                transaction
+                    .prepare_cached("INSERT OR IGNORE INTO forgotten (digest, at) VALUES (?1, 0)")?
+                    .execute([digest])?;
+            }
+            for (path, author) in &due {
+                transaction
+                    .prepare_cached("INSERT OR IGNORE INTO forget_due (path, author) VALUES (?1, ?2)")?
+                    .execute(rusqlite::params![path, author])?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|error| trouble("forget contents", &error))
+    }
+
     /// The seal fits no home any more: this one was restored (spec 7.5).
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use super::{change, diff};
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
-use crate::cli::output::{Failure, Outcome, Output};
 use crate::cli::output::{Exit, Paint};
+use crate::cli::output::{Failure, Outcome, Output};
 use crate::cli::text::{count, moment, wall_now};
 use crate::engine::base::{Problem, UnixMillis};
 use crate::engine::history::Change;
@@ -153,7 +153,8 @@ fn told(branch: &Branch, now: UnixMillis, out: &mut Output) -> Outcome {
     if branch.files_total > listed {
         out.line(&format!("           and {} more", branch.files_total - listed))?;
     }
-    let next = format!("Compare: standin config branches diff {0}   Take over: standin config reapply {0}", branch.name);
+    let next =
+        format!("Compare: standin config branches diff {0}   Take over: standin config reapply {0}", branch.name);
     out.pieces(&[(&next, Paint::Plain)])?;
     Ok(Exit::Done)
 }

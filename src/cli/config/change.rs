@@ -150,7 +150,10 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
         out.line(&format!("… and {} more", report.total - listed))?;
     }
     for conflict in &report.conflicts {
-        out.pieces(&[(&format!("conflict {}", conflict.path), Paint::Warning), (&format!(": {}", conflict.why), Paint::Plain)])?;
+        out.pieces(&[
+            (&format!("conflict {}", conflict.path), Paint::Warning),
+            (&format!(": {}", conflict.why), Paint::Plain),
+        ])?;
     }
     let listed = report.conflicts.len() as u64;
     if report.conflicts_total > listed {

@@ -116,7 +116,8 @@ fn drift_of_every_kind_is_told_put_back_and_kept() {
     symlink("mode", shadow.at("link")).unwrap();
     let drift = shadow.mirror().look_for_drift().unwrap();
     let told = drift.paths.join("\n");
-    for part in ["changed was changed", "mode had mode 0600", "removed was removed", "added was added", "d was changed"] {
+    for part in ["changed was changed", "mode had mode 0600", "removed was removed", "added was added", "d was changed"]
+    {
         assert!(told.contains(part), "{part} in\n{told}");
     }
     for part in ["d/inside was removed", "kind was changed", "kind/inside was added", "link was changed"] {

@@ -82,7 +82,9 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
             },
             Request::Branches => match self.blocking(|bulk| bulk.branches()).await? {
                 Ok(branches) if branches.is_empty() => self.say(Reply::BranchChunk { branch: None, last: true }).await,
-                Ok(branches) => self.chunks(branches, |branch, last| Reply::BranchChunk { branch: Some(branch), last }).await,
+                Ok(branches) => {
+                    self.chunks(branches, |branch, last| Reply::BranchChunk { branch: Some(branch), last }).await
+                }
                 Err(why) => self.fail(why).await,
             },
             Request::BranchChanges { name } => match self.blocking(move |bulk| bulk.branch_changes(&name)).await? {
