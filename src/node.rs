@@ -42,6 +42,7 @@ pub mod hosts;
 mod log;
 pub mod net;
 mod orders;
+mod progress;
 mod recorder;
 pub mod restore;
 mod settings_file;
@@ -51,6 +52,7 @@ pub mod signals;
 pub mod system;
 mod timeouts;
 mod trips;
+mod validation;
 mod verify;
 mod works;
 

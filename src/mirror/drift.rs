@@ -2,7 +2,6 @@
 
 use super::commit::now_ms;
 use super::diff::{self, Change};
-use super::ground::Ground;
 use super::path::RelPath;
 use super::plan::{DRIFT, OwnSide};
 use super::scan::{Held, Stamp, Stamps};
@@ -86,8 +85,8 @@ impl Mirror {
         let everything = Dirty::all();
         let dirty = if is_all { &everything } else { dirty };
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
-        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty)?;
+        let ground = self.ground()?;
+        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty, None)?;
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
         for held in found.held.iter().filter(|held| !held.is_worthless) {
             if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {

@@ -4,7 +4,6 @@
 use super::change::{Target, check_count};
 use super::commit::{cut, now_ms, yaml_fault};
 use super::diff::{self, Change};
-use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DRIFT, OwnSide, Plan};
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES};
@@ -14,7 +13,7 @@ use super::watch::Dirty;
 use super::{Mirror, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::order::FileKind;
-use crate::store::{BranchPlan, NewRevision};
+use crate::store::{BranchPlan, NewRevision, Packed};
 
 /// Changes of a branch in their order of doing, and what cannot be done.
 struct Merge<'a> {
@@ -84,7 +83,8 @@ impl Mirror {
             let leads_out = !link_stays_inside(&change.path, &bytes);
             return Ok(leads_out.then(|| "the link that the branch has leads out of the directory".into()));
         }
-        yaml_fault(&self.inner.store, &change.path, change.old, &bytes)
+        let fault = yaml_fault(&self.inner.store, &change.path, change.old, &bytes)?;
+        Ok(fault.map(|fault| fault.why))
     }
 
     /// Keeps a branch that was fetched from the other instance. Nothing happens where it is here already.
@@ -94,7 +94,7 @@ impl Mirror {
     pub fn import_branch(
         &self,
         plan: &BranchPlan,
-        contents: &[(crate::engine::base::Digest, Vec<u8>)],
+        contents: &[(crate::engine::base::Digest, Packed)],
     ) -> Result<(), Problem> {
         if self.branch(&plan.branch.name)?.is_some() {
             return Ok(());
@@ -114,8 +114,8 @@ impl Mirror {
         let work = self.work()?;
         let newest = self.newest();
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
-        let (found, obstacles) = self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?;
+        let ground = self.ground()?;
+        let (found, obstacles) = self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
         drop(work);
         if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
             let why = format!("{} cannot be kept: it {}", held.path, held.why);
@@ -147,7 +147,7 @@ impl Mirror {
         let Some(revision) = new.as_ref().map(|new| new.revision).or(head) else { return Ok(0) };
         let ops = diff::between(&found.tree, target);
         let total = tree.len() as u64;
-        let plan = Plan { revision, branch, new, tree, ops, obstacles };
+        let plan = Plan { revision, branch, new, tree: tree.into(), ops: ops.into(), obstacles };
         self.inner.store.save_journal(&plan.encode()?)?;
         Ok(total)
     }

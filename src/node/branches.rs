@@ -20,7 +20,7 @@ use crate::mirror::ManifestEntry;
 use crate::mirror::diff::Change;
 use crate::mirror::digest;
 use crate::mirror::tree::Entry;
-use crate::store::{BranchPlan, NewRevision};
+use crate::store::{BranchPlan, NewRevision, Packed};
 use crate::wire::bulk::ChangedEntry;
 
 /// A list does not wait longer for the other instance: what is here is told all the same.
@@ -146,15 +146,15 @@ async fn fetch(orders: &Arc<Orders>, name: &str) -> Result<(), Problem> {
     if bytes > FETCH_MAX_BYTES {
         return Err(cannot(format!("it has {bytes} bytes, at most {FETCH_MAX_BYTES} are fetched")));
     }
-    let mut contents: Vec<(Digest, Vec<u8>)> = Vec::new();
-    let sink = |wanted: Digest, bytes: Vec<u8>| {
-        if digest::of_content(&bytes) != wanted {
+    let mut contents: Vec<(Digest, Packed)> = Vec::new();
+    let sink = |wanted: Digest, content: Packed| {
+        if digest::of_content(&content.unpack()?) != wanted {
             return Err("a content came with another digest".to_owned());
         }
-        contents.push((wanted, bytes));
+        contents.push((wanted, content));
         Ok(())
     };
-    client.contents(&wanted, sink).await.map_err(cannot)?;
+    client.contents(&wanted, &mut None, sink).await.map_err(cannot)?;
     let all = NewRevision {
         revision: branch.head,
         author: branch.author.clone(),

@@ -61,7 +61,11 @@ impl Orders {
             Order::Alerts => Ok(Reply::Alerts(self.shared.alerts.borrow().as_ref().clone())),
             Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
-            Order::ListFiles | Order::ShowFile { .. } | Order::Log { .. } => {
+            Order::ListFiles
+            | Order::HeldFiles
+            | Order::ShowFile { .. }
+            | Order::FileBytes { .. }
+            | Order::Log { .. } => {
                 let mirror = self.mirror.clone();
                 blocking(move || mirror.read(&order)).await
             }

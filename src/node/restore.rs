@@ -19,7 +19,7 @@ use crate::engine::settings::read as settings_text;
 use crate::files::{make_private_directory, write_private};
 use crate::mirror::tree::{Entry, Tree};
 use crate::mirror::{Limits, Mirror, diff, digest, history, push};
-use crate::store::{Store, abandon_exchange, begin_exchange, exchange, is_exchange_open};
+use crate::store::{Packed, Store, abandon_exchange, begin_exchange, exchange, is_exchange_open};
 
 /// Contents that wait in memory to be kept together, bytes.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -347,7 +347,7 @@ struct Staged<'a> {
     takes_history: bool,
     store: Option<Store>,
     tree: Tree,
-    batch: Vec<(Digest, Vec<u8>)>,
+    batch: Vec<(Digest, Packed)>,
     bytes: usize,
 }
 
@@ -378,7 +378,7 @@ impl Staged<'_> {
         let entry = add(&mut self.tree, path, kind, mode, &content)?;
         if entry.has_content() {
             self.bytes += content.len();
-            self.batch.push((entry.digest, content));
+            self.batch.push((entry.digest, Packed::of(content)));
         }
         if self.bytes > BATCH_BYTES { self.flush() } else { Ok(()) }
     }

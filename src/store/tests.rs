@@ -99,8 +99,9 @@ fn contents_come_back() {
         .into_iter()
         .map(|bytes| (digest::of_content(&bytes), bytes))
         .collect();
-    store.put_contents(&all).unwrap();
-    store.put_contents(&all).unwrap();
+    let packed: Vec<_> = all.iter().map(|(digest, bytes)| (*digest, Packed::of(bytes.clone()))).collect();
+    store.put_contents(&packed).unwrap();
+    store.put_contents(&packed).unwrap();
     for (digest, bytes) in &all {
         assert!(store.has_content(digest).unwrap());
         assert_eq!(store.content(digest).unwrap().as_ref(), Some(bytes));
@@ -110,6 +111,12 @@ fn contents_come_back() {
     assert_eq!(count, 5);
     let kept: i64 = store.mirror().query_row("SELECT sum(length(bytes)) FROM content", [], |row| row.get(0)).unwrap();
     assert!(kept < 100_000, "equal bytes are packed: {kept}");
+    // Of an older version.
+    let old = Packed { encoding: 1, size: 100_000, bytes: lz4_flex::block::compress(&all[2].1) };
+    assert_eq!(old.unpack().unwrap(), all[2].1);
+    for (encoding, size) in [(2, 5_000_000), (1, 5), (0, 5), (7, 100_000), (1, u64::MAX)] {
+        assert!(Packed { encoding, size, ..old.clone() }.unpack().is_err(), "{encoding} {size}");
+    }
     store.drop_unused_contents().unwrap();
     assert!(!store.has_content(&all[1].0).unwrap());
 }

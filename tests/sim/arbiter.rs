@@ -23,6 +23,8 @@ pub struct Held {
     pub lease: Lease,
     pub ends: u64,
     pub ttl_ms: u64,
+    /// As it was asked for.
+    pub lease_s: u64,
 }
 
 /// What it keeps for one pair.
@@ -229,11 +231,18 @@ impl World {
         if let Some(record) = verdict.record.clone() {
             book.record = record;
         }
-        book.lease = match verdict.lease {
-            LeaseChange::Keep => held,
-            LeaseChange::Take(lease) => Some(Held { lease, ends: t + ttl_ms, ttl_ms }),
-            LeaseChange::Drop => None,
-        };
+        let is_yes = matches!(verdict.answer, VoteAnswer::Confirmed | VoteAnswer::Granted);
+        let lease_s = question.lease_s;
+        book.lease =
+            match verdict.lease {
+                // A lease of a shorter time than is asked for now is replaced, as by the real client (`arbiter::question`).
+                LeaseChange::Keep if is_yes => held.map(|held| {
+                    if held.lease_s < lease_s { Held { ends: t + ttl_ms, ttl_ms, lease_s, ..held } } else { held }
+                }),
+                LeaseChange::Keep => held,
+                LeaseChange::Take(lease) => Some(Held { lease, ends: t + ttl_ms, ttl_ms, lease_s }),
+                LeaseChange::Drop => None,
+            };
         self.log(|| format!("ARBITER {:?} of node-{}: {:?}", question.ask.want, question.node, verdict.answer));
         if verdict.answer == VoteAnswer::Granted {
             self.arbiter.granted += 1;

@@ -18,6 +18,10 @@ const SETTLED_MS: u64 = 12_000;
 pub const ARBITER_LIVES: bool = true;
 /// Of 100 lives so many have an arbiter.
 const ARBITER_PERCENT: u64 = 60;
+/// Of 100 of those so many change the hold time, on one side or both, while they run.
+const EDIT_HOLD_PERCENT: u64 = 20;
+/// What came later is drawn apart, so that the other lives stay what they were.
+const APART: u64 = 0x5EED_0F0B_57AC_1E55;
 
 fn settings(random: &mut Random) -> Settings {
     let mut settings = Settings::default();
@@ -78,13 +82,16 @@ fn lived(seed: u64, trace: bool) -> World {
         world.fail("the pair did not come into being");
     }
     world.is_calm = is_sync;
-    strikes(&mut world, &mut random, is_sync);
+    let mut apart = Random::new(seed ^ APART);
+    let edits = world.check.has_arbiter && apart.chance(EDIT_HOLD_PERCENT);
+    let edits = if edits { apart.pick(&[1usize, 2, 6]) } else { 0 };
+    strikes(&mut world, &mut random, is_sync, edits);
     peace(&mut world);
     world
 }
 
 /// Every life draws its own weights: what exists in it at all, and how often.
-fn strikes(world: &mut World, random: &mut Random, is_sync: bool) {
+fn strikes(world: &mut World, random: &mut Random, is_sync: bool, edits_of_hold: usize) {
     let kinds = Fault::possible(!is_sync, world.check.has_arbiter);
     let share = random.pick(&[10u64, 30, 50, 80]);
     let mut chosen: Vec<Fault> = Vec::new();
@@ -94,6 +101,7 @@ fn strikes(world: &mut World, random: &mut Random, is_sync: bool) {
         }
         chosen.extend(std::iter::repeat_n(*kind, random.pick(&[1usize, 1, 2, 6])));
     }
+    chosen.extend(std::iter::repeat_n(Fault::EditHold, edits_of_hold));
     if chosen.is_empty() {
         return;
     }

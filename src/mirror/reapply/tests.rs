@@ -7,7 +7,7 @@ use crate::engine::history::{Became, Change as Wanted, ChangeReport};
 use crate::engine::message::Branch;
 use crate::mirror::Limits;
 use crate::mirror::digest::of_content;
-use crate::store::{NewRevision, Store};
+use crate::store::{NewRevision, Packed, Store};
 
 struct Home {
     _home: tempfile::TempDir,
@@ -160,7 +160,7 @@ fn a_fetched_branch_is_kept_and_checked() {
     let changes = vec![file, put("out", link)];
     let new = NewRevision { revision: head, author: "otto".into(), at: 1, message: String::new(), changes };
     let plan = BranchPlan { branch, after: i64::MAX.cast_unsigned(), uncommitted: Some(new) };
-    let contents = [(of_content(&content), content), (link.digest, target)];
+    let contents = [(of_content(&content), Packed::of(content)), (link.digest, Packed::of(target))];
     home.mirror.import_branch(&plan, &contents).unwrap();
     home.mirror.import_branch(&plan, &contents).unwrap();
     assert_eq!(home.mirror.branches().unwrap().len(), 1);
