@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
+mod backup;
+mod drift;
 mod directory;
 mod failover;
 mod faults;
