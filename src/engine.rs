@@ -7,6 +7,7 @@ pub mod damping;
 pub mod durable;
 pub mod effect;
 pub mod event;
+pub mod history;
 pub mod input;
 pub mod kit;
 pub mod message;
@@ -20,6 +21,7 @@ pub mod vote;
 
 mod addresses;
 mod arbiter;
+mod change;
 mod clocks;
 mod conflict;
 mod core;

@@ -3,11 +3,15 @@
 
 mod apply;
 mod build;
+mod change;
 mod commit;
+pub mod compare;
 pub mod diff;
 pub mod digest;
 mod ground;
 pub mod history;
+mod keeping;
+mod on_disk;
 pub mod path;
 mod place;
 mod plan;
@@ -19,6 +23,7 @@ mod stage;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tree;
+pub mod unified;
 pub mod watch;
 pub mod yaml;
 
@@ -26,7 +31,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
+pub use self::on_disk::OnDisk;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
 use self::scan::Stamps;
@@ -34,10 +41,14 @@ use self::stage::Stage;
 use self::tree::Tree;
 use self::watch::{Dirty, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
 use crate::store::{RevisionRow, Store};
+
+/// Author of what was found in the directory, whoever put it there (spec 5.2).
+pub const FOUND_AUTHOR: &str = "directory";
 
 /// Settings of the mirror; may change while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +239,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<FileEntry>, Problem> {
         history::list(&self.inner.store)
+    }
+
+    /// Revisions, newest first; see [`history::log`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log(&self, path: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<LogEntry>, Problem> {
+        history::log(&self.inner.store, path, before, limit)
     }
 
     /// One of them with its content, as of a revision (none: the newest). `path` as [`Mirror::list`] shows it.

@@ -17,6 +17,7 @@ use crate::store::Store;
 use desk::MirrorDesk;
 use driver::Driver;
 use facts::Facts;
+use forget::ForgetDesk;
 use net::{About, Limits, Net, NetConfig};
 use orders::Orders;
 use settings_file::SettingsDesk;
@@ -26,10 +27,12 @@ use works::{Places, Works};
 pub mod arbiter;
 mod bulk_source;
 pub mod clock;
+mod compare;
 mod control;
 mod desk;
 mod driver;
 mod facts;
+mod forget;
 mod heart;
 pub mod home;
 pub mod hosts;
@@ -220,6 +223,7 @@ impl Parts {
         let listener = control::bind(socket, in_force.control.group.as_deref())?;
         let Self { store, settings, identity, access, shared, inputs, mirror, net, works, boot, directory } = self;
         let trips = trips::Trips::default();
+        let forgets = ForgetDesk::start(store.clone(), mirror.clone(), net.clone(), settings.clone(), shared.clone());
         let orders = Arc::new(Orders {
             shared: shared.clone(),
             store: store.clone(),
@@ -230,6 +234,7 @@ impl Parts {
             identity: Arc::clone(&identity),
             instance: boot.instance,
             trips: trips.clone(),
+            forgets,
         });
         let edits = settings_watch::start(&settings, &shared)?;
         signals::to_engine(&shared, options.has_terminal, edits.looks.clone())?;

@@ -4,12 +4,16 @@
 //! (contents): the record, alerts and events, the mirror. All calls block, and are short.
 
 mod contents;
+mod forget;
 mod lock;
+mod log;
 mod notes;
 mod record;
 mod reserve;
+mod retention;
 mod revisions;
 mod schema;
+mod traces;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +23,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use self::contents::CONTENT_MAX_BYTES;
+pub use self::forget::{FORGETS_DUE_MAX, Forgotten};
+pub use self::log::Counts;
 pub use self::notes::EVENTS_MAX;
+pub use self::retention::{Retention, Tidying};
 pub use self::revisions::{BranchPlan, Commit, NewRevision, RevisionRow};
 pub use self::tree::TreeRow;
 use crate::engine::base::Problem;
@@ -138,6 +145,10 @@ fn connect(path: &Path, is_read_only: bool) -> Result<Connection, Problem> {
         connection.busy_timeout(Duration::from_millis(BUSY_LIMIT_MS))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         if !is_read_only {
+            // Before the first page is written: pages that get free can be given back.
+            connection.pragma_update(None, "auto_vacuum", "incremental")?;
+            // What is removed from the history is overwritten (spec 5.6, forget).
+            connection.pragma_update(None, "secure_delete", "on")?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")?;
             connection.pragma_update(None, "foreign_keys", "on")?;

@@ -13,6 +13,10 @@ use crate::engine::base::Problem;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
 
+mod change;
+mod diff;
+mod edit;
+mod log;
 mod show;
 
 /// `standin config …`.
@@ -26,6 +30,18 @@ pub enum ConfigAction {
     },
     /// One file, byte for byte; secrets are not masked
     Show(ShowArguments),
+    /// Revisions, newest first: number, term, time, author, what changed, message
+    Log(log::LogArguments),
+    /// What differs between two versions; exit status 1 if something does
+    Diff(diff::DiffArguments),
+    /// Bring a revision, or paths of it, back as a new revision (on the master)
+    Restore(change::RestoreArguments),
+    /// Copy files into the configuration as one revision (on the master)
+    Apply(change::ApplyArguments),
+    /// Edit a file in $VISUAL or $EDITOR; what is saved becomes a revision (on the master)
+    Edit(edit::EditArguments),
+    /// Remove the contents of a path from the history of both instances, for good
+    Forget(change::ForgetArguments),
     /// Re-read every file on both sides and list each difference; exit status 1 if there is one
     Verify,
     /// Push again now
@@ -67,6 +83,12 @@ pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcom
         ConfigAction::List { held: false } => list(context, out),
         ConfigAction::List { held: true } => held(context, out),
         ConfigAction::Show(arguments) => show::run(context, arguments, out),
+        ConfigAction::Log(arguments) => log::run(context, arguments, out),
+        ConfigAction::Diff(arguments) => diff::run(context, arguments, out),
+        ConfigAction::Restore(arguments) => change::restore(context, arguments, out),
+        ConfigAction::Apply(arguments) => change::apply(context, arguments, out),
+        ConfigAction::Edit(arguments) => edit::run(context, arguments, out),
+        ConfigAction::Forget(arguments) => change::forget(context, arguments, out),
         ConfigAction::Verify => verify(context, out),
         ConfigAction::Push => plain_order(context, Order::PushNow, out),
         ConfigAction::Branches { action: None } => branches(context, out),

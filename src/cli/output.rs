@@ -88,6 +88,14 @@ pub enum Paint {
     Warning,
     /// Something does not work.
     Error,
+    /// What is told about comes below.
+    Title,
+    /// Where in a file.
+    Place,
+    /// A line that is new.
+    Added,
+    /// A line that is gone.
+    Removed,
 }
 
 impl Paint {
@@ -96,6 +104,10 @@ impl Paint {
             Self::Plain => "",
             Self::Warning => "\x1b[33m",
             Self::Error => "\x1b[1;31m",
+            Self::Title => "\x1b[1m",
+            Self::Place => "\x1b[36m",
+            Self::Added => "\x1b[32m",
+            Self::Removed => "\x1b[31m",
         }
     }
 }
@@ -152,6 +164,17 @@ impl Output {
         }
         line.push('\n');
         self.raw(line.as_bytes())
+    }
+
+    /// One line in which tabs stay tabs, as in a file.
+    ///
+    /// # Errors
+    /// Those of [`Self::line`].
+    pub fn tabbed(&mut self, text: &str, paint: Paint) -> Result<(), Failure> {
+        let cleaned = text.split('\t').map(clean).collect::<Vec<_>>().join("\t");
+        let is_painted = self.is_painted && paint != Paint::Plain;
+        let (before, after) = if is_painted { (paint.code(), "\x1b[0m") } else { ("", "") };
+        self.raw(format!("{before}{cleaned}{after}\n").as_bytes())
     }
 
     /// Bytes as they are.

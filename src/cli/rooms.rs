@@ -17,6 +17,7 @@ use super::output::{Exit, Failure, Outcome, note};
 use super::setup::{self, HomeWriter};
 use crate::console::wizard::Wizard;
 use crate::engine::base::{Problem, Role, UnixMillis};
+use crate::engine::history::{DiffReport, LogEntry, Version};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::VirtualAddress;
 use crate::engine::settings::{Settings, read};
@@ -103,6 +104,39 @@ pub fn files_at_rest(home: &Path) -> Option<Vec<FileEntry>> {
 #[must_use]
 pub fn file_at_rest(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
     home::file_content(home, path, revision)
+}
+
+/// Whether the home can be read when nothing runs there; `problem`: that nothing does.
+///
+/// # Errors
+/// That nothing runs, where there is no database; why it cannot be read.
+pub fn at_rest(home: &Path, problem: Problem) -> Result<(), Failure> {
+    match home::role(home)? {
+        Some(_) => Ok(()),
+        None => Err(Failure::NotRunning(problem)),
+    }
+}
+
+/// Revisions, newest first, when nothing runs.
+///
+/// # Errors
+/// The database cannot be read, or the path is none.
+pub fn log_at_rest(home: &Path, path: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<LogEntry>, Problem> {
+    home::log(home, path, before, limit)
+}
+
+/// How two versions differ, when nothing runs.
+///
+/// # Errors
+/// There is no such version, or something cannot be read.
+pub fn diff_at_rest(
+    context: &Context,
+    from: Version,
+    to: Version,
+    paths: Vec<String>,
+    show_secrets: bool,
+) -> Result<DiffReport, Problem> {
+    home::diff(&context.home, &context.settings, &home::Wanted { from, to, paths, show_secrets })
 }
 
 /// One local user.

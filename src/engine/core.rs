@@ -242,6 +242,7 @@ impl Engine {
             Input::PersistFailed { ticket, why } => self.persist_failed(ticket, &why),
             Input::DirectoryChanged => self.directory_changed(),
             Input::Scanned { committed, problem } => self.scanned(committed, problem),
+            Input::Changed { order, committed, outcome } => self.changed(order, committed, *outcome),
             Input::Applied { link, revision, committed, branch } => self.applied(link, revision, committed, branch),
             Input::ApplyFailed { link, revision, why } => self.apply_failed(link, revision, &why),
             Input::PushFailed { link, why } => self.push_failed(link, &why),

@@ -79,6 +79,15 @@ pub enum Effect {
         /// The own newest revision may differ from the base: files are compared with the bytes on disk.
         complete: bool,
     },
+    /// Make an operator's change of the configuration, after the scans asked for before it; answer with `Changed`.
+    Change {
+        /// For the answer.
+        order: u64,
+        /// The term of the new revision.
+        term: Term,
+        /// What.
+        wanted: Box<WantedChange>,
+    },
     /// Put back what was changed behind Standin's back (spec 7.3), before the service is started. No answer.
     RestoreDrift,
 
@@ -161,6 +170,19 @@ pub enum Effect {
     },
     /// The planned stop is done: end the program.
     Exit,
+}
+
+/// A change of the configuration that an operator asked for (spec 5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedChange {
+    /// Who.
+    pub author: String,
+    /// Why, for the history.
+    pub message: String,
+    /// What.
+    pub change: super::history::Change,
+    /// Only say what would change.
+    pub dry_run: bool,
 }
 
 /// Hooks of spec 7.13.

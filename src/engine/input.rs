@@ -102,6 +102,15 @@ pub enum Input {
         /// Why it could not be done.
         problem: Option<String>,
     },
+    /// The result of [`super::effect::Effect::Change`].
+    Changed {
+        /// Of the effect.
+        order: u64,
+        /// The newest revision, where there is a new one, durably.
+        committed: Option<Committed>,
+        /// For the operator.
+        outcome: Box<Result<Reply, Problem>>,
+    },
     /// [`super::effect::Effect::Apply`] is on disk, durably.
     Applied {
         /// Over which link it had come.

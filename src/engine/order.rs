@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::Alert;
 use super::base::{Digest, Fingerprint, Problem, Role, Term, UnixMillis};
 use super::event::Event;
+use super::history::{Change, ChangeReport, DiffReport, FileBytes, ForgetReport, LogEntry, Version};
 use super::message::Branch;
 use super::settings::SettingsPatch;
 use super::status::{CheckResult, Status};
@@ -187,6 +188,47 @@ pub enum Order {
         /// None: the newest.
         revision: Option<u64>,
     },
+    /// `config log`: revisions of the main line, newest first.
+    Log {
+        /// Only those that changed this path or something inside it.
+        path: Option<String>,
+        /// At most; never more than [`super::history::LOG_ENTRIES_MAX`].
+        limit: u32,
+        /// Only those with a lower number.
+        before: Option<u64>,
+    },
+    /// `config diff`.
+    Diff {
+        /// The first version.
+        from: Version,
+        /// The second.
+        to: Version,
+        /// Only these and what is inside them; empty: everything.
+        paths: Vec<String>,
+        /// Without masks (spec 5.8).
+        show_secrets: bool,
+    },
+    /// Hands over the content of a file for [`Order::Change`].
+    KeepContent {
+        /// At most [`super::history::APPLIED_FILE_MAX_BYTES`].
+        bytes: FileBytes,
+    },
+    /// `config restore|apply|edit`.
+    Change {
+        /// What.
+        change: Change,
+        /// Why, for the history.
+        message: String,
+        /// Only say what would change.
+        dry_run: bool,
+    },
+    /// `config forget`.
+    Forget {
+        /// The path, with all inside it.
+        path: String,
+        /// It may be in the newest revision, whose content stays.
+        history_only: bool,
+    },
     /// `config verify`: every file on both sides (spec 5.7).
     Verify,
     /// `config branches`.
@@ -229,6 +271,16 @@ pub enum Reply {
     Files(Vec<FileEntry>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
+    /// To [`Order::Log`].
+    Log(Vec<LogEntry>),
+    /// To [`Order::Diff`].
+    Diff(Box<DiffReport>),
+    /// To [`Order::KeepContent`].
+    Kept(Digest),
+    /// To [`Order::Change`].
+    Changed(Box<ChangeReport>),
+    /// To [`Order::Forget`].
+    Forgotten(Box<ForgetReport>),
     /// To [`Order::Verify`].
     Verified(Box<VerifyReport>),
     /// To [`Order::Branches`].

@@ -4,6 +4,7 @@ use super::base::{LinkState, Reason, Role};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::history::Change;
 use super::master::Activity;
 use super::message::Body;
 use super::order::{Actor, Order, Reply};
@@ -59,6 +60,7 @@ impl Engine {
                 Ok(text) => self.done(id, text),
                 Err(why) => self.refuse(id, "not pushed", why, "Connect the shadow first"),
             },
+            Order::Change { change, message, dry_run } => self.order_change(id, actor, change, message, dry_run),
             Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),
             Order::DismissNotice => {
                 let draft = Durable { notice: None, ..self.draft() };
@@ -261,6 +263,8 @@ fn words(order: &Order) -> Option<&'static str> {
         Order::Reconnect => "reconnect with a complete transfer",
         Order::TryNow => "try the master now",
         Order::PushNow => "push now",
+        Order::Change { change: Change::Restore { .. }, dry_run: false, .. } => "restore of a revision",
+        Order::Change { change: Change::Put { .. }, dry_run: false, .. } => "change of the configuration",
         Order::Stop { keep_role: true } => "stop, keep the role",
         Order::Stop { keep_role: false } => "stop",
         Order::DismissNotice => "notice dismissed",

@@ -107,18 +107,7 @@ impl Engine {
             self.settle("F-001", "");
         }
         if let Some(committed) = committed {
-            if self.head_id() != Some(committed.revision) {
-                self.lengthen_trail();
-            }
-            let text = format!(
-                "revision {} committed, {} changed by {}",
-                committed.revision.number,
-                paths(committed.paths_total),
-                committed.author
-            );
-            self.note(EventKind::Configuration, Severity::Information, text);
-            self.head = Some(committed);
-            self.hook_configuration();
+            self.committed(committed);
         }
         if self.reign.scan.begun
             && let Some(then) = self.reign.scan.then.take()
@@ -130,6 +119,22 @@ impl Engine {
                 ScanThen::GiveBack => self.gave_back_scanned(),
             }
         }
+    }
+
+    /// There is a new revision.
+    pub(super) fn committed(&mut self, committed: Committed) {
+        if self.head_id() != Some(committed.revision) {
+            self.lengthen_trail();
+        }
+        let text = format!(
+            "revision {} committed, {} changed by {}",
+            committed.revision.number,
+            paths(committed.paths_total),
+            committed.author
+        );
+        self.note(EventKind::Configuration, Severity::Information, text);
+        self.head = Some(committed);
+        self.hook_configuration();
     }
 
     pub(super) fn hook_configuration(&mut self) {

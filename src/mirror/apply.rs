@@ -143,7 +143,7 @@ impl Mirror {
     }
 
     /// As [`Mirror::what_is_there`], for the paths of a small push alone.
-    fn what_is_touched(
+    pub(super) fn what_is_touched(
         &self,
         ground: &Ground,
         known: &Tree,
@@ -243,7 +243,7 @@ impl Mirror {
     }
 
     /// Does a plan: all of it, or nothing (then the directory is as before).
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         work: &mut Work,
         ground: &Ground,

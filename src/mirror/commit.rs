@@ -272,7 +272,7 @@ impl Mirror {
         Ok(head)
     }
 
-    fn file_size_limit(&self) -> u64 {
+    pub(super) fn file_size_limit(&self) -> u64 {
         self.inner.file_size_limit.load(std::sync::atomic::Ordering::Relaxed).min(CONTENT_MAX_BYTES)
     }
 }
@@ -311,7 +311,12 @@ fn forget_gone(stamps: &mut Stamps, new: &NewRevision) {
 }
 
 /// A file that was YAML in the last revision and no longer is (spec 5.4): why it is held back.
-fn yaml_fault(store: &Store, path: &RelPath, known: Option<Entry>, bytes: &[u8]) -> Result<Option<String>, Problem> {
+pub(super) fn yaml_fault(
+    store: &Store,
+    path: &RelPath,
+    known: Option<Entry>,
+    bytes: &[u8],
+) -> Result<Option<String>, Problem> {
     let Some(known) = known.filter(|known| known.kind == FileKind::File && yaml::is_yaml_name(path.name())) else {
         return Ok(None);
     };
@@ -321,7 +326,7 @@ fn yaml_fault(store: &Store, path: &RelPath, known: Option<Entry>, bytes: &[u8])
 }
 
 /// `text`, at most `limit` bytes of it.
-fn cut(text: &str, limit: usize) -> String {
+pub(super) fn cut(text: &str, limit: usize) -> String {
     let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
 }

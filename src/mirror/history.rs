@@ -4,14 +4,18 @@
 use super::damaged;
 use super::diff::{inverse, merged};
 use super::path::RelPath;
+use super::scan::Stamps;
 use super::tree::{Entry, Tree};
-use crate::engine::base::{Problem, RevisionId};
+use crate::engine::base::{Problem, RevisionId, UnixMillis};
+use crate::engine::history::{ANSWER_TEXT_MAX_BYTES, LOG_ENTRIES_MAX, LOG_PATHS_MAX, LogEntry};
 use crate::engine::message::TRAIL_MAX;
 use crate::engine::order::{FileContent, FileEntry, FileKind, SHOWN_FILE_MAX_BYTES};
-use crate::store::{RevisionRow, Store};
+use crate::store::{Counts, RevisionRow, Store};
 
 /// So many of the newest older revisions are all in the trail.
 const TRAIL_DENSE: u32 = 32;
+/// Mode of a directory that is made because of what is put into it.
+const NEW_DIRECTORY_MODE: u32 = 0o755;
 /// Tries to read a tree while commits go on.
 const TREE_TRIES: usize = 3;
 
@@ -54,7 +58,13 @@ pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileCont
         )
     })?;
     let mut bytes = if entry.has_content() {
-        store.content(&entry.digest)?.ok_or_else(|| damaged(&format!("the content of {path} is missing")))?
+        match store.content(&entry.digest)? {
+            Some(bytes) => bytes,
+            None if store.is_forgotten(&entry.digest)? => {
+                return Err(failed("its content was forgotten".into()));
+            }
+            None => return Err(damaged(&format!("the content of {path} is missing"))),
+        }
     } else {
         Vec::new()
     };
@@ -78,12 +88,46 @@ pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileCont
     Ok(FileContent { entry: file_entry(&key, entry, number), text, is_text, is_cut })
 }
 
-/// The main line, newest first, at most `limit`: `config log`.
+/// The main line, newest first, at most `limit` (and [`LOG_ENTRIES_MAX`]) below number `before`; with `path` only revisions
+/// that changed it or something inside it: `config log`. Ends early where the answer would be too long.
 ///
 /// # Errors
-/// When the store cannot be read.
-pub fn log(store: &Store, limit: u32) -> Result<Vec<RevisionRow>, Problem> {
-    store.newest_revisions(limit)
+/// When the store cannot be read, or `path` is none.
+pub fn log(store: &Store, path: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<LogEntry>, Problem> {
+    let path = path.map(|text| path_of(text, "cannot show the history")).transpose()?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for row in store.log(path.as_ref(), before, limit.min(LOG_ENTRIES_MAX))? {
+        let paths = match &path {
+            None => store.changed_paths(row.row, LOG_PATHS_MAX)?.0,
+            Some(path) => store.changed_paths_in(row.row, path, LOG_PATHS_MAX)?,
+        };
+        let Counts { added, changed, removed } = store.change_counts(row.row)?;
+        let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        bytes += row.author.len() + row.message.len() + paths.iter().map(String::len).sum::<usize>();
+        if bytes > ANSWER_TEXT_MAX_BYTES {
+            break;
+        }
+        let RevisionRow { revision, author, at, message, .. } = row;
+        entries.push(LogEntry { revision, at: UnixMillis(at), author, message, added, changed, removed, paths });
+    }
+    Ok(entries)
+}
+
+/// A path as people write it.
+///
+/// # Errors
+/// That it is none.
+pub fn path_of(text: &str, what: &str) -> Result<RelPath, Problem> {
+    // A directory may be written with a slash at its end.
+    let text = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(text);
+    RelPath::from_text(text).map_err(|why| {
+        Problem::new(
+            format!("{what} of {text}"),
+            why,
+            "name a path relative to the mirrored directory, as `standin config list` does",
+        )
+    })
 }
 
 /// See [`super::Mirror::trail`].
@@ -105,6 +149,51 @@ pub(super) fn trail(store: &Store) -> Result<Vec<RevisionId>, Problem> {
 /// This very revision, if it is on the main line.
 pub(super) fn find(store: &Store, revision: &RevisionId) -> Result<Option<RevisionRow>, Problem> {
     Ok(store.revision_at_most(revision.number)?.filter(|row| row.revision == *revision))
+}
+
+/// The revision of the main line with this number.
+///
+/// # Errors
+/// When it is not kept.
+pub(super) fn numbered(store: &Store, number: u64) -> Result<RevisionId, Problem> {
+    let row = store.revision_at_most(number)?.filter(|row| row.revision.number == number);
+    row.map(|row| row.revision).ok_or_else(|| {
+        Problem::new(
+            format!("cannot find revision {number}"),
+            "it is not in the history",
+            "`standin config log` lists what is",
+        )
+    })
+}
+
+/// What the file system said about each file of the newest revision.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn stamps(store: &Store) -> Result<Stamps, Problem> {
+    Ok(store.tree()?.into_iter().filter_map(|row| Some((row.path, row.stamp?))).collect())
+}
+
+/// The newest tree.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn newest_tree(store: &Store) -> Result<Tree, Problem> {
+    match store.newest_revision()? {
+        Some(row) => tree_of(store, &row.revision),
+        None => Ok(Tree::default()),
+    }
+}
+
+/// Makes the directories that `path` is in, where they are missing.
+pub(super) fn make_parents(tree: &mut Tree, path: &RelPath) -> Result<(), Problem> {
+    let parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
+    for parent in parents.iter().rev() {
+        if tree.get(parent).is_none_or(|entry| entry.kind != FileKind::Directory) {
+            tree.set(parent, Entry::directory(NEW_DIRECTORY_MODE)).map_err(|missing| damaged(&missing.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The tree of a revision of the main line.

@@ -104,7 +104,10 @@ impl PushPayload {
 }
 
 /// The tree that a manifest describes.
-pub(super) fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
+///
+/// # Errors
+/// When it describes none that a mirror could have (spec 5.4).
+pub fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
     if manifest.len() > ENTRIES_MAX {
         return Err(refused(format!("its manifest has more than {ENTRIES_MAX} entries")));
     }
@@ -121,7 +124,7 @@ pub(super) fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem>
     Ok(tree)
 }
 
-fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
+pub(super) fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
     if path.names().any(is_left_out) {
         return Err(refused(format!("it names {path}, which is never mirrored")));
     }

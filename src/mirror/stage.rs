@@ -54,6 +54,14 @@ impl Stage {
         Ok(Staged { path, fd })
     }
 
+    /// What an interrupted apply left there is gone.
+    pub(super) fn clear(&self) {
+        for path in [&self.home, &self.directory.join(IN_DIRECTORY)] {
+            // Mostly there is nothing.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+
     fn can_move(&self) -> bool {
         let (from, to) = (self.home.join(PROBE), self.directory.join(PROBE));
         let can = File::create(&from).is_ok() && fs::rename(&from, &to).is_ok();

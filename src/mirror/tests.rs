@@ -301,7 +301,7 @@ fn older_revisions_can_be_shown() {
     let store = Store::open_read_only(&master.home.path().join("home")).unwrap();
     assert_eq!(history::list(&store).unwrap(), list);
     assert_eq!(history::show(&store, "a", Some(1)).unwrap().text, "one");
-    assert_eq!(history::log(&store, 2).unwrap().len(), 2);
+    assert_eq!(history::log(&store, None, None, 2).unwrap().len(), 2);
 }
 
 /// spec 7.6: the trail reaches far back with few entries

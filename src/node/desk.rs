@@ -17,17 +17,18 @@ use super::clock;
 use super::net::Net;
 use super::shared::{OrderOutcome, Shared, lock};
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
+use crate::engine::effect::WantedChange;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
 use crate::engine::order::{FileKind, Order, Reply};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{History, Settings};
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::Held;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Limits, ManifestEntry, Mirror};
-use crate::store::Store;
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, ManifestEntry, Mirror};
+use crate::store::{Retention, Store};
 
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
@@ -41,6 +42,7 @@ const DOWN_MAX: usize = 64;
 enum DiskJob {
     Scan { term: Term, wait_quiet: bool },
     Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
+    Change { order: u64, term: Term, wanted: Box<WantedChange> },
 }
 
 struct PushJob {
@@ -77,6 +79,14 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<AtomicU64>,
+    retention: Arc<Mutex<Kept>>,
+}
+
+/// How much of the history is kept, and which revision the other instance still needs.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    settings: History,
+    needed: Option<u64>,
 }
 
 impl MirrorDesk {
@@ -97,6 +107,8 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            // Until the engine has said what the other instance needs, all is needed.
+            retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
@@ -125,6 +137,7 @@ impl MirrorDesk {
     /// New settings are in force.
     pub fn set_limits(&self, settings: &Settings) {
         self.mirror.set_limits(limits(settings));
+        lock(&self.retention).settings = settings.configuration.history;
         let mut quiet = lock(&self.quiet);
         let is_pending = quiet.due(0).is_some();
         *quiet = quiet_of(settings);
@@ -161,6 +174,11 @@ impl MirrorDesk {
         self.mirror.branches()
     }
 
+    /// Keeps and publishes an event about it.
+    pub fn note(&self, kind: EventKind, text: String) {
+        self.shared.note(kind, Severity::Warning, text);
+    }
+
     /// The mirror itself, for what reads it.
     #[must_use]
     pub fn mirror(&self) -> &Mirror {
@@ -182,6 +200,38 @@ impl MirrorDesk {
         if self.pushes.try_send(PushJob { link, trail, complete, from, net }).is_err() {
             tracing::error!("pushes are behind by {JOBS_MAX}: one was dropped");
         }
+    }
+
+    /// See [`crate::engine::effect::Effect::Change`].
+    pub fn change(&self, order: u64, term: Term, wanted: Box<WantedChange>) {
+        self.send(DiskJob::Change { order, term, wanted });
+    }
+
+    /// The other instance needs this revision and the later ones; none: there is no other.
+    pub fn set_needed(&self, needed: Option<u64>) {
+        lock(&self.retention).needed = needed;
+    }
+
+    /// Drops what of the history is not to be kept any more (spec 5.6).
+    fn tidy(&self) {
+        let Kept { settings, needed } = *lock(&self.retention);
+        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
+        let since = clock::wall().0.saturating_sub(age_ms);
+        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
+        let input = match self.mirror.tidy(&keep) {
+            Ok(dropped) => {
+                if dropped > 0 {
+                    tracing::info!("{dropped} old revisions were dropped from the history");
+                }
+                Input::TroubleOver { code: "F-031", subject: String::new() }
+            }
+            Err(problem) => Input::Trouble {
+                code: "F-031",
+                subject: String::new(),
+                why: format!("{}: {}", problem.what, problem.why),
+            },
+        };
+        self.shared.input_blocking(input);
     }
 
     /// A link is gone: what is applied over it gives up.
@@ -210,6 +260,7 @@ impl MirrorDesk {
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
+            Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
                 Some(branch) => Ok(Reply::Branches(vec![branch])),
                 None => Err(Problem::new(
@@ -259,6 +310,7 @@ impl MirrorDesk {
             rest = SETTLE_AFTER;
             let input = match job {
                 DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
+                DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
                 DiskJob::Apply { link, push, complete, other, net } => {
                     let source = BulkSource::new(*other, net, link, self.down.subscribe(), runtime.clone());
                     self.apply_now(link, &push, complete, source)
@@ -274,13 +326,14 @@ impl MirrorDesk {
             if let Err(problem) = self.mirror.settle() {
                 tracing::warn!("the times of files were not kept: {problem}");
             }
-            return;
+            return self.tidy();
         }
         match self.mirror.has_changed_unseen() {
             Ok(false) => {}
             Ok(true) => self.shared.input_blocking(Input::DirectoryChanged),
             Err(problem) => tracing::warn!("the directory was not looked at: {problem}"),
         }
+        self.tidy();
     }
 
     fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
@@ -295,7 +348,7 @@ impl MirrorDesk {
             }
         }
         lock(&self.quiet).clear();
-        match self.mirror.scan_and_commit(term, "directory", "") {
+        match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
             Ok(outcome) => {
                 self.tell_held(&outcome.held, told);
                 self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
@@ -321,6 +374,17 @@ impl MirrorDesk {
             self.shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
         }
         *told = now;
+    }
+
+    fn change_now(&self, order: u64, term: Term, wanted: &WantedChange) -> Input {
+        let WantedChange { author, message, change, dry_run } = wanted;
+        match self.mirror.change(term, author, message, change, *dry_run) {
+            Ok(Changed { committed, outcome }) => {
+                let outcome = outcome.map(|report| Reply::Changed(Box::new(report)));
+                Input::Changed { order, committed, outcome: Box::new(outcome) }
+            }
+            Err(problem) => Input::Changed { order, committed: None, outcome: Box::new(Err(problem)) },
+        }
     }
 
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {

@@ -26,7 +26,7 @@ use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
-use crate::engine::status::Protection;
+use crate::engine::status::{Protection, Status};
 use crate::store::Store;
 
 /// How long the last answers may take to reach those who asked.
@@ -198,6 +198,7 @@ impl Driver {
                     self.mirror.apply(link, push, complete, other, self.net.clone());
                 }
             }
+            Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
@@ -315,6 +316,7 @@ impl Driver {
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status);
+        self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
@@ -338,4 +340,12 @@ impl Driver {
             is_new
         });
     }
+}
+
+/// The oldest revision that the other instance still needs to be brought up to date; none: there is no other. What it has may
+/// be on another line; then it needs all after the newest one that both are known to have had.
+fn needed_by_peer(durable: &Durable, status: &Status) -> Option<u64> {
+    let peer = status.peer.as_ref()?;
+    let known = durable.common.map_or(0, |common| common.number);
+    Some(if peer.in_sync { status.configuration.revision } else { peer.revision.min(known) })
 }

@@ -1,11 +1,12 @@
 //! A home at rest: made at the first start, looked at while nothing runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::access::{UserRole, Users};
 use crate::engine::Engine;
 use crate::engine::base::{InstanceId, LinkState, PairId, Problem, Role, UnixMillis};
 use crate::engine::durable::Durable;
+use crate::engine::history::{DiffReport, LogEntry};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::{Settings, read};
 use crate::engine::status::{LastRoleChange, PeerStatus, Status};
@@ -13,6 +14,7 @@ use crate::identity::Identity;
 use crate::store::Store;
 
 use super::clock;
+pub use super::compare::Wanted;
 
 /// File of the local users.
 pub(super) const USERS_FILE: &str = "users.yaml";
@@ -180,6 +182,25 @@ pub fn files(home: &Path) -> Option<Vec<FileEntry>> {
 #[must_use]
 pub fn file_content(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
     crate::mirror::history::show(&Store::open_read_only(home).ok()?, path, revision).ok()
+}
+
+/// Revisions, newest first (`config log`).
+///
+/// # Errors
+/// The database cannot be read, or the path is none.
+pub fn log(home: &Path, path: Option<&str>, before: Option<u64>, limit: u32) -> Result<Vec<LogEntry>, Problem> {
+    crate::mirror::history::log(&Store::open_read_only(home)?, path, before, limit)
+}
+
+/// How two versions differ (`config diff`).
+///
+/// # Errors
+/// There is no such version, or something cannot be read.
+pub fn diff(home: &Path, settings_file: &Path, wanted: &Wanted) -> Result<DiffReport, Problem> {
+    let text = std::fs::read_to_string(settings_file).ok();
+    let settings = text.and_then(|text| read::read(&text).ok()).unwrap_or_default();
+    let directory = settings.configuration.directory.map_or_else(|| home.join("configuration"), PathBuf::from);
+    super::compare::at_rest(home, &directory, wanted)
 }
 
 /// Name and role of each local user.

@@ -105,6 +105,11 @@ pub trait BulkServer: Send + Sync + 'static {
     /// # Errors
     /// For people.
     fn verify(&self) -> Result<(Digest, Vec<Entry>), String>;
+    /// Removes the contents of a path from the history, as `by` ordered on the other instance; how many.
+    ///
+    /// # Errors
+    /// For people.
+    fn forget(&self, path: &[u8], by: &str) -> Result<u64, String>;
 }
 
 /// Who this instance says it is before anybody is trusted (spec 3.1).

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::desk::MirrorDesk;
+use super::forget::ForgetDesk;
 use super::net::Net;
 use super::settings_file::SettingsDesk;
 use super::shared::{OrderOutcome, Shared};
 use super::trips::Trips;
-use super::{clock, hosts, timeouts, verify};
+use super::{clock, compare, hosts, timeouts, verify};
 use crate::access::Access;
 use crate::engine::base::{Fingerprint, InstanceId, Problem, Role};
 use crate::engine::event::{Event, EventKind, Severity};
+use crate::engine::history::APPLIED_FILE_MAX_BYTES;
 use crate::engine::input::Input;
 use crate::engine::message::{PROTOCOL, PROTOCOL_MIN, PairHello, Timing};
 use crate::engine::order::{Actor, Order, Reply, Secret};
@@ -43,6 +45,8 @@ pub struct Orders {
     pub instance: InstanceId,
     /// Round trips of the checks.
     pub trips: Trips,
+    /// Contents removed from both histories.
+    pub forgets: ForgetDesk,
 }
 
 impl Orders {
@@ -56,11 +60,23 @@ impl Orders {
             Order::Alerts => Ok(Reply::Alerts(self.shared.alerts.borrow().as_ref().clone())),
             Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
-            Order::ListFiles | Order::ShowFile { .. } | Order::Branches | Order::ShowBranch { .. } => {
+            Order::ListFiles
+            | Order::ShowFile { .. }
+            | Order::Log { .. }
+            | Order::Branches
+            | Order::ShowBranch { .. } => {
                 let mirror = self.mirror.clone();
                 blocking(move || mirror.read(&order)).await
             }
             Order::CheckTimeouts => timeouts::check(self).await,
+            Order::Diff { from, to, paths, show_secrets } => {
+                compare::diff(self, compare::Wanted { from, to, paths, show_secrets }).await
+            }
+            Order::KeepContent { bytes } => {
+                let mirror = self.mirror.clone();
+                blocking(move || keep_content(&mirror, bytes.0)).await
+            }
+            Order::Forget { path, history_only } => self.forgets.forget(actor, path, history_only).await,
             Order::Verify => verify::verify(self).await,
             Order::SetPassword { user, password } => self.set_password(actor, user, password).await,
             Order::Probe { host, port } => self.probe(host, port).await,
@@ -188,6 +204,19 @@ impl Orders {
         self.shared.inputs.send(input).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
+}
+
+/// The content of a file that an operator is about to put.
+fn keep_content(mirror: &MirrorDesk, bytes: Vec<u8>) -> OrderOutcome {
+    let size = bytes.len() as u64;
+    if size > APPLIED_FILE_MAX_BYTES {
+        return Err(Problem::new(
+            "The file was not taken",
+            format!("it has {size} bytes, at most {APPLIED_FILE_MAX_BYTES} go this way"),
+            "Copy it into the mirrored directory: it becomes a revision by itself.",
+        ));
+    }
+    mirror.mirror().keep_content(bytes).map(Reply::Kept)
 }
 
 fn no_master_host() -> Problem {

@@ -127,4 +127,8 @@ impl super::net::BulkServer for Served {
         let (root, list): Listed = self.0.mirror().verify_own().map_err(|problem| problem.to_string())?;
         Ok((root, list.into_iter().map(super::bulk_source::to_wire).collect()))
     }
+
+    fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
+        super::forget::ForgetDesk::asked_by_peer(&self.0, path, by)
+    }
 }

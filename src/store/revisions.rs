@@ -3,17 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, contents, tree, trouble};
+use super::{Store, contents, retention, tree, trouble};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
 use crate::mirror::path::RelPath;
 use crate::mirror::scan::Stamp;
 
-/// Newest revisions kept on the main line (spec 5.6).
-pub const HISTORY_MAX: u64 = 10_000;
-/// So many more are let in before old ones go.
-const HISTORY_BATCH: u64 = 500;
 /// Drifts kept; older ones go. Branches of a divergence are kept for ever (spec 7.6).
 const DRIFTS_MAX: u32 = 200;
 
@@ -75,7 +71,12 @@ pub struct Commit<'a> {
     pub clears_journal: bool,
 }
 
-const ROW: &str = "SELECT id, number, term, root, author, at, message FROM revision WHERE branch IS NULL";
+/// Contents that nothing names.
+pub(super) const DROP_UNUSED: &str = "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM tree \
+     UNION SELECT old_digest FROM change WHERE old_digest IS NOT NULL \
+     UNION SELECT new_digest FROM change WHERE new_digest IS NOT NULL)";
+
+pub(super) const ROW: &str = "SELECT id, number, term, root, author, at, message FROM revision WHERE branch IS NULL";
 
 impl Store {
     /// Newest revision of the main line.
@@ -195,9 +196,6 @@ impl Store {
             }
             if let Some(revision) = commit.revision {
                 insert_revision(&transaction, revision, None)?;
-                if revision.revision.number.is_multiple_of(HISTORY_BATCH) {
-                    drop_oldest(&transaction, revision.revision.number)?;
-                }
             }
             let number: Option<i64> = transaction
                 .prepare_cached("SELECT max(number) FROM revision WHERE branch IS NULL")?
@@ -239,10 +237,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn drop_unused_contents(&self) -> Result<(), Problem> {
-        let sql = "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM tree \
-                   UNION SELECT old_digest FROM change WHERE old_digest IS NOT NULL \
-                   UNION SELECT new_digest FROM change WHERE new_digest IS NOT NULL)";
-        self.mirror().execute(sql, []).map(drop).map_err(|error| trouble("tidy the history", &error))
+        self.mirror().execute(DROP_UNUSED, []).map(drop).map_err(|error| trouble("tidy the history", &error))
     }
 
     fn one_row<P: rusqlite::Params>(&self, sql: &str, params: P) -> Result<Option<RevisionRow>, Problem> {
@@ -258,7 +253,7 @@ impl Store {
     }
 }
 
-fn row_of(row: &Row<'_>) -> rusqlite::Result<RevisionRow> {
+pub(super) fn row_of(row: &Row<'_>) -> rusqlite::Result<RevisionRow> {
     let number: i64 = row.get(1)?;
     let term: i64 = row.get(2)?;
     let revision =
@@ -287,7 +282,12 @@ fn insert_revision(connection: &Connection, new: &NewRevision, branch: Option<&s
             new.message,
             branch
         ])?;
-    tree::write_changes(connection, connection.last_insert_rowid(), &new.changes)
+    let row = connection.last_insert_rowid();
+    let weight = retention::weigh(connection, &new.changes)?;
+    if weight > 0 {
+        retention::put_weight(connection, row, weight)?;
+    }
+    tree::write_changes(connection, row, &new.changes)
 }
 
 fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Result<()> {
@@ -307,12 +307,5 @@ fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Resu
              (SELECT rowid FROM branch WHERE name LIKE 'drift-%' ORDER BY rowid DESC LIMIT ?1)",
         )?
         .execute([DRIFTS_MAX])?;
-    Ok(())
-}
-
-fn drop_oldest(connection: &Connection, newest: u64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM revision WHERE branch IS NULL AND number <= ?1")?
-        .execute([newest.saturating_sub(HISTORY_MAX).cast_signed()])?;
     Ok(())
 }

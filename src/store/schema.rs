@@ -44,20 +44,39 @@ CREATE TABLE tree (
 CREATE TABLE journal (id INTEGER PRIMARY KEY CHECK (id = 1), plan BLOB NOT NULL);
 ";
 
+/// What came later, and what an older Standin does without.
+const LATER: &str = "
+-- What only history keeps because of a revision: the contents that it replaced or removed, packed.
+CREATE TABLE IF NOT EXISTS weight (
+    revision INTEGER PRIMARY KEY REFERENCES revision (id) ON DELETE CASCADE, bytes INTEGER NOT NULL);
+-- Contents that were removed on purpose, and when.
+CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+-- What the other instance has to remove too.
+CREATE TABLE IF NOT EXISTS forget_due (path BLOB PRIMARY KEY, author TEXT NOT NULL) WITHOUT ROWID;
+";
+/// `auto_vacuum`: pages that are free are given back when asked for.
+const INCREMENTAL: i64 = 2;
+
 /// Makes the tables in a new database; refuses a newer one.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Problem> {
     let version = version(connection, path)?;
-    if version == SCHEMA {
-        return Ok(());
-    }
-    if version != 0 {
+    if version != 0 && version != SCHEMA {
         return Err(refused(path, version));
     }
     let mut make = || -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
-        transaction.commit()
+        if version == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+        }
+        transaction.execute_batch(LATER)?;
+        transaction.commit()?;
+        let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        if vacuum != INCREMENTAL {
+            // A database of an earlier version: once. Without space for it, it stays as it is.
+            let _ = connection.execute_batch("VACUUM");
+        }
+        Ok(())
     };
     make().map_err(|error| trouble(&format!("make the tables of {}", path.display()), &error))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::link::WHY_MAX_CHARS;
+use super::link::{NAME_MAX_CHARS, WHY_MAX_CHARS};
 use super::{Limited, Part, WireError, check, cut, from_bytes, to_bytes};
 use crate::engine::base::{Digest, RevisionId};
 use crate::engine::order::FileKind;
@@ -52,6 +52,14 @@ pub enum Request {
     },
     /// Read every file again and say what is there (spec 5.7).
     Verify,
+    /// Remove the contents of a path, and of all inside it, from the history; those of the newest revision stay (spec 5.6).
+    Forget {
+        /// Which; at most [`PATH_MAX_BYTES`].
+        #[serde(with = "serde_bytes")]
+        path: Vec<u8>,
+        /// The operator who ordered it.
+        by: String,
+    },
 }
 
 /// To a request.
@@ -87,6 +95,11 @@ pub enum Reply {
         entries: Vec<Entry>,
         /// No more follow.
         last: bool,
+    },
+    /// To [`Request::Forget`]: they are gone, also from the disk.
+    Forgotten {
+        /// How many contents.
+        contents: u64,
     },
     /// The work goes on; nothing to send yet. Keeps a long reading of the disk from looking like silence.
     Working,
@@ -157,8 +170,15 @@ pub fn pieces(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 
 impl Limited for Request {
     fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
-        if let Self::Contents { digests } = self {
-            visit(Part::List("digests", digests.len(), DIGESTS_MAX, &mut |to| digests.truncate(to)));
+        match self {
+            Self::Contents { digests } => {
+                visit(Part::List("digests", digests.len(), DIGESTS_MAX, &mut |to| digests.truncate(to)));
+            }
+            Self::Forget { path, by } => {
+                visit(Part::List("path", path.len(), PATH_MAX_BYTES, &mut |_| {}));
+                visit(Part::Text("by", by, NAME_MAX_CHARS));
+            }
+            Self::Manifest { .. } | Self::Verify => {}
         }
     }
 }
@@ -176,7 +196,7 @@ impl Limited for Reply {
                 visit(Part::List("bytes", bytes.len(), CHUNK_BYTES, &mut |_| {}));
             }
             Self::Failed { why } => visit(Part::Text("why", why, WHY_MAX_CHARS)),
-            Self::Working => {}
+            Self::Working | Self::Forgotten { .. } => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use super::tls::Pin;
 use crate::engine::base::{Digest, Fingerprint, RevisionId};
 use crate::wire::bulk::{self, DIGESTS_MAX, ENTRIES_MAX, Entry, Reply, Request, decode_reply, encode_request};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
+use crate::wire::link::NAME_MAX_CHARS;
 
 /// Signs of life without anything else in one answer: at one every two seconds, an hour.
 const WORKING_MAX: u32 = 1_800;
@@ -82,6 +83,18 @@ impl BulkClient {
                 }
                 other => return Err(unexpected(other)),
             }
+        }
+    }
+
+    /// Has the other side remove the contents of a path from its history; how many there were.
+    ///
+    /// # Errors
+    /// As for [`BulkClient::manifest`].
+    pub async fn forget(&mut self, path: &[u8], by: &str) -> Result<u64, String> {
+        self.ask(&Request::Forget { path: path.to_vec(), by: by.chars().take(NAME_MAX_CHARS).collect() }).await?;
+        match self.hear().await? {
+            Reply::Forgotten { contents } => Ok(contents),
+            other => Err(unexpected(other)),
         }
     }
 

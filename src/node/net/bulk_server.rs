@@ -76,6 +76,10 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
                 }
                 Err(why) => self.fail(why).await,
             },
+            Request::Forget { path, by } => match self.blocking(move |bulk| bulk.forget(&path, &by)).await? {
+                Ok(contents) => self.say(Reply::Forgotten { contents }).await,
+                Err(why) => self.fail(why).await,
+            },
             Request::Contents { digests } => {
                 for digest in digests {
                     match self.blocking(move |bulk| Ok(bulk.content(&digest))).await? {

@@ -17,11 +17,15 @@ const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 
 /// What stands above each section of the file.
-pub const SECTIONS: [(&str, &str); 12] = [
+pub const SECTIONS: [(&str, &str); 13] = [
     ("administration", "Where this instance listens."),
     ("high_availability", "The pair, as the master sees it."),
     ("shadow", "The master and the timing, as the shadow sees them."),
     ("configuration", "The mirrored directory."),
+    (
+        "configuration.history",
+        "How much of the history is kept: what exceeds one of these goes, but never what the other instance still needs.",
+    ),
     ("takeover_checks", "Proofs that this machine is the connected one, asked before a takeover."),
     ("arbiter", "The third vote: with one, no fault of the network makes two active instances."),
     ("service", "What the active instance runs."),
@@ -36,7 +40,7 @@ pub const SECTIONS: [(&str, &str); 12] = [
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 67] = [
+pub const ROWS: [Row; 70] = [
     Row {
         key: "description",
         label: "Description",
@@ -242,6 +246,36 @@ pub const ROWS: [Row; 67] = [
         label: "File size limit",
         help: "A larger file is held back with an alert",
         kind: Kind::Bytes(KIB, GIB),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.history.count",
+        label: "History: revisions",
+        help: "So many revisions are kept",
+        kind: Kind::Count(10, 100_000),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.history.age",
+        label: "History: age",
+        help: "Older revisions are dropped",
+        kind: Kind::Duration(HOUR, 10 * 365 * 24 * HOUR),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.history.size",
+        label: "History: size",
+        help: "Contents that only older revisions need take at most so much in the database",
+        kind: Kind::Bytes(1_024 * KIB, 1_024 * GIB),
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,

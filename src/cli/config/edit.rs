@@ -1,0 +1,142 @@
+//! `standin config edit`: a file of the configuration in the operator's editor, on a private copy (spec 5.2).
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use super::change::{hand_over, make, read};
+use crate::cli::client::{Client, unexpected};
+use crate::cli::home::Context;
+use crate::cli::output::{Exit, Failure, Outcome, Output, note};
+use crate::engine::base::{Problem, Role};
+use crate::engine::history::{Change, Expected, NewFile};
+use crate::engine::order::{FileContent, FileKind, Order, Reply};
+
+/// Where neither VISUAL nor EDITOR is set.
+const PLAIN_EDITOR: &str = "vi";
+/// Mode of a file that is new.
+const NEW_MODE: u32 = 0o644;
+/// Names tried for the private directory.
+const NAMES_MAX: u32 = 100;
+
+/// `standin config edit`.
+#[derive(Debug, Args)]
+pub struct EditArguments {
+    /// Relative to the mirrored directory; a file that is not there is made
+    pub path: String,
+    /// Why, for the history
+    #[arg(long, short = 'm', value_name = "TEXT", default_value = "")]
+    pub message: String,
+}
+
+/// Edits and applies.
+///
+/// # Errors
+/// A file that is no text; an editor that fails; the refusal of the instance, with the place of the copy.
+pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Outcome {
+    let mut client = Client::connect(&context.home)?;
+    let status = client.status()?;
+    if status.role != Some(Role::Master) {
+        let why = "this instance is not the master, and mirrors what the master has";
+        return Err(Problem::new("Not edited", why, "Edit it on the master.").into());
+    }
+    let path = arguments.path.as_str();
+    let (text, mode, expected) = match now(&mut client, path)? {
+        Some(file) => {
+            let expected = Expected::Content(file.entry.digest);
+            (file.text, file.entry.mode, expected)
+        }
+        None => (String::new(), NEW_MODE, Expected::Nothing),
+    };
+    let copy = Copy::new(path, text.as_bytes())?;
+    edit(&copy.file)?;
+    let edited = read(&copy.file)?;
+    if edited == text.as_bytes() {
+        copy.remove();
+        out.line("Nothing was changed.")?;
+        return Ok(Exit::Done);
+    }
+    let kept = |failure: Failure| {
+        note(&format!("Your text is kept in {}", copy.file.display()));
+        failure
+    };
+    // The editor may have been open for longer than a connection lives.
+    let mut client = Client::connect(&context.home).map_err(kept)?;
+    let digest = hand_over(&mut client, edited).map_err(kept)?;
+    let file = NewFile { path: path.to_owned(), kind: FileKind::File, mode, digest, expected };
+    let change = Change::Put { files: vec![file] };
+    let exit = make(&mut client, change, arguments.message.clone(), false, out).map_err(kept)?;
+    copy.remove();
+    Ok(exit)
+}
+
+/// The file as it is in the newest revision; none: it is not there.
+fn now(client: &mut Client, path: &str) -> Result<Option<FileContent>, Failure> {
+    let Reply::Files(files) = client.order(Order::ListFiles)? else { return Err(unexpected().into()) };
+    let Some(entry) = files.iter().find(|entry| entry.path == path) else { return Ok(None) };
+    let refused = |why: &str, todo: &str| Problem::new(format!("{path} cannot be edited"), why, todo);
+    match entry.kind {
+        FileKind::File => {}
+        FileKind::Directory => return Err(refused("it is a directory", "Name a file in it.").into()),
+        FileKind::Link => return Err(refused("it is a link", "Edit the file that it leads to.").into()),
+    }
+    let order = Order::ShowFile { path: path.to_owned(), revision: None };
+    let Reply::File(file) = client.order(order)? else { return Err(unexpected().into()) };
+    if !file.is_text || file.is_cut {
+        let why = if file.is_text { "it is too large" } else { "it is no text" };
+        return Err(refused(why, "Replace it: standin config apply FILE, or copy it into the directory.").into());
+    }
+    Ok(Some(*file))
+}
+
+/// A copy that only this user can read.
+struct Copy {
+    directory: PathBuf,
+    file: PathBuf,
+}
+
+impl Copy {
+    fn new(path: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let name = Path::new(path).file_name().map_or_else(|| "file".into(), std::ffi::OsStr::to_os_string);
+        let failed = |error: std::io::Error| {
+            Problem::new("Not edited", format!("no private copy can be made: {error}"), "Check TMPDIR and free space.")
+        };
+        let top = std::env::temp_dir();
+        for number in 0..NAMES_MAX {
+            let directory = top.join(format!("standin-edit-{}-{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                made => made.map_err(failed)?,
+            }
+            let file = directory.join(name);
+            let mut open = OpenOptions::new();
+            let mut copy = open.write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
+            copy.write_all(bytes).map_err(failed)?;
+            return Ok(Self { directory, file });
+        }
+        Err(failed(std::io::ErrorKind::AlreadyExists.into()))
+    }
+
+    fn remove(self) {
+        // What an editor left beside it goes too; nothing is lost where it stays.
+        let _ = std::fs::remove_dir_all(self.directory);
+    }
+}
+
+/// Runs the editor to its end, as a shell would: its setting may hold options.
+fn edit(file: &Path) -> Result<(), Problem> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| PLAIN_EDITOR.into());
+    let script = format!("{editor} \"$@\"");
+    let failed = |why: String| {
+        let todo = format!("Set VISUAL or EDITOR to an editor. The copy is in {}", file.display());
+        Problem::new("Not edited", why, todo)
+    };
+    let status = Command::new("sh").args(["-c", &script, "editor"]).arg(file).status();
+    let status = status.map_err(|error| failed(format!("the editor could not be started: {error}")))?;
+    if status.success() { Ok(()) } else { Err(failed(format!("the editor {editor} ended with {status}"))) }
+}

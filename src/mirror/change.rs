@@ -1,0 +1,267 @@
+//! A change by an operator on the master: a new revision, brought to the directory as an apply is, whole or not at all
+//! (spec 5.2, 5.3, 5.6).
+
+use super::commit::{cut, now_ms, yaml_fault};
+use super::diff;
+use super::ground::Ground;
+use super::path::{RelPath, link_stays_inside};
+use super::plan::{DRIFT, OwnSide, Plan};
+use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, check_entry};
+use super::tree::{Entry, Tree};
+use super::{Mirror, damaged, history, make_directory};
+use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::history::{
+    Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, PATHS_MAX, PathChange,
+};
+use crate::engine::input::Committed;
+use crate::engine::order::FileKind;
+use crate::store::NewRevision;
+
+/// What an operator's change came to.
+#[derive(Debug)]
+pub struct Changed {
+    /// The newest revision, where it is a new one: what was found in the directory before the change became one too.
+    pub committed: Option<Committed>,
+    /// For the operator; or why the change itself was refused.
+    pub outcome: Result<ChangeReport, Problem>,
+}
+
+impl Mirror {
+    /// Makes `change`, as one revision by `author`. What was changed in the directory and is in no revision yet becomes one
+    /// before, so that it is neither lost nor said to be the operator's. Nothing is written with `dry_run`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or the store not be written; nothing changed.
+    pub fn change(
+        &self,
+        term: Term,
+        author: &str,
+        message: &str,
+        change: &Change,
+        dry_run: bool,
+    ) -> Result<Changed, Problem> {
+        if dry_run {
+            let now = self.on_disk()?.tree;
+            let outcome = self.target_of_change(&now, change).map(|target| report(None, true, &now, &target));
+            return Ok(Changed { committed: None, outcome });
+        }
+        let found = self.scan_and_commit(term, super::FOUND_AUTHOR, "")?.committed;
+        match self.make_change(term, author, message, change) {
+            Ok((committed, report)) => Ok(Changed { committed: committed.or(found), outcome: Ok(report) }),
+            Err(problem) => Ok(Changed { committed: found, outcome: Err(problem) }),
+        }
+    }
+
+    fn make_change(
+        &self,
+        term: Term,
+        author: &str,
+        message: &str,
+        change: &Change,
+    ) -> Result<(Option<Committed>, ChangeReport), Problem> {
+        let mut work = self.work()?;
+        let newest = self.newest();
+        let target = self.target_of_change(&newest.tree, change)?;
+        let changes = diff::between(&newest.tree, &target);
+        if changes.is_empty() {
+            return Ok((None, report(None, false, &newest.tree, &target)));
+        }
+        make_directory(&self.inner.directory)?;
+        let ground = Ground::open(&self.inner.directory)?;
+        let (found, obstacles) = self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?;
+        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
+            let what = format!("cannot replace {}", held.path);
+            let why = format!("it cannot be kept: it {}", held.why);
+            return Err(Problem::new(what, why, "move it out of the directory"));
+        }
+        let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
+        let revision = RevisionId { number, term, root: target.root() };
+        let ops = diff::between(&found.tree, &target);
+        // What is held back, and what came this very moment, is kept as a drift.
+        let row = self.inner.store.newest_revision()?;
+        let own = OwnSide {
+            store: &self.inner.store,
+            head: newest.head.as_ref(),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: DRIFT,
+            author: super::FOUND_AUTHOR,
+            at: now_ms(),
+        };
+        let plan = Plan {
+            revision,
+            branch: own.branch()?,
+            new: Some(NewRevision {
+                revision,
+                author: cut(author, AUTHOR_MAX_BYTES),
+                at: now_ms(),
+                message: cut(message, MESSAGE_MAX_BYTES),
+                changes: changes.clone(),
+            }),
+            tree: changes,
+            ops,
+            obstacles,
+        };
+        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let report = report(Some(committed.revision), false, &newest.tree, &target);
+        Ok((Some(committed), report))
+    }
+
+    /// `now` with the change made.
+    fn target_of_change(&self, now: &Tree, change: &Change) -> Result<Tree, Problem> {
+        let target = match change {
+            Change::Restore { revision, paths } => self.restored(now, *revision, paths)?,
+            Change::Put { files } => self.with_files(now, files)?,
+        };
+        for change in diff::between(now, &target) {
+            let Some(entry) = change.new.filter(Entry::has_content) else { continue };
+            if self.inner.store.has_content(&entry.digest)? {
+                continue;
+            }
+            let what = format!("cannot bring back {}", change.path);
+            return Err(if self.inner.store.is_forgotten(&entry.digest)? {
+                Problem::new(what, "its content was forgotten", "name the other paths: standin config restore N PATH…")
+            } else {
+                Problem::new(what, "its content is not kept here", "give the order again")
+            });
+        }
+        Ok(target)
+    }
+
+    /// `now` with everything, or these paths, as at a revision.
+    fn restored(&self, now: &Tree, number: u64, paths: &[String]) -> Result<Tree, Problem> {
+        let what = format!("cannot restore revision {number}");
+        let then = history::tree_of(&self.inner.store, &history::numbered(&self.inner.store, number)?)?;
+        if paths.is_empty() {
+            return Ok(then);
+        }
+        check_count(paths.len(), &what)?;
+        let mut target = now.clone();
+        for text in paths {
+            let path = history::path_of(text, &what)?;
+            if then.get(&path).is_none() && now.get(&path).is_none() {
+                let why = format!("{path} is neither in revision {number} nor in the newest one");
+                return Err(Problem::new(what, why, "`standin config log PATH` tells where it was"));
+            }
+            target.remove(&path);
+            let parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
+            let is_directory =
+                |tree: &Tree, path: &RelPath| tree.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
+            if then.get(&path).is_some() {
+                for parent in parents.iter().rev().filter(|parent| !is_directory(now, parent)) {
+                    let entry = then.get(parent).ok_or_else(|| damaged("a directory is missing in a revision"))?;
+                    target.set(parent, entry).map_err(|missing| damaged(&missing.to_string()))?;
+                }
+            }
+            for (at, entry) in then.iter().filter(|(at, _)| at.is_within(&path)) {
+                target.set(&at, entry).map_err(|missing| damaged(&missing.to_string()))?;
+            }
+        }
+        Ok(target)
+    }
+
+    /// `now` with these files in it.
+    fn with_files(&self, now: &Tree, files: &[NewFile]) -> Result<Tree, Problem> {
+        check_count(files.len(), "cannot change the configuration")?;
+        let mut target = now.clone();
+        for file in files {
+            let what = format!("cannot change {}", file.path);
+            let path = history::path_of(&file.path, &what)?;
+            let known = now.get(&path);
+            check_expected(&what, file.expected, known)?;
+            let kept_mode = known.filter(|known| known.kind == file.kind).map(|known| known.mode);
+            let mode = kept_mode.unwrap_or(file.mode);
+            let entry = match file.kind {
+                FileKind::Directory => Entry::directory(mode),
+                FileKind::Link => {
+                    let content = self.handed_over(&what, file)?;
+                    if !link_stays_inside(&path, &content) {
+                        let why = "the link leads out of the directory, or goes up in its middle";
+                        return Err(Problem::new(what, why, "make a link that stays inside"));
+                    }
+                    Entry::link(&content)
+                }
+                FileKind::File => {
+                    let content = self.handed_over(&what, file)?;
+                    let (size, limit) = (content.len() as u64, self.file_size_limit());
+                    if size > limit {
+                        let why = format!("it has {size} bytes, the limit is {limit}");
+                        return Err(Problem::new(what, why, "raise configuration.file_size_limit, or leave it out"));
+                    }
+                    if let Some(why) = yaml_fault(&self.inner.store, &path, known, &content)? {
+                        return Err(Problem::new(what, why, "correct it; a file that was YAML has to stay YAML"));
+                    }
+                    Entry::file(mode, size, file.digest)
+                }
+            };
+            check_entry(&path, Some(entry))
+                .map_err(|problem| Problem::new(what, problem.why, "give it another name"))?;
+            if file.kind != FileKind::Directory && known.is_some_and(|known| known.kind == FileKind::Directory) {
+                let what = format!("cannot change {path}");
+                return Err(Problem::new(
+                    what,
+                    "it is a directory",
+                    "remove the directory first, or name another path",
+                ));
+            }
+            history::make_parents(&mut target, &path)?;
+            target.set(&path, entry).map_err(|missing| damaged(&missing.to_string()))?;
+        }
+        Ok(target)
+    }
+
+    fn handed_over(&self, what: &str, file: &NewFile) -> Result<Vec<u8>, Problem> {
+        self.inner.store.content(&file.digest)?.ok_or_else(|| {
+            Problem::new(what, "its content was not handed over, or has been tidied away since", "give the order again")
+        })
+    }
+
+    /// Takes the content of a file that is about to be put; it is dropped at the next start if it is not.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn keep_content(&self, bytes: Vec<u8>) -> Result<crate::engine::base::Digest, Problem> {
+        let digest = super::digest::of_content(&bytes);
+        self.inner.store.put_contents(&[(digest, bytes)])?;
+        Ok(digest)
+    }
+}
+
+fn check_count(count: usize, what: &str) -> Result<(), Problem> {
+    if count <= PATHS_MAX {
+        return Ok(());
+    }
+    let why = format!("{count} paths are named, at most {PATHS_MAX} may be");
+    Err(Problem::new(what, why, "do it in several steps, or copy them into the directory"))
+}
+
+fn check_expected(what: &str, expected: Expected, known: Option<Entry>) -> Result<(), Problem> {
+    let why = match (expected, known) {
+        (Expected::Any, _) | (Expected::Nothing, None) => return Ok(()),
+        (Expected::Nothing, Some(_)) => "there is one of this name now",
+        (Expected::Content(_), None) => "it was removed meanwhile",
+        (Expected::Content(digest), Some(known)) if known.digest == digest => return Ok(()),
+        (Expected::Content(_), Some(_)) => "it was changed meanwhile",
+    };
+    Err(Problem::new(what, why, "look at what is there now, and do it again"))
+}
+
+/// What leads from one tree to the other, for people.
+fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, to: &Tree) -> ChangeReport {
+    let changes = diff::between(from, to);
+    let total = changes.len() as u64;
+    let told = changes.iter().take(CHANGES_TOLD_MAX).map(|change| PathChange {
+        path: change.path.to_string(),
+        what: match (change.old, change.new) {
+            (None, _) => Became::Added,
+            (_, None) => Became::Removed,
+            (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => Became::Mode,
+            _ => Became::Changed,
+        },
+    });
+    ChangeReport { revision, dry_run, changes: told.collect(), total }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What is in the directory now, without changing anything: to be compared with (spec 5.6).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Mirror;
+use super::ground::Ground;
+use super::scan::{Manner, Stamps, scan};
+use super::tree::Tree;
+use crate::engine::base::{Digest, Problem};
+use crate::store::CONTENT_MAX_BYTES;
+
+/// Contents that are in no revision are kept up to so many bytes; of what is more, only that it differs is told.
+const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// The directory as it is.
+pub struct OnDisk {
+    /// All of it.
+    pub tree: Tree,
+    contents: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl OnDisk {
+    /// Reads it; where a stamp says that a file is as `known`, it is not read.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn read(directory: &Path, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
+        let ground = Ground::open(directory)?;
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let (mut contents, mut bytes_kept) = (BTreeMap::new(), 0);
+        let found = scan(&ground, known, stamps, manner, &mut |_, _, digest, bytes| {
+            if bytes_kept + bytes.len() <= KEPT_MAX_BYTES {
+                bytes_kept += bytes.len();
+                contents.insert(digest, bytes);
+            }
+            Ok(None)
+        })?;
+        Ok(Self { tree: found.tree, contents })
+    }
+
+    /// A content that was read and is not in the known tree.
+    #[must_use]
+    pub fn content(&self, digest: &Digest) -> Option<&[u8]> {
+        self.contents.get(digest).map(Vec::as_slice)
+    }
+}
+
+impl Mirror {
+    /// What is in the directory now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn on_disk(&self) -> Result<OnDisk, Problem> {
+        let work = self.work()?;
+        OnDisk::read(&self.inner.directory, &self.newest().tree, &work.stamps)
+    }
+}

@@ -1,0 +1,139 @@
+//! `config diff`: two versions of the configuration, secrets masked (spec 5.6, 5.8).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use super::bulk_source::{Other, from_wire};
+use super::net::BulkClient;
+use super::orders::Orders;
+use super::shared::OrderOutcome;
+use crate::console::mask;
+use crate::engine::base::{Digest, Problem};
+use crate::engine::history::{DiffReport, PATHS_MAX, Version};
+use crate::engine::order::Reply;
+use crate::mirror::compare::{Side, compare, side};
+use crate::mirror::path::RelPath;
+use crate::mirror::{ManifestEntry, OnDisk, history, push};
+use crate::store::Store;
+
+/// What to compare.
+pub struct Wanted {
+    /// The first version.
+    pub from: Version,
+    /// The second.
+    pub to: Version,
+    /// Only these; none: all.
+    pub paths: Vec<String>,
+    /// Without masks.
+    pub show_secrets: bool,
+}
+
+/// Compares.
+///
+/// # Errors
+/// When there is no such version, a path is none, or the other instance cannot be asked.
+pub async fn diff(orders: &Arc<Orders>, wanted: Wanted) -> OrderOutcome {
+    if wanted.from == wanted.to && wanted.from == Version::Peer {
+        let why = "both versions are the other instance's";
+        return Err(Problem::new("cannot compare", why, "name another one: `directory`, or the number of a revision"));
+    }
+    let needs_peer = [&wanted.from, &wanted.to].contains(&&Version::Peer);
+    let peer = if needs_peer { Some(ask_peer(orders).await?) } else { None };
+    let (store, mirror, runtime) = (orders.store.clone(), orders.mirror.clone(), Handle::current());
+    let work = spawn_blocking(move || {
+        let on_disk = || mirror.mirror().on_disk();
+        between(&store, &wanted, &on_disk, peer, &runtime)
+    });
+    let report = work.await.unwrap_or_else(|error| {
+        Err(Problem::new("cannot compare", format!("the thread ended: {error}"), "look at the program log"))
+    })?;
+    Ok(Reply::Diff(Box::new(report)))
+}
+
+/// The same, when nothing runs.
+///
+/// # Errors
+/// As [`diff`].
+pub fn at_rest(home: &Path, directory: &Path, wanted: &Wanted) -> Result<DiffReport, Problem> {
+    let store = Store::open_read_only(home)?;
+    let on_disk = || OnDisk::read(directory, &history::newest_tree(&store)?, &history::stamps(&store)?);
+    compare_sides(
+        side(&store, &wanted.from, &on_disk)?,
+        side(&store, &wanted.to, &on_disk)?,
+        &wanted.paths,
+        wanted.show_secrets,
+    )
+}
+
+/// The other instance's disk, and the way to its contents.
+struct Asked {
+    entries: Vec<ManifestEntry>,
+    client: BulkClient,
+    name: String,
+}
+
+async fn ask_peer(orders: &Arc<Orders>) -> Result<Asked, Problem> {
+    let cannot =
+        |why: String| Problem::new("cannot compare with the other instance", why, "look at its state: standin status");
+    let store = orders.store.clone();
+    let durable = spawn_blocking(move || store.load_durable()).await.map_err(|error| cannot(error.to_string()))??;
+    let peer = durable.and_then(|durable| durable.peer);
+    let peer = peer.ok_or_else(|| cannot("this instance is not paired".into()))?;
+    let other = Other::of(&peer, &orders.settings.in_force());
+    let mut client = other.connect(&orders.net).await.map_err(cannot)?;
+    let (_, entries) = client.verify().await.map_err(cannot)?;
+    let entries = entries.into_iter().map(from_wire).collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+    Ok(Asked { entries, client, name: peer.host })
+}
+
+fn between(
+    store: &Store,
+    wanted: &Wanted,
+    on_disk: &dyn Fn() -> Result<OnDisk, Problem>,
+    peer: Option<Asked>,
+    runtime: &Handle,
+) -> Result<DiffReport, Problem> {
+    let mut peer = peer.map(|asked| peer_side(store, asked, runtime)).transpose()?;
+    let mut of = |version: &Version| match peer.take_if(|_| *version == Version::Peer) {
+        Some(peer) => Ok(peer),
+        None => side(store, version, on_disk),
+    };
+    let (from, to) = (of(&wanted.from)?, of(&wanted.to)?);
+    compare_sides(from, to, &wanted.paths, wanted.show_secrets)
+}
+
+/// Contents that are kept here too need not travel.
+fn peer_side<'a>(store: &'a Store, asked: Asked, runtime: &'a Handle) -> Result<Side<'a>, Problem> {
+    let Asked { entries, mut client, name } = asked;
+    let tree = push::tree_of(entries)?;
+    let contents = move |digest: &Digest| {
+        if let Some(bytes) = store.content(digest)? {
+            return Ok(Ok(bytes));
+        }
+        let mut found = Vec::new();
+        let fetched = runtime.block_on(client.contents(&[*digest], |_, bytes| {
+            found = bytes;
+            Ok(())
+        }));
+        Ok(match fetched {
+            Ok(()) if crate::mirror::digest::of_content(&found) == *digest => Ok(found),
+            Ok(()) => Err("the other instance sent another content".into()),
+            Err(why) => Err(why),
+        })
+    };
+    Ok(Side { name: format!("disk of {name}"), tree, contents: Box::new(contents) })
+}
+
+fn compare_sides(from: Side<'_>, to: Side<'_>, paths: &[String], show_secrets: bool) -> Result<DiffReport, Problem> {
+    if paths.len() > PATHS_MAX {
+        let why = format!("{} paths are named, at most {PATHS_MAX} may be", paths.len());
+        return Err(Problem::new("cannot compare", why, "name the directories they are in"));
+    }
+    let paths: Vec<RelPath> =
+        paths.iter().map(|text| history::path_of(text, "cannot compare")).collect::<Result<_, _>>()?;
+    let masked = |text: &str| mask::lines(text).into_iter().map(|line| line.masked).collect();
+    compare(from, to, &paths, if show_secrets { None } else { Some(&masked) })
+}

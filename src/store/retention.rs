@@ -1,0 +1,219 @@
+//! How much of the history is kept (spec 5.6): old revisions go, and with the last of them that names a content the content;
+//! the space of both is given back.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{DATABASE, Store, connect, trouble};
+use crate::engine::base::{Digest, Problem};
+use crate::mirror::diff::Change;
+
+/// Revisions dropped in one go, so that nothing waits for long; the rest goes in the next.
+const REVISIONS_AT_ONCE: u64 = 500;
+/// Contents dropped in one transaction.
+const CONTENTS_AT_ONCE: usize = 200;
+/// A change itself takes about so much, bytes.
+const CHANGE_BYTES: u64 = 200;
+/// Of a larger revision the contents are not weighed one by one.
+const WEIGHED_MAX: usize = 1_000;
+/// Free pages up to so many are left: they are used again soon.
+const FREE_PAGES_MIN: i64 = 256;
+/// Pages given back in one go.
+const PAGES_AT_ONCE: u32 = 2_000;
+
+/// What is kept of the main line; what exceeds one of the first three goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Revisions.
+    pub count: u64,
+    /// From this moment on, Unix milliseconds.
+    pub since: i64,
+    /// Bytes that only older revisions need.
+    pub bytes: u64,
+    /// The other instance needs this revision and all later ones, whatever the others say; none: nobody does.
+    pub needed: Option<u64>,
+}
+
+/// What goes, as found without holding anything up.
+#[derive(Debug)]
+pub struct Tidying {
+    /// Revisions of the main line up to this number.
+    up_to: u64,
+    revisions: u64,
+    /// Contents that nothing else names.
+    contents: Vec<Digest>,
+    /// The newest row that was looked at.
+    newest_row: i64,
+}
+
+impl Store {
+    /// Finds what goes, over a connection of its own; none: nothing.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn plan_tidying(&self, keep: &Retention) -> Result<Option<Tidying>, Problem> {
+        let connection = connect(&self.home().join(DATABASE), true)?;
+        plan(&connection, keep).map_err(|error| trouble("tidy the history", &error))
+    }
+
+    /// Drops what was found, unless the main line has left the place meanwhile. Says how many revisions. Nobody else may
+    /// change the history meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written; what is left goes the next time.
+    pub fn tidy(&self, found: &Tidying) -> Result<u64, Problem> {
+        let mut connection = self.mirror();
+        tidy(&mut connection, found).map_err(|error| trouble("tidy the history", &error))
+    }
+
+    /// Gives some free space of the database back to the file system, if there is much. True: there is more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn give_space_back(&self) -> Result<bool, Problem> {
+        let connection = self.mirror();
+        let work = || -> rusqlite::Result<bool> {
+            let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+            if free()? <= FREE_PAGES_MIN {
+                return Ok(false);
+            }
+            // The pragma gives one row for each page.
+            let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(free()? > FREE_PAGES_MIN)
+        };
+        work().map_err(|error| trouble("give space back", &error))
+    }
+}
+
+/// What the history alone keeps because of a revision: what it replaced.
+pub(super) fn weigh(connection: &Connection, changes: &[Change]) -> rusqlite::Result<u64> {
+    let replaced = || changes.iter().filter_map(|change| change.old).filter(|old| old.size > 0);
+    let rows = changes.len() as u64 * CHANGE_BYTES;
+    if changes.len() > WEIGHED_MAX {
+        // Text packs to about half.
+        return Ok(rows + replaced().map(|old| old.size / 2).sum::<u64>());
+    }
+    let mut length = connection.prepare_cached("SELECT length(bytes) FROM content WHERE digest = ?1")?;
+    let mut bytes = rows;
+    for old in replaced() {
+        let packed: Option<i64> = length.query_row([&old.digest.0], |row| row.get(0)).optional()?;
+        bytes += packed.unwrap_or(0).cast_unsigned();
+    }
+    Ok(bytes)
+}
+
+/// Keeps what [`weigh`] found for the revision with this row.
+pub(super) fn put_weight(connection: &Connection, row: i64, bytes: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO weight (revision, bytes) VALUES (?1, ?2)")?
+        .execute(params![row, i64::try_from(bytes).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+fn plan(connection: &Connection, keep: &Retention) -> rusqlite::Result<Option<Tidying>> {
+    let number = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> rusqlite::Result<u64> {
+        let found: Option<i64> =
+            connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?.flatten();
+        Ok(found.unwrap_or(0).cast_unsigned())
+    };
+    let count = i64::try_from(keep.count).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(keep.bytes).unwrap_or(i64::MAX);
+    let by_count =
+        number("SELECT number FROM revision WHERE branch IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1", &[&count])?;
+    // The first that is young enough, and all that come after it, whatever a wrong clock wrote into them.
+    let first_young = number("SELECT min(number) FROM revision WHERE branch IS NULL AND at >= ?1", &[&keep.since])?;
+    let newest = number("SELECT max(number) FROM revision WHERE branch IS NULL", &[])?;
+    let by_age = if first_young == 0 { newest } else { first_young - 1 };
+    let by_size = number(
+        "SELECT max(number) FROM (SELECT number, sum(coalesce(bytes, 0)) OVER (ORDER BY number DESC) AS total \
+         FROM revision LEFT JOIN weight ON weight.revision = revision.id WHERE branch IS NULL) WHERE total > ?1",
+        &[&bytes],
+    )?;
+    let wanted = by_count.max(by_age).max(by_size).min(newest.saturating_sub(1));
+    let allowed = keep.needed.map_or(wanted, |needed| wanted.min(needed.saturating_sub(1)));
+    let oldest = number("SELECT min(number) FROM revision WHERE branch IS NULL", &[])?;
+    let up_to = allowed.min(oldest.saturating_add(REVISIONS_AT_ONCE - 1));
+    if oldest == 0 || up_to < oldest {
+        return Ok(None);
+    }
+    let newest_row: i64 = connection.query_row("SELECT max(id) FROM revision", [], |row| row.get(0))?;
+    let contents = only_named_up_to(connection, up_to)?;
+    Ok(Some(Tidying { up_to, revisions: count_up_to(connection, up_to)?, contents, newest_row }))
+}
+
+fn count_up_to(connection: &Connection, up_to: u64) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM revision WHERE branch IS NULL AND number <= ?1";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([up_to.cast_signed()], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// Contents that the main line up to this number names, and nothing else.
+fn only_named_up_to(connection: &Connection, up_to: u64) -> rusqlite::Result<Vec<Digest>> {
+    let mut candidates = BTreeSet::new();
+    let goes = "(branch IS NULL AND number <= ?1)";
+    let changes = "SELECT old_digest, new_digest FROM change JOIN revision ON revision.id = change.revision WHERE";
+    each_digest(connection, &format!("{changes} {goes}"), Some(up_to), &mut |digest| {
+        candidates.insert(digest);
+    })?;
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    each_digest(connection, "SELECT digest, NULL FROM tree", None, &mut |digest| {
+        candidates.remove(&digest);
+    })?;
+    each_digest(connection, &format!("{changes} NOT {goes}"), Some(up_to), &mut |digest| {
+        candidates.remove(&digest);
+    })?;
+    Ok(candidates.into_iter().collect())
+}
+
+/// Every digest in the first two columns.
+fn each_digest(
+    connection: &Connection,
+    sql: &str,
+    number: Option<u64>,
+    take: &mut dyn FnMut(Digest),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = match number {
+        Some(number) => statement.query([number.cast_signed()])?,
+        None => statement.query([])?,
+    };
+    while let Some(row) = rows.next()? {
+        for column in 0..2 {
+            if let Some(digest) = row.get::<_, Option<[u8; 32]>>(column)? {
+                take(Digest(digest));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tidy(connection: &mut Connection, found: &Tidying) -> rusqlite::Result<u64> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if count_up_to(&transaction, found.up_to)? != found.revisions {
+        // Some of them left the main line: their contents are a branch's now.
+        return Ok(0);
+    }
+    let dropped = transaction
+        .prepare_cached("DELETE FROM revision WHERE branch IS NULL AND number <= ?1")?
+        .execute([found.up_to.cast_signed()])?;
+    transaction.commit()?;
+    for some in found.contents.chunks(CONTENTS_AT_ONCE) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut delete = transaction.prepare_cached(
+                "DELETE FROM content WHERE digest = ?1 AND NOT EXISTS \
+                 (SELECT 1 FROM change WHERE revision > ?2 AND (old_digest = ?1 OR new_digest = ?1))",
+            )?;
+            for digest in some {
+                delete.execute(params![&digest.0, found.newest_row])?;
+            }
+        }
+        transaction.commit()?;
+    }
+    Ok(dropped as u64)
+}
