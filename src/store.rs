@@ -5,6 +5,7 @@
 
 mod contents;
 mod forget;
+mod listing;
 mod lock;
 mod log;
 mod notes;

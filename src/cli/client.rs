@@ -202,7 +202,11 @@ fn time_limit(order: &Order) -> Duration {
         Order::Pair { .. } => 60,
         // Reads every byte on both sides.
         Order::Verify => 1_800,
-        Order::ListFiles | Order::ShowFile { .. } | Order::Log { .. } | Order::ShowBranch { .. } => 60,
+        Order::ListFiles
+        | Order::ListPart { .. }
+        | Order::ShowFile { .. }
+        | Order::Log { .. }
+        | Order::ShowBranch { .. } => 60,
         // Reads the directory, of the other instance every byte.
         Order::Diff { .. } => 1_800,
         // Waits for what is being read or written in the directory.

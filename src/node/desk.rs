@@ -257,6 +257,10 @@ impl MirrorDesk {
     pub fn read(&self, order: &Order) -> OrderOutcome {
         match order {
             Order::ListFiles => self.mirror.list().map(Reply::Files),
+            Order::ListPart { since, after } => {
+                let part = self.mirror.list_part(since.as_ref(), after.as_deref())?;
+                Ok(Reply::FilesPart(Box::new(part)))
+            }
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }

@@ -61,6 +61,7 @@ impl Orders {
             Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles
+            | Order::ListPart { .. }
             | Order::ShowFile { .. }
             | Order::Log { .. }
             | Order::Branches
