@@ -23,7 +23,6 @@ const DIFF: Contexts = Contexts::DIFF;
 const BRANCHES: Contexts = Contexts::BRANCHES;
 const OVERLAYS: Contexts = READING.or(HISTORY).or(DIFF).or(BRANCHES);
 const LISTS: Contexts = SCREENS.or(OVERLAYS);
-const NOT_FILES: Contexts = OVERVIEW.or(PAIR).or(ALERTS).or(EVENTS);
 const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(FORM).or(SMALL);
 
 const fn k(c: char) -> Key {
