@@ -45,7 +45,8 @@ mod reset;
 mod rivals;
 mod settings_rules;
 mod shadow;
-mod sketch;
+#[doc(hidden)]
+pub mod sketch;
 mod stall;
 mod start;
 mod status_of;

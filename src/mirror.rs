@@ -3,13 +3,16 @@
 
 mod apply;
 mod build;
+mod candidate;
 mod change;
 mod commit;
 pub mod compare;
 pub mod diff;
 pub mod digest;
+pub mod exclude;
 mod ground;
 pub mod history;
+mod intake;
 mod keeping;
 mod listing;
 mod on_disk;
@@ -28,29 +31,39 @@ pub mod unified;
 pub mod watch;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
+use self::candidate::Candidate;
+pub use self::candidate::{Judge, Rejection};
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
+use self::exclude::Exclude;
+use self::ground::Ground;
 pub use self::on_disk::OnDisk;
+use self::path::RelPath;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
 use self::scan::Stamps;
 use self::stage::Stage;
 use self::tree::Tree;
-use self::watch::{Dirty, WatchEvent, Watcher};
+use self::watch::{Dirty, Pending, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::listing::FilesPart;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
-use crate::store::{RevisionRow, Store};
+use crate::store::{Packed, RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).
 pub const FOUND_AUTHOR: &str = "directory";
+/// A file that is open for writing counts as being written to until it was left alone for so long: one that is never
+/// closed, such as a log, is mirrored as it is then.
+pub const WRITING_IDLE: Duration = Duration::from_secs(2);
 
 /// Settings of the mirror; may change while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +88,10 @@ struct Inner {
     work: Mutex<Work>,
     /// Knows what may have changed; none: anything may.
     watcher: OnceLock<Watcher>,
+    /// The operator's patterns.
+    exclude: RwLock<Arc<Exclude>>,
+    /// Judges a change before it is committed; with a number that grows at each change of it.
+    judge: RwLock<(u64, Option<Arc<Judge>>)>,
     #[cfg(test)]
     crash: testing::Crash,
 }
@@ -90,6 +107,10 @@ struct Newest {
 #[derive(Default)]
 struct Work {
     stamps: Stamps,
+    /// Which directory (device, inode) was looked at last.
+    looked_at: Option<(u64, u64)>,
+    /// Where changes are judged.
+    candidate: Candidate,
     /// The journal holds a plan that could be neither finished nor undone.
     is_interrupted: bool,
 }
@@ -104,12 +125,13 @@ impl Mirror {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
-        for row in store.tree()? {
+        store.each_row(|row| {
             tree.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
             if let Some(stamp) = row.stamp {
                 stamps.insert(row.path, stamp);
             }
-        }
+            Ok(())
+        })?;
         let head = newest.map(|row| committed(&store, &row, &tree)).transpose()?;
         if head.as_ref().is_some_and(|head| head.revision.root != tree.root()) {
             return Err(damaged("the newest tree does not have the digest of the newest revision"));
@@ -125,15 +147,20 @@ impl Mirror {
                 file_size_limit: AtomicU64::new(limits.file_size),
                 stage,
                 newest: RwLock::new(Newest { head, tree }),
-                work: Mutex::new(Work { stamps, is_interrupted: false }),
+                work: Mutex::new(Work { stamps, ..Work::default() }),
                 watcher: OnceLock::new(),
+                exclude: RwLock::default(),
+                judge: RwLock::default(),
                 #[cfg(test)]
                 crash: testing::Crash::default(),
             }),
         };
         mirror.recover(&mut mirror.lock_work())?;
         // Not before: an interrupted apply needs contents that only its plan names.
-        mirror.inner.store.drop_unused_contents()?;
+        // What has come of a transfer that a break or a restart interrupted is still to be used.
+        if !mirror.inner.store.is_receiving()? {
+            mirror.inner.store.drop_unused_contents()?;
+        }
         Ok(mirror)
     }
 
@@ -142,7 +169,7 @@ impl Mirror {
     /// # Errors
     /// As [`Watcher::start`]; every look is at everything then.
     pub fn watch(&self, tell: impl Fn(WatchEvent) + Send + 'static) -> Result<(), Problem> {
-        let watcher = Watcher::start(&self.inner.directory, tell)?;
+        let watcher = Watcher::start(&self.inner.directory, &self.exclude(), tell)?;
         // Only the first is kept; a second one ends here.
         let _ = self.inner.watcher.set(watcher);
         Ok(())
@@ -158,6 +185,45 @@ impl Mirror {
         if let Some(watcher) = self.inner.watcher.get().filter(|_| !dirty.is_nothing()) {
             watcher.give_back(dirty);
         }
+    }
+
+    /// What waits to be looked at.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        self.inner.watcher.get().map_or_else(Pending::default, |watcher| watcher.pending(WRITING_IDLE))
+    }
+
+    /// The operator's patterns from now on (spec 5.2). What is excluded leaves the mirror with the next commit, and is
+    /// neither read nor touched on this disk. The watcher tells that there is something to look at. Never waits.
+    pub fn set_exclude(&self, exclude: Exclude) {
+        if *self.exclude() == exclude {
+            return;
+        }
+        let exclude = Arc::new(exclude);
+        *self.inner.exclude.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&exclude);
+        if let Some(watcher) = self.inner.watcher.get() {
+            watcher.set_exclude(exclude);
+        }
+    }
+
+    /// Who judges changes from now on (spec 5.4).
+    pub fn set_judge(&self, judge: Option<Arc<Judge>>) {
+        let mut judges = self.inner.judge.write().unwrap_or_else(PoisonError::into_inner);
+        *judges = (judges.0 + 1, judge);
+    }
+
+    fn exclude(&self) -> Arc<Exclude> {
+        Arc::clone(&self.inner.exclude.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The directory, open.
+    fn ground(&self) -> Result<Ground, Problem> {
+        Ok(Ground::open(&self.inner.directory)?.with_exclude(self.exclude()))
+    }
+
+    /// Files that are being written to at this moment, and for how long.
+    fn writing(&self) -> BTreeMap<RelPath, Duration> {
+        self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(WRITING_IDLE))
     }
 
     /// The limits from now on.
@@ -219,12 +285,19 @@ impl Mirror {
     /// # Errors
     /// When the revision is not in the history.
     pub fn manifest(&self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        Ok(self.tree_of(revision)?.iter().map(ManifestEntry::from).collect())
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the revision is not in the history.
+    pub fn tree_of(&self, revision: RevisionId) -> Result<Tree, Problem> {
         let newest = self.newest();
-        let tree = match newest.head {
-            Some(head) if head.revision == revision => newest.tree,
-            _ => history::tree_of(&self.inner.store, &revision)?,
-        };
-        Ok(tree.iter().map(ManifestEntry::from).collect())
+        match newest.head {
+            Some(head) if head.revision == revision => Ok(newest.tree),
+            _ => history::tree_of(&self.inner.store, &revision),
+        }
     }
 
     /// A content of any kept revision.
@@ -233,6 +306,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn content(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
         self.inner.store.content(digest)
+    }
+
+    /// The same as it is kept, and as it travels.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn packed_content(&self, digest: &Digest) -> Result<Option<Packed>, Problem> {
+        self.inner.store.packed_content(digest)
     }
 
     /// Files, directories and links of the newest revision, in order of paths.
@@ -265,6 +346,14 @@ impl Mirror {
     /// When it is not there.
     pub fn show(&self, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
         history::show(&self.inner.store, path, revision)
+    }
+
+    /// Its bytes; see [`history::bytes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file_bytes(&self, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+        history::bytes(&self.inner.store, path, revision)
     }
 
     fn newest(&self) -> Newest {

@@ -39,6 +39,7 @@ pub mod hosts;
 mod log;
 pub mod net;
 mod orders;
+mod progress;
 mod recorder;
 mod settings_file;
 mod settings_watch;
@@ -47,6 +48,7 @@ pub mod signals;
 pub mod system;
 mod timeouts;
 mod trips;
+mod validation;
 mod verify;
 mod works;
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub use self::contents::CONTENT_MAX_BYTES;
+pub use self::contents::{CONTENT_MAX_BYTES, Packed};
 pub use self::forget::{FORGETS_DUE_MAX, Forgotten};
 pub use self::log::Counts;
 pub use self::notes::EVENTS_MAX;

@@ -18,6 +18,13 @@ pub fn folder() -> Result<tempfile::TempDir, Fail> {
     Ok(tempfile::Builder::new().prefix("standin-bench").tempdir()?)
 }
 
+/// Has a directory removed by a process of its own: where the file system tells the disk of each file that goes, a hundred
+/// thousand of them take minutes.
+pub fn remove_behind(folder: std::path::PathBuf) {
+    // Without it the folder stays; nothing else can be done here.
+    let _ = std::process::Command::new("nice").args(["-n", "19", "rm", "-rf"]).arg(folder).spawn();
+}
+
 /// This program.
 pub fn own_program() -> Result<String, Fail> {
     let program = std::env::current_exe()?;
@@ -52,7 +59,7 @@ pub fn load() -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
@@ -89,6 +96,13 @@ fn value_of(file: &str, key: &str) -> Option<String> {
 /// Resident memory, MB.
 pub fn resident_mb(process: u32) -> Result<f64, Fail> {
     let value = value_of(&format!("/proc/{process}/status"), "VmRSS").ok_or("no VmRSS")?;
+    let kilobytes: u64 = value.trim_end_matches(" kB").parse()?;
+    Ok(megabytes(kilobytes * 1024))
+}
+
+/// The most memory that was resident since the start, or since it was told to forget, MB.
+pub fn peak_mb(process: u32) -> Result<f64, Fail> {
+    let value = value_of(&format!("/proc/{process}/status"), "VmHWM").ok_or("no VmHWM")?;
     let kilobytes: u64 = value.trim_end_matches(" kB").parse()?;
     Ok(megabytes(kilobytes * 1024))
 }

@@ -8,6 +8,7 @@ mod figures;
 mod idle;
 #[allow(dead_code, reason = "shared with the other measurement")]
 mod instance;
+#[allow(dead_code, reason = "shared with the other measurement")]
 mod machine;
 mod pair;
 mod screen;

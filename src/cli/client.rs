@@ -204,7 +204,9 @@ fn time_limit(order: &Order) -> Duration {
         Order::Verify => 1_800,
         Order::ListFiles
         | Order::ListPart { .. }
+        | Order::HeldFiles
         | Order::ShowFile { .. }
+        | Order::FileBytes { .. }
         | Order::Log { .. }
         | Order::ShowBranch { .. } => 60,
         // Reads the directory, of the other instance every byte.

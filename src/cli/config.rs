@@ -8,7 +8,6 @@ use super::output::{Exit, Failure, Outcome, Output, Paint, note};
 use super::reconnect::plain_order;
 use super::rooms;
 use super::text::{bytes, count, mode};
-use crate::engine::alerts::{Alert, Category};
 use crate::engine::base::Problem;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
@@ -16,6 +15,7 @@ use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
 mod change;
 mod diff;
 mod edit;
+mod held;
 mod log;
 mod show;
 
@@ -27,6 +27,9 @@ pub enum ConfigAction {
         /// Only files held back, and why
         #[arg(long)]
         held: bool,
+        /// With --held: as JSON
+        #[arg(long, requires = "held")]
+        json: bool,
     },
     /// One file, byte for byte; secrets are not masked
     Show(ShowArguments),
@@ -80,8 +83,8 @@ pub enum BranchAction {
 /// The refusal of the instance.
 pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcome {
     match action {
-        ConfigAction::List { held: false } => list(context, out),
-        ConfigAction::List { held: true } => held(context, out),
+        ConfigAction::List { held: false, .. } => list(context, out),
+        ConfigAction::List { held: true, json } => held::run(context, *json, out),
         ConfigAction::Show(arguments) => show::run(context, arguments, out),
         ConfigAction::Log(arguments) => log::run(context, arguments, out),
         ConfigAction::Diff(arguments) => diff::run(context, arguments, out),
@@ -122,23 +125,6 @@ fn row(file: &FileEntry) -> String {
         FileKind::Link => 'l',
     };
     format!("{kind}{}  {:>9}  rev {:>6}  {}", mode(file.mode), bytes(file.size), file.revision, file.path)
-}
-
-/// What is held back is told by its alerts, each about one file (spec 5.4).
-fn held(context: &Context, out: &mut Output) -> Outcome {
-    let mut client = Client::connect(&context.home)?;
-    let Reply::Alerts(alerts) = client.order(Order::Alerts)? else { return Err(unexpected().into()) };
-    for alert in alerts.iter().filter(|alert| is_about_held_file(alert)) {
-        out.line(&format!("{}  {}: {}", alert.subject, alert.code, alert.why))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn is_about_held_file(alert: &Alert) -> bool {
-    alert.category == Category::Configuration
-        && alert.code.starts_with("F-00")
-        && !alert.subject.is_empty()
-        && !alert.is_over
 }
 
 fn verify(context: &Context, out: &mut Output) -> Outcome {

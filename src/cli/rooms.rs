@@ -101,9 +101,19 @@ pub fn files_at_rest(home: &Path) -> Option<Vec<FileEntry>> {
 }
 
 /// One file of a revision, when nothing runs.
-#[must_use]
-pub fn file_at_rest(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
+///
+/// # Errors
+/// The database cannot be read, or has no such file.
+pub fn file_at_rest(home: &Path, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
     home::file_content(home, path, revision)
+}
+
+/// Its bytes, when nothing runs.
+///
+/// # Errors
+/// The database cannot be read, or has no such file.
+pub fn bytes_at_rest(home: &Path, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+    home::file_bytes(home, path, revision)
 }
 
 /// Whether the home can be read when nothing runs there; `problem`: that nothing does.

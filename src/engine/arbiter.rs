@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use super::base::{Millis, Reason, Term, UnixMillis};
 use super::core::Engine;
+use super::sketch::ArbitrationSketch;
 use super::vote::{Claim, View, Want};
 use super::work::StartFor;
 
@@ -169,17 +170,30 @@ impl Engine {
     }
 
     /// The part of [`Engine::sketch`] that is here.
-    pub(super) fn sketch_arbitration(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result {
+    pub(super) fn with_arbitration(&self, reader: &mut dyn FnMut(&ArbitrationSketch<'_>)) {
         let arb = &self.arb;
-        write!(out, "{:?} {:?} {:?} ", arb.asked, arb.last_want, arb.release)?;
-        // When a shadow looks at it next decides nothing.
-        if !matches!(arb.last_want, Some(Want::Look)) {
-            write!(out, "{:?} ", arb.not_before)?;
-        }
-        write!(out, "{:?} {:?} {:?} ", arb.is_outdated, arb.grant, arb.last_granted)?;
-        write!(out, "{:?} {:?} {:?} ", arb.wants_takeover, arb.wish.is_some(), arb.confirmations)?;
-        write!(out, "{:?} {:?} {:?} ", arb.was_needed, arb.is_waived, arb.renewals)?;
-        write!(out, "{:?} {:?} {:?} ", arb.last_renewal, arb.promised_until, arb.allowed)?;
-        write!(out, "{:?}", arb.view.map(|view| (view.highest, view.has_vote)))
+        let renewals: Vec<(u64, Millis)> =
+            arb.renewals.iter().map(|open| (arb.next_serial - open.serial, open.until)).collect();
+        let given = &arb.confirmations;
+        reader(&ArbitrationSketch {
+            asked: arb.asked.map(|asked| (asked.want, asked.until)),
+            last_want: arb.last_want,
+            release: arb.release.map(|release| (release.term, arb.claim - release.claim.number, release.tries)),
+            grant: arb.grant.map(|grant| (grant.term, grant.until)),
+            terms: [arb.looked_term, arb.last_granted],
+            flags: &[arb.is_outdated, arb.wants_takeover, arb.wish.is_some(), arb.was_needed, arb.is_waived],
+            confirmations: (given.term, [given.by_shadow, given.by_arbiter, given.standing]),
+            renewals: &renewals,
+            not_before: arb.not_before,
+            last_renewal: arb.last_renewal,
+            promised_until: arb.promised_until,
+            allowed: arb.allowed,
+            view: arb.view,
+        });
+    }
+
+    /// Number of the last renewal, and of the claim.
+    pub(super) fn arbitration_counters(&self) -> (u64, u64) {
+        (self.arb.next_serial, self.arb.claim)
     }
 }

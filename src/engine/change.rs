@@ -34,3 +34,87 @@ impl Engine {
         self.reply(order, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{Digest, Fingerprint, InstanceId, Millis, Now, RevisionId, Role, Term, UnixMillis};
+    use crate::engine::durable::Durable;
+    use crate::engine::effect::Effects;
+    use crate::engine::input::{Boot, Input};
+    use crate::engine::order::Order;
+    use crate::engine::settings::Settings;
+
+    fn engine(role: Role, activity: Activity) -> Engine {
+        let instance = InstanceId(uuid::Uuid::from_u128(1));
+        let boot = Boot {
+            durable: Durable { role: Some(role), term: Term(3), ..Durable::new(instance) },
+            settings: Settings::default(),
+            head: None,
+            trail: Vec::new(),
+            branches: Vec::new(),
+            alerts: Vec::new(),
+            is_copied: false,
+            version: "0".into(),
+            link_port: 1,
+            seed: 1,
+            instance,
+            fingerprint: Fingerprint(Digest::ZERO),
+            service_kind: "none".into(),
+        };
+        let mut engine = Engine::new(Now { mono: Millis(1), wall: UnixMillis(1) }, boot);
+        engine.reign.activity = activity;
+        engine
+    }
+
+    fn handle(engine: &mut Engine, input: Input) -> Vec<Effect> {
+        let mut effects = Effects::default();
+        engine.handle(Now { mono: Millis(2), wall: UnixMillis(2) }, input, &mut effects);
+        effects.take()
+    }
+
+    fn order(engine: &mut Engine) -> Vec<Effect> {
+        let change = Change::Restore { revision: 1, paths: Vec::new() };
+        let order = Order::Change { change, message: "why".into(), dry_run: false };
+        handle(engine, Input::Order { id: 7, actor: Actor { user: "anna".into() }, order })
+    }
+
+    fn refusal(effects: &[Effect]) -> Option<&Problem> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Reply { id: 7, outcome } => outcome.as_ref().as_ref().err(),
+            _ => None,
+        })
+    }
+
+    /// spec 5.2: the operator who acted is the author, at the term of this master; the new revision is the newest one then.
+    #[test]
+    fn a_master_changes_its_configuration() {
+        let mut engine = engine(Role::Master, Activity::Active);
+        let effects = order(&mut engine);
+        let wanted = effects.iter().find_map(|effect| match effect {
+            Effect::Change { order: 7, term: Term(3), wanted } => Some(wanted),
+            _ => None,
+        });
+        assert!(wanted.is_some_and(|wanted| wanted.author == "anna" && wanted.message == "why"), "{effects:?}");
+        let revision = RevisionId { number: 1, term: Term(3), root: Digest([1; 32]) };
+        let (author, paths) = ("anna".to_owned(), Vec::new());
+        let committed = Committed { revision, author, paths, paths_total: 1, files: 1, bytes: 1, at: 1 };
+        let outcome = Box::new(Ok(Reply::Done("done".into())));
+        let effects = handle(&mut engine, Input::Changed { order: 7, committed: Some(committed), outcome });
+        assert_eq!(engine.head_id(), Some(revision));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply { id: 7, .. })));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::RunHook { .. })), "new_configuration");
+    }
+
+    /// spec 4.5, 7.7: not on a shadow, and not while the role is given away: the refusal says what to do.
+    #[test]
+    fn nothing_is_changed_where_it_must_not() {
+        let mut frozen = engine(Role::Master, Activity::Active);
+        frozen.reign.frozen = true;
+        for mut engine in [engine(Role::Shadow, Activity::Active), frozen, engine(Role::Master, Activity::GivingWay)] {
+            let effects = order(&mut engine);
+            assert!(!effects.iter().any(|effect| matches!(effect, Effect::Change { .. })));
+            assert!(refusal(&effects).is_some_and(|problem| !problem.todo.is_empty()), "{effects:?}");
+        }
+    }
+}

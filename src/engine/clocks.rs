@@ -17,6 +17,8 @@ const SHOWN_STEP_MS: u64 = 50;
 pub(super) struct Clocks {
     samples: VecDeque<i64>,
     shown_ms: Option<i64>,
+    /// The difference and its limit for which the alert stands or does not: said with every check, and mostly the same.
+    judged: Option<(i64, u64)>,
 }
 
 impl Clocks {
@@ -70,6 +72,9 @@ impl Engine {
     fn judge_clocks(&mut self) {
         let Some(difference_ms) = self.clocks.difference() else { return };
         let limit_ms = self.in_force().alerting.clock_difference;
+        if self.clocks.judged.replace((difference_ms, limit_ms)) == Some((difference_ms, limit_ms)) {
+            return;
+        }
         if difference_ms.unsigned_abs() <= limit_ms {
             return self.settle("R-010", "");
         }

@@ -103,6 +103,8 @@ pub struct Engine {
     /// When the ages of the takeovers on disk were right.
     pub(super) takeovers_at: super::damping::WrittenAt,
     pub(super) kits: super::kit::Kits,
+    /// Why the mirrored directory cannot be used.
+    pub(super) directory_problem: Option<String>,
 }
 
 impl Engine {
@@ -158,6 +160,7 @@ impl Engine {
             stall: Stall::default(),
             takeovers_at: now.mono,
             kits: super::kit::Kits::default(),
+            directory_problem: None,
         }
     }
 
@@ -241,6 +244,7 @@ impl Engine {
             Input::Persisted { ticket } => self.persisted(ticket),
             Input::PersistFailed { ticket, why } => self.persist_failed(ticket, &why),
             Input::DirectoryChanged => self.directory_changed(),
+            Input::Directory { problem } => self.directory_told(problem),
             Input::Scanned { committed, problem } => self.scanned(committed, problem),
             Input::Changed { order, committed, outcome } => self.changed(order, committed, *outcome),
             Input::Applied { link, revision, committed, branch } => self.applied(link, revision, committed, branch),
@@ -277,6 +281,7 @@ impl Engine {
             self.plan_leave();
             return;
         }
+        self.plan_forced();
         self.plan_settings();
         if !(self.is_master() && self.stall.is_barred()) {
             self.plan_scan();
@@ -308,7 +313,7 @@ impl Engine {
     /// A copy of the record as it will be after the writes that wait, with everything heard since; to be changed and
     /// given to [`Engine::write`].
     pub(super) fn draft(&self) -> Durable {
-        let mut draft = self.writes.back().map_or_else(|| self.durable.clone(), |write| write.durable.clone());
+        let mut draft = self.drafted().clone();
         // Put back when it became active.
         draft.restore_due &= !self.is_active();
         draft.known_term = draft.known_term.max(self.heard_term).max(draft.term);
@@ -316,6 +321,11 @@ impl Engine {
             peer.run = peer.run.max(self.heard_run);
         }
         draft
+    }
+
+    /// The record as it will be after the writes that wait.
+    pub(super) fn drafted(&self) -> &Durable {
+        self.writes.back().map_or(&self.durable, |write| &write.durable)
     }
 
     /// Writes it durably, then goes on with `then`. Later writes stand on this one: if it fails, so do they.

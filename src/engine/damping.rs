@@ -92,12 +92,19 @@ impl Engine {
 
     /// The takeover delay in force: the pair's, longer when there were many takeovers (spec 7.15). Ms.
     pub(super) fn takeover_delay_ms(&self) -> u64 {
-        damped_delay_ms(self.timing().takeover_delay_ms, self.takeovers_now().list.len())
+        damped_delay_ms(self.timing().takeover_delay_ms, self.takeover_count())
+    }
+
+    /// How many takeovers count now.
+    fn takeover_count(&self) -> usize {
+        let by_ms = self.now.mono.since(self.takeovers_at);
+        let list = &self.durable.takeovers.list;
+        list.iter().filter(|takeover| takeover.age_ms.saturating_add(by_ms) <= DAMPING_SPAN_MS).count()
     }
 
     /// The extended delay runs, or would.
     pub(super) fn is_damped(&self) -> bool {
-        self.is_shadow() && self.takeovers_now().list.len() >= FREE_TAKEOVERS
+        self.is_shadow() && self.takeover_count() >= FREE_TAKEOVERS
     }
 
     /// The record of a takeover at that term.
@@ -127,7 +134,7 @@ impl Engine {
     /// Alert and end of it.
     pub(super) fn tell_damping(&mut self) {
         if self.is_damped() {
-            let count = self.takeovers_now().list.len();
+            let count = self.takeover_count();
             let why = format!(
                 "{count} takeovers within ten minutes: this shadow now waits {} ms instead of {} ms",
                 self.takeover_delay_ms(),

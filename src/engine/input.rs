@@ -95,6 +95,11 @@ pub enum Input {
 
     /// Something may have changed in the mirrored directory.
     DirectoryChanged,
+    /// Whether the mirrored directory can be used at all; told again and again.
+    Directory {
+        /// Why not.
+        problem: Option<String>,
+    },
     /// The result of [`super::effect::Effect::Scan`].
     Scanned {
         /// A revision was committed, durably; none: nothing had changed.

@@ -107,6 +107,9 @@ impl Kit {
 #[must_use]
 fn differences(own: &Kit, theirs: &Kit, who: &str) -> Vec<String> {
     let mut list = Vec::new();
+    if own == theirs && (own.facts.has_administrator || own.facts.users_digest.is_empty()) {
+        return list;
+    }
     let mut differ = |what: &str, here: String, there: String| {
         if here != there {
             list.push(format!("{what}: here {here}, on {who} {there}"));
@@ -193,7 +196,7 @@ impl Engine {
         }
         // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
         let differs = self.arbiter_mismatch().is_some();
-        if self.is_shadow() && self.draft().arbiter_differs != differs {
+        if self.is_shadow() && self.drafted().arbiter_differs != differs {
             let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
             self.write(draft, super::then::Then::Nothing);
         }
@@ -209,6 +212,9 @@ impl Engine {
     /// Endpoints may differ, they can lead to one arbiter.
     pub(super) fn arbiter_mismatch(&self) -> Option<String> {
         let theirs = self.kits.theirs.as_ref().filter(|_| self.peer().is_some())?;
+        if !self.in_force().arbiter.is_set() && theirs.arbiter.is_empty() {
+            return None;
+        }
         let own = self.own_kit();
         if own.arbiter.last() == theirs.arbiter.last() {
             return None;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::base::{Fingerprint, LinkId, Millis, Role, Run, Term};
 use super::core::Engine;
-use super::durable::Peer;
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
 use super::message::{Body, Envelope, Hello, PROTOCOL, PROTOCOL_MIN, Purpose, Refusal, RefusalCode};
@@ -50,6 +49,14 @@ pub(super) struct Link {
     pub heard_at: Option<Millis>,
     /// Master: `MayTakeOver` was said over it.
     pub told_may: bool,
+}
+
+/// A connection as it was when a message came over it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    pub outgoing: bool,
+    pub whose: Whose,
+    pub greeted: bool,
 }
 
 /// A dial under way.
@@ -285,43 +292,48 @@ impl Engine {
 
     /// A message came: nothing counts that is not from the pair, or is older than what was heard before (spec 7.1).
     pub(super) fn received(&mut self, id: LinkId, envelope: Envelope, host_problem: Option<String>) {
-        let Some(link) = self.links.all.get(&id).cloned() else { return };
+        let Some(link) = self.links.all.get(&id) else { return };
+        let heard = Over { outgoing: link.outgoing, whose: link.whose, greeted: link.greeted };
         let is_hello = matches!(envelope.body, Body::Hello(_));
-        if link.whose == Whose::Own {
-            return self.met_itself(id, &envelope);
-        }
-        let known = match link.whose {
-            Whose::Peer => self.durable.peer.clone(),
-            Whose::Former => self.durable.former_peer.clone(),
-            Whose::Own | Whose::Foreign => None,
+        let known = match heard.whose {
+            Whose::Own => return self.met_itself(id, &envelope),
+            Whose::Peer => self.durable.peer.as_ref(),
+            Whose::Former => self.durable.former_peer.as_ref(),
+            Whose::Foreign => None,
         };
-        let Some(known) = known else { return self.met_foreign(id, &link) };
+        let Some(known) = known else {
+            let link = link.clone();
+            return self.met_foreign(id, &link);
+        };
         let is_refusal = matches!(envelope.body, Body::Refused(_));
         if envelope.from != known.instance || (envelope.pair != known.pair && !is_refusal) {
             if is_hello {
                 let why = "this instance belongs to another pair now";
-                self.note(EventKind::Security, Severity::Warning, format!("{} refused: {why}", link.address));
+                let text = format!("{} refused: {why}", link.address);
+                self.note(EventKind::Security, Severity::Warning, text);
                 self.refuse_link(id, RefusalCode::NotMyPair, why);
             }
             return;
         }
-        let newest = if link.outgoing { self.links.newest_out } else { self.links.newest_in };
+        let is_of_pair = envelope.pair == known.pair;
+        let newest = if heard.outgoing { self.links.newest_out } else { self.links.newest_in };
         if newest.is_some_and(|newest| newest > id) || envelope.run < self.heard_run {
             self.close(id, "superseded by a newer connection or run");
             return;
         }
-        if is_hello && link.whose == Whose::Peer && self.is_second_copy(&envelope) {
+        if is_hello && heard.whose == Whose::Peer && self.is_second_copy(&envelope) {
+            let link = link.clone();
             return self.met_copy(id, &link);
         }
-        self.heard(id, &link, &known, &envelope);
-        if !link.greeted && !is_hello && !matches!(envelope.body, Body::Welcome(_) | Body::Refused(_)) {
+        self.heard(id, heard, is_of_pair, &envelope);
+        if !heard.greeted && !is_hello && !matches!(envelope.body, Body::Welcome(_) | Body::Refused(_)) {
             return;
         }
-        if link.whose == Whose::Former {
+        if heard.whose == Whose::Former {
             self.met_former(id, &envelope);
             return;
         }
-        self.said(id, &link, envelope, host_problem);
+        self.said(id, heard, envelope, host_problem);
     }
 
     /// A newer run says hello while an earlier one still speaks: a home started twice, or connections of a machine that died
@@ -353,8 +365,8 @@ impl Engine {
     }
 
     /// Run and term of whoever is heard; older connections of an earlier run end.
-    fn heard(&mut self, id: LinkId, link: &Link, known: &Peer, envelope: &Envelope) {
-        if link.whose == Whose::Peer && envelope.run > self.heard_run && envelope.pair == known.pair {
+    fn heard(&mut self, id: LinkId, over: Over, is_of_pair: bool, envelope: &Envelope) {
+        if over.whose == Whose::Peer && envelope.run > self.heard_run && is_of_pair {
             self.heard_run = envelope.run;
             let older: Vec<LinkId> = self
                 .links
@@ -372,7 +384,7 @@ impl Engine {
             link.run = envelope.run;
             link.heard_at = Some(self.now.mono);
         }
-        if link.whose == Whose::Peer {
+        if over.whose == Whose::Peer {
             self.reign.peer_role = Some(envelope.role);
             self.reign.peer_term = envelope.term;
         }

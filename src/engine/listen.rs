@@ -4,7 +4,7 @@ use super::base::{LinkId, Role};
 use super::core::Engine;
 use super::durable::{Durable, Peer};
 use super::event::{EventKind, Severity};
-use super::links::Link;
+use super::links::Over;
 use super::message::{
     Body, Envelope, Hello, PROTOCOL, PROTOCOL_MIN, Purpose, Question, Refusal, RefusalCode, TRAIL_MAX,
 };
@@ -15,7 +15,7 @@ const PEER_TEXT_MAX: usize = 200;
 
 impl Engine {
     /// A message of the pair, of the newest run and connection.
-    pub(super) fn said(&mut self, id: LinkId, link: &Link, envelope: Envelope, host_problem: Option<String>) {
+    pub(super) fn said(&mut self, id: LinkId, link: Over, envelope: Envelope, host_problem: Option<String>) {
         let (role, term) = (envelope.role, envelope.term);
         match envelope.body {
             Body::Hello(hello) if !link.outgoing && !link.greeted => {
@@ -158,6 +158,10 @@ impl Engine {
         if term > self.durable.term && self.durable.offer.is_none() && !self.is_waiting() {
             self.refuse_link(id, RefusalCode::Busy, "this master has a lower term and gives way");
             return self.relinquish(term, "the shadow knows a higher term");
+        }
+        if self.reign.activity == super::master::Activity::Halted {
+            // Its service has stopped for good: it keeps nobody from taking over.
+            return self.close(id, "both are masters with one term, and stopped");
         }
         if self.is_giving_way() {
             return self.refuse_link(id, RefusalCode::Busy, "this master gives way");

@@ -210,6 +210,7 @@ impl Engine {
             self.peer_addresses_told(told);
         }
         self.clock_difference_told(check.clock_difference_ms);
+        self.progress(check.transfer);
         if !self.reign.push.under_way && check.head != self.reign.peer_head {
             // In sync is what is on its disk, not what was once acknowledged (spec 5.7).
             self.reign.peer_head = check.head;
@@ -242,6 +243,7 @@ impl Engine {
         self.reign.connected_since = None;
         self.reign.peer_ready = false;
         self.reign.push = PushWork { failing: self.reign.push.failing, ..PushWork::default() };
+        self.transfer = None;
         for timer in [Timer::PushRetry, Timer::PushLimit] {
             self.timers.clear(timer);
         }

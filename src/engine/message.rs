@@ -295,6 +295,9 @@ pub struct Check {
     /// How far the master's clock is ahead of its own, ms, judged over several checks (spec 6.5).
     #[serde(default)]
     pub clock_difference_ms: Option<i64>,
+    /// How far it is with the revision it brings to its disk (spec 4.3).
+    #[serde(default)]
+    pub transfer: Option<super::status::Transfer>,
 }
 
 /// Most results of takeover checks in one message.

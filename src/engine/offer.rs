@@ -24,15 +24,20 @@ impl Engine {
             }
             return;
         }
-        if self.stall.is_barred() {
-            // Nothing is taken before something fresh is heard (spec 7.12); the offer is repeated.
-            return;
-        }
         if let Some(why) = self.why_not_take(&offer) {
             self.watch.refused_offer = self.watch.refused_offer.max(offer.term);
             let own_term = self.durable.term;
             self.note(EventKind::Role, Severity::Warning, format!("the offered role was refused: {why}"));
             self.send(id, Body::OfferRefused { term: offer.term, own_term, why });
+            return;
+        }
+        // A refusal decides no role, and may be all that the master waits for: it is said above whatever happened here.
+        if self.stall.is_barred() {
+            // Nothing is taken before something fresh is heard (spec 7.12); the offer is repeated.
+            return;
+        }
+        if self.watch.applying.is_some() {
+            // A push that came twice is still being written; by the next repetition the directory is a whole revision.
             return;
         }
         let term = offer.term;

@@ -189,8 +189,17 @@ pub enum Order {
         /// Go on behind this path, from [`FilesPart::next`].
         after: Option<String>,
     },
+    /// `config list --held` (spec 5.4).
+    HeldFiles,
     /// `config show`.
     ShowFile {
+        /// Relative to the directory.
+        path: String,
+        /// None: the newest.
+        revision: Option<u64>,
+    },
+    /// `config show` of what is no text, or too long for it.
+    FileBytes {
         /// Relative to the directory.
         path: String,
         /// None: the newest.
@@ -279,8 +288,12 @@ pub enum Reply {
     Files(Vec<FileEntry>),
     /// To [`Order::ListPart`].
     FilesPart(Box<FilesPart>),
+    /// To [`Order::HeldFiles`], sorted by path, at most [`HELD_MAX`].
+    Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
+    /// To [`Order::FileBytes`].
+    Bytes(FileBytes),
     /// To [`Order::Log`].
     Log(Vec<LogEntry>),
     /// To [`Order::Diff`].
@@ -353,6 +366,22 @@ pub struct FileEntry {
     pub digest: Digest,
     /// The revision that last changed it.
     pub revision: u64,
+}
+
+/// Most entries of a list of what is held back.
+pub const HELD_MAX: usize = 10_000;
+
+/// Something in the directory that is not mirrored as it is now (spec 5.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFile {
+    /// Relative path, as in [`FileEntry`].
+    pub path: String,
+    /// For people.
+    pub why: String,
+    /// Where in it, from 1.
+    pub line: Option<u64>,
+    /// Held back since, as far as this run knows.
+    pub since: UnixMillis,
 }
 
 /// What a path is.

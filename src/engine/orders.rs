@@ -152,9 +152,40 @@ impl Engine {
                     }
                     return self.wish(id);
                 }
+                if self.watch.applying.is_some() {
+                    return self.forced_waits(id, without_arbiter);
+                }
                 self.waive_arbiter();
                 self.take_over(Reason::Forced, Some(id));
             }
+        }
+    }
+
+    /// A revision is being written: `become-master` is carried out when it is whole (spec 5.3), and nothing of it is left that
+    /// could overwrite an edit of the new master.
+    fn forced_waits(&mut self, id: u64, without_arbiter: bool) {
+        if self.watch.forced.is_some() {
+            let why = "another such order waits until a revision that came is written";
+            return self.refuse(id, "not made master", why, "Wait for its outcome");
+        }
+        self.watch.forced = Some((id, without_arbiter));
+        self.note(EventKind::Role, Severity::Information, "become-master waits until a revision that came is written");
+    }
+
+    /// It is written, or came to nothing.
+    pub(super) fn plan_forced(&mut self) {
+        if self.watch.applying.is_some() || !self.is_settled_on_disk() {
+            return;
+        }
+        if let Some((id, without_arbiter)) = self.watch.forced.take() {
+            self.order_become_master(id, without_arbiter);
+        }
+    }
+
+    /// It will not be carried out any more.
+    pub(super) fn refuse_forced(&mut self, why: &str) {
+        if let Some((id, _)) = self.watch.forced.take() {
+            self.refuse(id, "not made master", why, "");
         }
     }
 

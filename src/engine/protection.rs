@@ -61,11 +61,16 @@ impl Engine {
             return Err(format!("{name} has no service configured"));
         }
         let level = self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync());
-        Ok(without_addresses(level, self.peer_lacks_addresses()))
+        let directory = self.directory_problem.as_ref();
+        let level = without_addresses(level, self.peer_lacks_addresses());
+        Ok(without_addresses(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
     }
 
     fn shadow_protection(&self) -> Result<(Protection, String), String> {
         let name = self.peer_name();
+        if let Some(why) = &self.directory_problem {
+            return Err(format!("the mirrored directory of this shadow cannot be used: {why}"));
+        }
         match self.watch.state {
             Some(LinkState::Ready) => {}
             Some(LinkState::Lost) => {

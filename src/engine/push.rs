@@ -16,6 +16,9 @@ const PUSH_PAUSE_MIN_MS: u64 = 1_000;
 const PUSH_PAUSE_MAX_MS: u64 = 60_000;
 /// A push without acknowledgement or progress has failed after so long, ms.
 const PUSH_LIMIT_MS: u64 = 10_000;
+/// A transfer that makes no progress has failed after so long, ms: a disk that is told to make everything durable may take
+/// that long.
+const PUSH_STALLED_MS: u64 = 60_000;
 /// Slowest transfer that is waited for, bytes per ms.
 const PUSH_BYTES_PER_MS: u64 = 1_000;
 /// A scan that failed is tried again after so long, ms (by the health check).
@@ -46,6 +49,13 @@ pub(super) struct ScanWork {
     since: Millis,
 }
 
+impl ScanWork {
+    /// The stage that waits is served by the scan under way.
+    pub fn is_begun(self) -> bool {
+        self.begun
+    }
+}
+
 /// What waits for a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanThen {
@@ -66,6 +76,16 @@ impl Engine {
     pub(super) fn directory_changed(&mut self) {
         if self.is_master() {
             self.reign.scan.dirty = true;
+        }
+    }
+
+    /// The mirrored directory is gone, or another one than before, or can be used again. A shadow puts back at once what it
+    /// mirrors (spec 4.5); a master finds it by a scan.
+    pub(super) fn directory_told(&mut self, problem: Option<String>) {
+        let is_news = problem.is_some() && self.directory_problem.is_none();
+        self.directory_problem = problem;
+        if is_news && self.is_shadow() && self.head.is_some() {
+            self.out.push(Effect::RestoreDrift);
         }
     }
 
@@ -174,10 +194,14 @@ impl Engine {
         self.out.push(Effect::Push { link: id, trail, complete });
     }
 
-    /// A complete transfer goes on.
+    /// A transfer goes on: here, or with the shadow, which says so with its checks.
     pub(super) fn progress(&mut self, transfer: Option<Transfer>) {
-        if self.is_master() && self.reign.push.under_way && transfer != self.reign.push.last_progress {
-            self.timers.set(Timer::PushLimit, self.after(PUSH_LIMIT_MS));
+        if self.is_master() && self.reign.push.under_way && transfer.is_some() {
+            let is_new = transfer != self.reign.push.last_progress;
+            let due = self.after(PUSH_STALLED_MS);
+            if is_new && self.timers.get(Timer::PushLimit).is_none_or(|at| at < due) {
+                self.timers.set(Timer::PushLimit, due);
+            }
         }
         self.reign.push.last_progress = transfer;
         self.transfer = transfer;

@@ -318,6 +318,7 @@ impl Engine {
             self.cancel_dial();
         }
         let connecting = std::mem::take(&mut self.watch.connecting);
+        self.refuse_forced("this instance is master already");
         self.watch = super::shadow::Watch::default();
         for order in connecting {
             self.refuse(order, "not connected", "this instance has become master", "");

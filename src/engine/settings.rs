@@ -2,14 +2,20 @@
 //!
 //! `config/settings.yaml` is the commented default; `settings::table` describes every key for people.
 
+pub use self::history::History;
 use serde::{Deserialize, Serialize};
 
 mod double_option;
 pub mod duration;
 pub mod failover;
+mod history;
+mod mirrored;
+pub mod patterns;
 pub mod read;
 pub mod table;
 pub mod text;
+
+pub use self::mirrored::{Configuration, Validate};
 
 /// Everything an operator may set on one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,57 +141,6 @@ impl Default for Shadow {
             takeover_delay: 3_000,
             connect_timeout: 1_000,
             request_timeout: 1_000,
-        }
-    }
-}
-
-/// The mirrored directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Configuration {
-    /// Absolute path; none: `configuration` under the home.
-    pub directory: Option<String>,
-    /// How long the directory must be quiet before a change is committed: 0 to 60 s.
-    #[serde(with = "duration")]
-    pub quiet_time: u64,
-    /// The longest wait for quiet: up to 10 min.
-    #[serde(with = "duration")]
-    pub quiet_time_limit: u64,
-    /// A larger file stops the commit with an alert. Bytes.
-    pub file_size_limit: u64,
-    /// How much of the history is kept (spec 5.6).
-    pub history: History,
-}
-
-/// How much of the history is kept: what exceeds one of these goes, oldest first. Never the newest revision, what the other
-/// instance still needs, nor a branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct History {
-    /// Revisions: 10 to 100,000.
-    pub count: u64,
-    /// From then on: 1 h to 10 years.
-    #[serde(with = "duration")]
-    pub age: u64,
-    /// What only older revisions need, packed: 1 MiB to 1 TiB. Bytes.
-    pub size: u64,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        // A year.
-        Self { count: 10_000, age: 365 * 24 * 3_600_000, size: 1024 * 1024 * 1024 }
-    }
-}
-
-impl Default for Configuration {
-    fn default() -> Self {
-        Self {
-            directory: None,
-            quiet_time: 20,
-            quiet_time_limit: 2_000,
-            file_size_limit: 64 * 1024 * 1024,
-            history: History::default(),
         }
     }
 }

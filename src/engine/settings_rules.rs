@@ -31,6 +31,11 @@ impl SettingsWork {
     pub fn new(settings: &Settings, durable: &Durable) -> Self {
         Self { writer: None, tried: None, in_force: in_force(settings, durable) }
     }
+
+    /// A write is under way, or what is due was tried and waits.
+    pub fn is_busy(&self, due: Option<&SettingsPatch>) -> bool {
+        self.writer.is_some() || (due.is_some() && self.tried.as_ref() == due)
+    }
 }
 
 fn in_force(settings: &Settings, durable: &Durable) -> Arc<Settings> {

@@ -34,8 +34,10 @@ pub(super) struct Watch {
     pub may: Option<RevisionId>,
     unanswered: VecDeque<(u64, Millis)>,
     next_nonce: u64,
-    /// An apply is under way.
+    /// An apply is under way: a takeover and `become-master` wait for its end (spec 5.3, 7.3).
     pub applying: Option<RevisionId>,
+    /// An order `become-master`, and whether the arbiter is overruled, that waits for it.
+    pub forced: Option<(u64, bool)>,
     /// Another push that came meanwhile.
     waiting: Option<(LinkId, Box<Push>)>,
     /// This attachment began with a complete transfer that has not ended.
@@ -58,9 +60,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Checks under way.
-    pub fn unanswered_count(&self) -> usize {
-        self.unanswered.len()
+    /// When the checks under way were sent.
+    pub fn unanswered_since(&self) -> impl Iterator<Item = Millis> {
+        self.unanswered.iter().map(|(_, sent)| *sent)
+    }
+
+    /// Another push came while one is being applied.
+    pub fn has_waiting_push(&self) -> bool {
+        self.waiting.is_some()
     }
 }
 
@@ -183,10 +190,12 @@ impl Engine {
             takeover_checks_pass: self.checks.pass(&settings),
             takeover_checks: self.checks.counts(&settings),
             timing,
-            ready: self.watch.state == Some(LinkState::Ready),
+            // What this shadow mirrors has to be there.
+            ready: self.watch.state == Some(LinkState::Ready) && self.directory_problem.is_none(),
             checks: self.checks.take_news(),
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
+            transfer: self.transfer,
         };
         self.send(id, Body::Check(check));
     }
@@ -317,6 +326,7 @@ impl Engine {
         }
         self.next_apply();
         self.maybe_ready();
+        self.after_apply();
     }
 
     pub(super) fn apply_failed(&mut self, link: LinkId, revision: RevisionId, why: &str) {
@@ -332,6 +342,20 @@ impl Engine {
             self.send(link, Body::ApplyFailed { revision, why: why.to_owned() });
         }
         self.next_apply();
+        self.after_apply();
+    }
+
+    /// The directory is a whole revision again: a takeover that waited for that goes on, if it is still due.
+    fn after_apply(&mut self) {
+        if self.watch.applying.is_some() || !self.is_shadow() || !self.is_settled_on_disk() {
+            return;
+        }
+        if self.arb.wish.is_some() {
+            self.wish_goes_on();
+        }
+        if self.is_settled_on_disk() && self.watch.lost.as_ref().is_some_and(|lost| lost.delay_over.is_some()) {
+            self.takeover_time();
+        }
     }
 
     fn next_apply(&mut self) {
@@ -398,7 +422,9 @@ impl Engine {
     /// The master refused: an answer, so no takeover (spec 7.1).
     pub(super) fn attach_refused(&mut self, id: LinkId, refusal: &Refusal) {
         if refusal.code == RefusalCode::Busy {
-            return self.close_attach(id, &refusal.why);
+            // It gives way or stops, and its service may run yet: it lives, and comes again or is gone (spec 7.1).
+            self.close_attach(id, &refusal.why);
+            return self.master_answered_in_vain();
         }
         self.watch.lost = None;
         self.timers.clear(Timer::Takeover);

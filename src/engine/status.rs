@@ -512,14 +512,51 @@ pub struct DialBack {
 /// A transfer under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
-    /// Files in place.
+    /// What is being done; the figures below are those of this step alone.
+    #[serde(default)]
+    pub step: TransferStep,
+    /// Files done.
     pub files_done: u64,
-    /// Files to transfer.
+    /// Files to do.
     pub files_total: u64,
-    /// Bytes received.
+    /// Bytes done: of the contents, however packed they travel.
     pub bytes_done: u64,
-    /// Bytes to receive.
+    /// Bytes to do.
     pub bytes_total: u64,
+    /// Bytes per second over the last seconds; none: not known yet.
+    #[serde(default)]
+    pub rate: Option<u64>,
+    /// Until the end of this step at this rate, ms; none: not known yet.
+    #[serde(default)]
+    pub left_ms: Option<u64>,
+}
+
+/// What a transfer does, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferStep {
+    /// What is here is read, and compared with the list of the master.
+    Comparing,
+    /// Contents come.
+    #[default]
+    Receiving,
+    /// They are written aside, and made durable together.
+    Writing,
+    /// They are in place, and each byte is read back.
+    Verifying,
+}
+
+impl TransferStep {
+    /// For people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Comparing => "comparing",
+            Self::Receiving => "receiving",
+            Self::Writing => "writing",
+            Self::Verifying => "verifying",
+        }
+    }
 }
 
 /// A change of role, as each operator must see it (spec 8.3).

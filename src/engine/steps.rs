@@ -9,6 +9,7 @@ use super::order::Actor;
 use super::settings::table::seconds_text;
 use super::status::{SwitchStatus, TimelineEntry};
 use super::switch::Stage;
+use super::timers::Timer;
 
 /// Most steps kept of one change of roles.
 const STEPS_MAX: usize = 32;
@@ -44,8 +45,11 @@ impl Engine {
 
     /// What a switch does now, and whether it can still be ended.
     pub(super) fn switch_status(&self) -> Option<SwitchStatus> {
-        let handover = self.handover.as_ref().filter(|handover| handover.kind != OfferKind::Stop)?;
         let peer = self.peer_name();
+        if self.reign.switch_wait.is_some() && self.handover.is_none() {
+            return Some(SwitchStatus { step: format!("0 of 4: {peer} is not READY yet"), can_abort: true });
+        }
+        let handover = self.handover.as_ref().filter(|handover| handover.kind != OfferKind::Stop)?;
         let (step, can_abort) = match handover.stage {
             Stage::Syncing => (format!("1 of 4: changes are frozen, the last ones go to {peer}"), true),
             Stage::Stopping => ("2 of 4: the service is being stopped here".to_owned(), true),
@@ -61,8 +65,17 @@ impl Engine {
         if self.role() != Some(Role::Master) {
             return self.refuse(id, what, "this instance is not the master", "Give the order on the master");
         }
+        let ended = format!("the switch was ended by {}; this instance stays master", actor.user);
         match self.handover.as_ref().map(|handover| (handover.kind, handover.stage)) {
-            None => self.refuse(id, what, "none is under way", ""),
+            None => {
+                let Some(waiting) = self.reign.switch_wait.take() else {
+                    return self.refuse(id, what, "none is under way", "");
+                };
+                self.timers.clear(Timer::SwitchWait);
+                self.refuse(waiting, "roles not switched", format!("{} ended the switch", actor.user), "");
+                self.note(EventKind::Role, Severity::Warning, ended.clone());
+                self.done(id, ended);
+            }
             Some((OfferKind::Stop, _)) => {
                 self.refuse(
                     id,
@@ -76,10 +89,9 @@ impl Engine {
                 self.refuse(id, what, why, "Wait for its answer, then switch back");
             }
             Some(_) => {
-                let text = format!("the switch was ended by {}; this instance stays master", actor.user);
-                self.note(EventKind::Role, Severity::Warning, text.clone());
+                self.note(EventKind::Role, Severity::Warning, ended.clone());
                 self.handover_abort(&format!("{} ended it", actor.user));
-                self.done(id, text);
+                self.done(id, ended);
             }
         }
     }

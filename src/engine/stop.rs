@@ -80,6 +80,7 @@ impl Engine {
                     release_until: None,
                 });
                 self.cancel_dial();
+                self.refuse_forced("this instance is stopping");
                 match self.watch.link.filter(|_| self.watch.attached) {
                     Some(link) if self.has_arbiter() => {
                         // The arbiter could grant it the role at its next start: the promise is on disk before it is said.

@@ -39,6 +39,13 @@ pub(super) struct Handover {
     scanned: bool,
 }
 
+impl Handover {
+    /// The directory was read for this stage.
+    pub fn is_scanned(&self) -> bool {
+        self.scanned
+    }
+}
+
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -289,6 +296,7 @@ impl Engine {
         self.reign.doubt_since = Some(self.now.mono);
         let why = format!("the hand-over to {} is not answered: {why}", self.peer_name());
         self.hold_alert("H-011", "", &why);
+        self.reign.hold_why.clone_from(&why);
         self.note(EventKind::Role, Severity::Error, why.clone());
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());
         if let Some(order) = order.filter(|_| !breaks(Fault::ForgetsReply)) {

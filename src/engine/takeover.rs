@@ -299,6 +299,12 @@ impl Engine {
             }
             return;
         }
+        if self.watch.applying.is_some() {
+            // A revision is being written: once this instance is master, what is edited must not be overwritten by it (spec 5.3).
+            // Its end brings it back here; what comes over a connection that has ended gives up.
+            self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
+            return;
+        }
         if let Some(lost) = &mut self.watch.lost {
             lost.granted = Some(now.wall);
         }

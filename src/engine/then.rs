@@ -87,7 +87,7 @@ impl Engine {
             Then::Reset { order } => self.was_reset(order),
             Then::Done { order, text } => self.done(order, text),
             Then::Raised { order } => self.term_raised(order),
-            Then::PromiseNoted { link, serial } => self.give_promise(link, serial),
+            Then::PromiseNoted { link, serial } => self.give_promise(link, serial, self.durable.promise_ms),
             Then::PromiseOver => self.maybe_ready(),
             Then::StopPromised { link } => {
                 self.set_state(super::base::LinkState::Disconnecting, None);

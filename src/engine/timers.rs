@@ -1,7 +1,5 @@
 //! Moments the engine waits for. One of each kind; the node is told only the earliest.
 
-use std::collections::BTreeMap;
-
 use super::base::{LinkId, Millis};
 
 /// What a moment is for.
@@ -73,46 +71,61 @@ pub(super) enum Timer {
     SwitchWait,
 }
 
-/// All of them.
+/// All of them. There are about ten at a time: looked through faster than kept in order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Timers(BTreeMap<Timer, Millis>);
+pub(super) struct Timers(Vec<(Timer, Millis)>);
 
 impl Timers {
+    fn place(&self, timer: Timer) -> Option<usize> {
+        self.0.iter().position(|(other, _)| *other == timer)
+    }
+
     /// Sets it, whatever it was.
     pub fn set(&mut self, timer: Timer, at: Millis) {
-        self.0.insert(timer, at);
+        match self.place(timer) {
+            Some(place) => self.0[place].1 = at,
+            None => self.0.push((timer, at)),
+        }
     }
 
     /// Sets it unless it is set already.
     pub fn set_if_unset(&mut self, timer: Timer, at: Millis) {
-        self.0.entry(timer).or_insert(at);
+        if self.place(timer).is_none() {
+            self.0.push((timer, at));
+        }
     }
 
     /// Forgets it.
     pub fn clear(&mut self, timer: Timer) {
-        self.0.remove(&timer);
+        if let Some(place) = self.place(timer) {
+            self.0.swap_remove(place);
+        }
     }
 
     /// When it is due.
     pub fn get(&self, timer: Timer) -> Option<Millis> {
-        self.0.get(&timer).copied()
+        self.place(timer).map(|place| self.0[place].1)
     }
 
-    /// All that are set.
+    /// All that are set, in the order of their kinds.
     pub fn all(&self) -> impl Iterator<Item = (Timer, Millis)> {
-        self.0.iter().map(|(timer, at)| (*timer, *at))
+        let mut all = self.0.clone();
+        all.sort_unstable();
+        all.into_iter()
     }
 
     /// The earliest.
     pub fn earliest(&self) -> Option<Millis> {
-        self.0.values().min().copied()
+        self.0.iter().map(|(_, at)| *at).min()
     }
 
     /// Takes one that is due, the earliest first.
     pub fn take_due(&mut self, now: Millis) -> Option<Timer> {
-        let (timer, _) = self.0.iter().filter(|(_, at)| **at <= now).min_by_key(|(timer, at)| (**at, **timer))?;
-        let timer = *timer;
-        self.0.remove(&timer);
+        if self.earliest()? > now {
+            return None;
+        }
+        let (timer, _) = self.0.iter().min_by_key(|(timer, at)| (*at, *timer)).copied()?;
+        self.clear(timer);
         Some(timer)
     }
 }

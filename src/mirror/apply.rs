@@ -4,15 +4,18 @@
 //! into place; what is on the disk is read back; then the revision is committed and the note cleared in one step. An apply
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::commit::{Keep, now_ms};
 use super::diff::{self, Change};
 use super::ground::Ground;
+use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
-use super::push::{CONTENTS_AT_ONCE, ContentSource, PushPayload, refused, tree_of};
-use super::scan::{Found, Manner, Stamp, Stamps, look_at};
+use super::push::{ContentSource, PushPayload, refused, tree_of};
+use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at, read_back};
+use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Newest, Work, digest, history, make_directory, place};
@@ -20,7 +23,7 @@ use crate::engine::base::{Digest, Problem};
 use crate::engine::input::Committed;
 use crate::engine::message::{Branch, Push};
 use crate::engine::order::FileKind;
-use crate::engine::status::Transfer;
+use crate::engine::status::{Transfer, TransferStep};
 use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
 
 /// Mode of a directory that is only noted because of what is in it.
@@ -49,9 +52,14 @@ impl Mirror {
         let common = self.common_of(push, is_complete, newest.head.as_ref())?;
         let target = self.target_of(push, &payload, &newest, source)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
+        if is_complete {
+            let (files_total, bytes_total) = (target.files(), target.bytes());
+            let step = TransferStep::Comparing;
+            progress(Transfer { step, files_total, bytes_total, ..Transfer::default() });
+        }
         let (found, obstacles) = if is_complete {
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all())?
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), Some(&target))?
         } else {
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
         };
@@ -63,8 +71,12 @@ impl Mirror {
                 "move it out of the directory",
             ));
         }
-        let ops = diff::between(&found.tree, &target);
-        self.fetch(&ops, &payload, source, progress)?;
+        let mut ops = diff::between(&found.tree, &target);
+        let all = ops.len();
+        ops.retain(|op| !is_left_alone(&ground, op));
+        let is_same = found.tree == newest.tree && ops.len() == all;
+        let staged = self.inner.stage.begin()?;
+        let done = self.fetch(&staged, &ops, &payload, source, progress)?;
         let own = OwnSide {
             store: &self.inner.store,
             head: newest.head.as_ref(),
@@ -76,20 +88,20 @@ impl Mirror {
             at: now_ms(),
         };
         let branch = own.branch()?;
-        let plan = Plan {
-            revision: push.revision,
-            branch,
-            new: self.new_revision(push, payload, common.as_ref(), &newest.tree, &target)?,
-            tree: diff::between(&newest.tree, &target),
-            ops,
-            obstacles,
+        let ops = Arc::new(ops);
+        let tree = match is_same {
+            // A hundred thousand paths need not be there twice.
+            true => Arc::clone(&ops),
+            false => Arc::new(diff::between(&newest.tree, &target)),
         };
+        let new = self.new_revision(push, payload, common.as_ref(), &newest.tree, &target, &tree)?;
+        let plan = Plan { revision: push.revision, branch, new, tree, ops, obstacles };
         if plan.new.is_none() && plan.branch.is_none() && plan.ops.is_empty() && plan.obstacles.is_empty() {
             work.stamps.extend(found.stamps);
             let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
             return Ok((head, None));
         }
-        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), (staged, &done), progress)?;
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
     }
@@ -156,7 +168,8 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let manner =
+            Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -166,60 +179,26 @@ impl Mirror {
         Ok((found, obstacles))
     }
 
-    /// Gets all contents that `ops` need into the store, each checked.
+    /// Gets all contents that `ops` need into the store, each checked; says which changes are written aside.
     fn fetch(
         &self,
+        staged: &Staged,
         ops: &[Change],
         payload: &PushPayload,
         source: &mut dyn ContentSource,
         progress: &mut dyn FnMut(Transfer),
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<bool>, Problem> {
         let store = &self.inner.store;
-        let mut wanted = BTreeMap::new();
-        let mut links = BTreeMap::<Digest, Vec<&RelPath>>::new();
-        for op in ops {
-            let Some(entry) = op.new.filter(Entry::has_content) else { continue };
-            if entry.kind == FileKind::Link {
-                links.entry(entry.digest).or_default().push(&op.path);
-            }
-            if !store.has_content(&entry.digest)? {
-                wanted.insert(entry.digest, entry.size);
+        let count = Count::default();
+        let done = Intake::new(store, staged, ops, &count)?.run(&payload.contents, source, progress)?;
+        let links = ops.iter().filter_map(|op| op.new.filter(|new| new.kind == FileKind::Link).map(|new| (op, new)));
+        for (op, new) in links {
+            let target = store.content(&new.digest)?.unwrap_or_default();
+            if !link_stays_inside(&op.path, &target) {
+                return Err(refused(format!("its link {} leads out of the directory", op.path)));
             }
         }
-        let bytes_total = wanted.values().sum();
-        let mut transfer = Transfer { files_total: wanted.len() as u64, bytes_total, ..Transfer::default() };
-        progress(transfer);
-        let mut keep = Keep::new(store);
-        let mut take = |wanted: &mut BTreeMap<Digest, u64>, claimed: Digest, bytes: Vec<u8>| {
-            if wanted.remove(&claimed) != Some(bytes.len() as u64) || digest::of_content(&bytes) != claimed {
-                return Err(refused("a content does not have the digest or the size that it should have"));
-            }
-            transfer.files_done += 1;
-            transfer.bytes_done += bytes.len() as u64;
-            keep.add(claimed, bytes)?;
-            progress(transfer);
-            Ok(())
-        };
-        for (digest, bytes) in &payload.contents {
-            if wanted.contains_key(digest) {
-                take(&mut wanted, *digest, bytes.to_vec())?;
-            }
-        }
-        let missing: Vec<Digest> = wanted.keys().copied().collect();
-        for some in missing.chunks(CONTENTS_AT_ONCE) {
-            source.content(some, &mut |digest, bytes| take(&mut wanted, digest, bytes))?;
-        }
-        if !wanted.is_empty() {
-            return Err(refused("the master did not send all contents"));
-        }
-        keep.flush()?;
-        for (digest, paths) in links {
-            let target = store.content(&digest)?.unwrap_or_default();
-            if let Some(path) = paths.iter().find(|path| !link_stays_inside(path, &target)) {
-                return Err(refused(format!("its link {path} leads out of the directory")));
-            }
-        }
-        Ok(())
+        Ok(done)
     }
 
     /// The revision as it is kept here; none: it is on the main line already.
@@ -230,13 +209,14 @@ impl Mirror {
         common: Option<&RevisionRow>,
         newest: &Tree,
         target: &Tree,
+        tree: &[Change],
     ) -> Result<Option<NewRevision>, Problem> {
         let parent = match common {
             Some(common) if common.revision == push.revision => return Ok(None),
             Some(common) => history::tree_before(&self.inner.store, newest, common.revision.number)?,
             None => Tree::default(),
         };
-        let mut changes = diff::between(&parent, target);
+        let mut changes = if parent == *newest { tree.to_vec() } else { diff::between(&parent, target) };
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         let PushPayload { author, at, message, .. } = payload;
         Ok(Some(NewRevision { revision: push.revision, author, at, message, changes }))
@@ -248,24 +228,48 @@ impl Mirror {
         work: &mut Work,
         ground: &Ground,
         plan: &Plan,
-        target: &Tree,
-        found: &Found,
+        (target, found): (&Tree, &Found),
+        (staged, done): (Staged, &[bool]),
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         self.crash_point()?;
-        let staged = self.inner.stage.begin()?;
-        place::stage(&self.inner.store, &staged, &plan.ops)?;
+        let mut writing = Counter::new(TransferStep::Writing, plan, progress);
+        for (op, _) in plan.ops.iter().zip(done).filter(|(_, is_done)| **is_done) {
+            writing.skip(op.new.map_or(0, |new| new.size));
+        }
+        place::stage_rest(&self.inner.store, &staged, &plan.ops, done, &mut |bytes| writing.add(bytes))
+            .inspect_err(|_| self.drop_damaged(plan))?;
+        writing.tell();
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?)?;
         let step = &mut || self.crash_point();
         let placed = place::place(ground, &staged, &plan.ops, &plan.obstacles, target, step)
-            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps));
+            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps, progress));
         drop(staged);
         placed.or_else(|problem| {
+            self.drop_damaged(plan);
             if !self.is_crashed() {
                 self.undo(work, ground, plan, target, &problem)?;
             }
             Err(problem)
         })
+    }
+
+    /// After a failure: contents of a plan that the store does not give back as they were are asked for anew the next time.
+    fn drop_damaged(&self, plan: &Plan) {
+        let store = &self.inner.store;
+        let digests: BTreeSet<Digest> =
+            plan.ops.iter().filter_map(|op| op.new.filter(Entry::has_content)).map(|entry| entry.digest).collect();
+        for digest in digests {
+            let Ok(Some(packed)) = store.packed_content(&digest) else { continue };
+            if packed.unpack().is_ok_and(|bytes| digest::of_content(&bytes) == digest) {
+                continue;
+            }
+            tracing::error!("the content {} is damaged on this disk: it is fetched anew", digest.short());
+            if let Err(problem) = store.drop_content(&digest) {
+                tracing::error!("{problem}");
+            }
+        }
     }
 
     /// Reads back what was placed and commits it.
@@ -276,10 +280,12 @@ impl Mirror {
         plan: &Plan,
         target: &Tree,
         scanned: &[(RelPath, Stamp)],
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         let before = plan.before(target)?;
         let dirty = self.take_dirty();
-        let found = self.read_back(ground, plan, &before, false);
+        let mut verifying = Counter::new(TransferStep::Verifying, plan, progress);
+        let found = self.read_back(ground, plan, (&before, target), false, &mut |bytes| verifying.add(bytes));
         self.give_back(without(dirty, plan, found.is_ok()));
         let found = found?;
         if found.tree.root() != plan.revision.root {
@@ -304,18 +310,32 @@ impl Mirror {
         for change in plan.ops.iter().filter(|op| op.new.is_none_or(|entry| entry.kind != FileKind::File)) {
             work.stamps.remove(&change.path);
         }
+        // Committed is committed: at worst what is unused is dropped later.
+        if self.inner.store.is_receiving().unwrap_or(false) {
+            let _ = self.inner.store.set_receiving(false);
+        }
         let head = self.publish_newest(target.clone())?;
         head.ok_or_else(|| super::damaged("a revision that was just committed is not there"))
     }
 
-    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree.
-    fn read_back(&self, ground: &Ground, plan: &Plan, before: &Tree, is_deep: bool) -> Result<Found, Problem> {
+    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree. What is neither as
+    /// before nor as in `target` is kept.
+    fn read_back(
+        &self,
+        ground: &Ground,
+        plan: &Plan,
+        (before, target): (&Tree, &Tree),
+        is_deep: bool,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Found, Problem> {
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
         let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
         let paths = plan.paths().into_iter().map(|path| (path, is_deep && !is_directory(path)));
-        let found = look_at(ground, before, &Stamps::new(), manner, paths, &mut |_, _, digest, bytes| {
-            keep.add(digest, bytes)?;
+        let found = read_back(ground, before, paths, &mut |path, _, digest, bytes| {
+            tell(bytes.len() as u64);
+            if target.get(path).is_none_or(|entry| entry.digest != digest) {
+                keep.add(digest, bytes)?;
+            }
             Ok(None)
         })?;
         keep.flush()?;
@@ -325,7 +345,7 @@ impl Mirror {
     /// The directory as it was before a plan.
     fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
         let undone = plan.before(target).and_then(|before| {
-            let now = self.read_back(ground, plan, &before, true)?;
+            let now = self.read_back(ground, plan, (&before, target), true, &mut |_| {})?;
             self.keep_strays(&now.tree, &before, target)?;
             let ops = diff::between(&now.tree, &before);
             let staged = self.inner.stage.begin()?;
@@ -385,9 +405,9 @@ impl Mirror {
         let target = plan.target(&self.newest().tree)?;
         let before = plan.before(&target)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let again = || -> Result<Found, Problem> {
-            let now = self.read_back(&ground, &plan, &before, true)?;
+            let now = self.read_back(&ground, &plan, (&before, &target), true, &mut |_| {})?;
             self.keep_strays(&now.tree, &before, &target)?;
             let obstacles: Vec<_> =
                 now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
@@ -397,9 +417,11 @@ impl Mirror {
             place::place(&ground, &staged, &ops, &obstacles, &target, &mut || self.crash_point())?;
             Ok(now)
         };
-        again().and_then(|_| self.finish(work, &ground, &plan, &target, &[]).map(drop)).or_else(|problem| {
-            if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
-        })
+        again().and_then(|_| self.finish(work, &ground, &plan, &target, &[], &mut |_| {}).map(drop)).or_else(
+            |problem| {
+                if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
+            },
+        )
     }
 
     /// Where a test may let the program die.
@@ -417,6 +439,43 @@ impl Mirror {
         #[cfg(not(test))]
         false
     }
+}
+
+/// Counts the files of a plan that a step is done with.
+struct Counter<'a> {
+    transfer: Transfer,
+    progress: &'a mut dyn FnMut(Transfer),
+}
+
+impl<'a> Counter<'a> {
+    fn new(step: TransferStep, plan: &Plan, progress: &'a mut dyn FnMut(Transfer)) -> Self {
+        let new = || plan.ops.iter().filter_map(|op| op.new.filter(Entry::has_content));
+        let (files_total, bytes_total) = (new().count() as u64, new().map(|entry| entry.size).sum());
+        let transfer = Transfer { step, files_total, bytes_total, ..Transfer::default() };
+        progress(transfer);
+        Self { transfer, progress }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.skip(bytes);
+        self.tell();
+    }
+
+    /// Done before.
+    fn skip(&mut self, bytes: u64) {
+        self.transfer.files_done += 1;
+        self.transfer.bytes_done += bytes;
+    }
+
+    fn tell(&mut self) {
+        (self.progress)(self.transfer);
+    }
+}
+
+/// What is excluded here leaves the mirror, never the disk (spec 5.2).
+fn is_left_alone(ground: &Ground, op: &Change) -> bool {
+    let is_directory = op.old.is_some_and(|old| old.kind == FileKind::Directory);
+    op.new.is_none() && ground.exclude().covers(&op.path, is_directory)
 }
 
 /// What a plan has changed and was read back needs no further look.

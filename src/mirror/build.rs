@@ -13,6 +13,8 @@ use crate::engine::message::{PUSH_PAYLOAD_MAX_BYTES, Push};
 
 /// What an encoded payload takes besides changes and contents, at most.
 const PAYLOAD_ROOM_BYTES: usize = 8 * 1024;
+/// What one change takes, at least.
+const CHANGE_LEAST_BYTES: usize = 32;
 /// What one content takes besides its bytes, at most.
 const CONTENT_ROOM_BYTES: usize = 64;
 
@@ -33,9 +35,9 @@ impl Mirror {
         })?;
         let common = self.newest_common(trail)?;
         let base = common.filter(|common| !complete && trail.first() == Some(common));
-        let mut changes = match base {
-            Some(base) => merged(store.changes_after(base.number)?.into_iter()),
-            None => diff::between(&Tree::default(), &history::tree_of(store, &row.revision)?),
+        let changes = match base {
+            Some(base) => Some(merged(store.changes_after(base.number)?.into_iter())),
+            None => self.all_of(&row.revision)?,
         };
         let mut payload = PushPayload {
             author: row.author,
@@ -45,11 +47,14 @@ impl Mirror {
             contents: Vec::new(),
             manifest: true,
         };
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
         let mut room = PUSH_PAYLOAD_MAX_BYTES - PAYLOAD_ROOM_BYTES;
-        let encoded = rmp_serde::to_vec_named(&changes).map_or(usize::MAX, |bytes| bytes.len());
-        if encoded <= room {
-            room -= encoded;
+        let fitting = changes.filter(|changes| changes.len() <= room / CHANGE_LEAST_BYTES).and_then(|mut changes| {
+            changes.sort_by(|a, b| a.path.cmp(&b.path));
+            let encoded = rmp_serde::to_vec_named(&changes).ok()?.len();
+            room = room.checked_sub(encoded)?;
+            Some(changes)
+        });
+        if let Some(changes) = fitting {
             // A complete push compares first: the shadow asks for what it lacks.
             if base.is_some() {
                 payload.contents = self.inlined(&changes, room)?;
@@ -58,6 +63,13 @@ impl Mirror {
             payload.manifest = false;
         }
         Ok(Push { revision: row.revision, base, common, payload: payload.encode()? })
+    }
+
+    /// Everything, as changes from nothing; none: so much that it cannot fit.
+    fn all_of(&self, revision: &RevisionId) -> Result<Option<Vec<Change>>, Problem> {
+        let tree = self.tree_of(*revision)?;
+        let fits = tree.entries() <= (PUSH_PAYLOAD_MAX_BYTES / CHANGE_LEAST_BYTES) as u64;
+        Ok(fits.then(|| diff::between(&Tree::default(), &tree)))
     }
 
     /// The newest of `trail` that is on the own main line.

@@ -1,21 +1,21 @@
 //! A change by an operator on the master: a new revision, brought to the directory as an apply is, whole or not at all
 //! (spec 5.2, 5.3, 5.6).
 
+use super::candidate::Rejection;
 use super::commit::{cut, now_ms, yaml_fault};
 use super::diff;
-use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{DRIFT, OwnSide, Plan};
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, check_entry};
 use super::tree::{Entry, Tree};
-use super::{Mirror, damaged, history, make_directory};
+use super::{Mirror, Work, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::history::{
     Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, PATHS_MAX, PathChange,
 };
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::NewRevision;
+use crate::store::{NewRevision, Packed};
 
 /// What an operator's change came to.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ impl Mirror {
     ) -> Result<Changed, Problem> {
         if dry_run {
             let now = self.on_disk()?.tree;
-            let outcome = self.target_of_change(&now, change).map(|target| report(None, true, &now, &target));
+            let outcome = self.target_of_change(&now, change).and_then(|target| {
+                let mut work = self.work()?;
+                self.validated(&mut work, &target, &diff::between(&self.newest().tree, &target))?;
+                Ok(report(None, true, &now, &target))
+            });
             return Ok(Changed { committed: None, outcome });
         }
         let found = self.scan_and_commit(term, super::FOUND_AUTHOR, "")?.committed;
@@ -66,8 +70,9 @@ impl Mirror {
         if changes.is_empty() {
             return Ok((None, report(None, false, &newest.tree, &target)));
         }
+        self.validated(&mut work, &target, &changes)?;
         make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let (found, obstacles) = self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?;
         if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
             let what = format!("cannot replace {}", held.path);
@@ -99,21 +104,41 @@ impl Mirror {
                 message: cut(message, MESSAGE_MAX_BYTES),
                 changes: changes.clone(),
             }),
-            tree: changes,
-            ops,
+            tree: changes.into(),
+            ops: ops.into(),
             obstacles,
         };
-        let committed = self.carry_out(&mut work, &ground, &plan, &target, &found)?;
+        let staged = (self.inner.stage.begin()?, [].as_slice());
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), staged, &mut |_| {})?;
         let report = report(Some(committed.revision), false, &newest.tree, &target);
         Ok((Some(committed), report))
     }
 
-    /// `now` with the change made.
+    /// The operator's own validation command lets it pass (spec 5.4).
+    fn validated(&self, work: &mut Work, target: &Tree, changes: &[diff::Change]) -> Result<(), Problem> {
+        match self.judge_tree(work, target, changes, &mut || Ok(()))? {
+            None => Ok(()),
+            Some(Rejection { why, output }) => {
+                let why = if output.is_empty() { why } else { format!("{why}: {output}") };
+                let todo = "correct what it complains of, or change configuration.validate in the settings";
+                Err(Problem::new("the validation command rejects the change", why, todo))
+            }
+        }
+    }
+
+    /// `now` with the change made. What is excluded is not brought back.
     fn target_of_change(&self, now: &Tree, change: &Change) -> Result<Tree, Problem> {
-        let target = match change {
+        let mut target = match change {
             Change::Restore { revision, paths } => self.restored(now, *revision, paths)?,
             Change::Put { files } => self.with_files(now, files)?,
         };
+        let exclude = self.exclude();
+        for change in diff::between(now, &target) {
+            let is_new = change.new.is_some_and(|new| exclude.covers(&change.path, new.kind == FileKind::Directory));
+            if is_new {
+                target.remove(&change.path);
+            }
+        }
         for change in diff::between(now, &target) {
             let Some(entry) = change.new.filter(Entry::has_content) else { continue };
             if self.inner.store.has_content(&entry.digest)? {
@@ -189,12 +214,16 @@ impl Mirror {
                         let why = format!("it has {size} bytes, the limit is {limit}");
                         return Err(Problem::new(what, why, "raise configuration.file_size_limit, or leave it out"));
                     }
-                    if let Some(why) = yaml_fault(&self.inner.store, &path, known, &content)? {
-                        return Err(Problem::new(what, why, "correct it; a file that was YAML has to stay YAML"));
+                    if let Some(fault) = yaml_fault(&self.inner.store, &path, known, &content)? {
+                        return Err(Problem::new(what, fault.why, "correct it; a file that was YAML has to stay YAML"));
                     }
                     Entry::file(mode, size, file.digest)
                 }
             };
+            if self.exclude().covers(&path, file.kind == FileKind::Directory) {
+                let todo = "give it another name, or change configuration.exclude in the settings";
+                return Err(Problem::new(what, "the settings exclude it from the mirror", todo));
+            }
             check_entry(&path, Some(entry))
                 .map_err(|problem| Problem::new(what, problem.why, "give it another name"))?;
             if file.kind != FileKind::Directory && known.is_some_and(|known| known.kind == FileKind::Directory) {
@@ -223,7 +252,7 @@ impl Mirror {
     /// When the store cannot be written.
     pub fn keep_content(&self, bytes: Vec<u8>) -> Result<crate::engine::base::Digest, Problem> {
         let digest = super::digest::of_content(&bytes);
-        self.inner.store.put_contents(&[(digest, bytes)])?;
+        self.inner.store.put_contents(&[(digest, Packed::of(bytes))])?;
         Ok(digest)
     }
 }

@@ -2,26 +2,32 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::candidate::Rejection;
+use super::diff::Change;
 use super::ground::Ground;
 use super::path::RelPath;
 use super::plan::{DRIFT, OwnSide};
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, ManifestEntry};
-use super::scan::{Found, Held, Manner, Sink, Stamp, Stamps, look_at, scan};
+use super::scan::{Found, Held, HoldBack, Leaves, Manner, Sink, Stamp, Stamps, look_at, scan};
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Work, committed, place, yaml};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Store};
+use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, Packed, Store};
 
 /// What a scan of the directory came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanOutcome {
     /// The new revision; none: nothing changed.
     pub committed: Option<Committed>,
     /// What is held back now (spec 5.4).
     pub held: Vec<Held>,
+    /// Why all that changed is held back; each path of it is in `held` too.
+    pub rejected: Option<Rejection>,
+    /// How many files are being written to and stayed as they were.
+    pub postponed: usize,
 }
 
 /// Bytes of contents that are kept by the commit itself; more go to the store before it.
@@ -33,7 +39,7 @@ const LOOK_AT_ALL_MAX: u64 = 500;
 /// Contents on their way to the store.
 pub(super) struct Keep<'a> {
     store: &'a Store,
-    buffer: Vec<(Digest, Vec<u8>)>,
+    buffer: Vec<(Digest, Packed)>,
     bytes: usize,
 }
 
@@ -43,8 +49,12 @@ impl<'a> Keep<'a> {
     }
 
     pub(super) fn add(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), Problem> {
-        self.bytes += bytes.len();
-        self.buffer.push((digest, bytes));
+        self.add_packed(digest, Packed::of(bytes))
+    }
+
+    pub(super) fn add_packed(&mut self, digest: Digest, content: Packed) -> Result<(), Problem> {
+        self.bytes += content.bytes.len();
+        self.buffer.push((digest, content));
         if self.bytes > WITH_COMMIT_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -80,21 +90,39 @@ impl Mirror {
     ) -> Result<ScanOutcome, Problem> {
         let newest = self.newest();
         let store = &self.inner.store;
-        let ground = Ground::open(&self.inner.directory)?;
+        let ground = self.ground()?;
         let mut keep = Keep::new(store);
-        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit() };
+        let writing = self.writing();
+        let leaves = Leaves { exclude: Some(ground.exclude()), writing: Some(&writing), ..Leaves::NOTHING };
+        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves };
         let found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
-            if let Some(why) = yaml_fault(store, path, known, &bytes)? {
-                return Ok(Some(why));
+            if let Some(fault) = yaml_fault(store, path, known, &bytes)? {
+                return Ok(Some(fault));
             }
             keep.add(digest, bytes)?;
             Ok(None)
         })?;
+        let identity = ground.identity();
+        if found.tree.is_empty() && !newest.tree.is_empty() && identity != work.looked_at {
+            return Err(empty(&self.inner.directory));
+        }
+        work.looked_at = identity;
+        let postponed = found.postponed.len();
+        let mut later = Dirty::nothing();
+        found.postponed.iter().for_each(|path| later.add(path.clone(), false));
+        self.give_back(later);
         if found.changes.is_empty() && newest.head.is_some() {
             let settled: Vec<_> = found.stamps.iter().filter(|(_, stamp)| stamp.is_settled).cloned().collect();
             store.save_stamps(&settled)?;
             work.stamps.extend(found.stamps);
-            return Ok(ScanOutcome { committed: None, held: found.held });
+            return Ok(ScanOutcome { held: found.held, postponed, ..ScanOutcome::default() });
+        }
+        if newest.head.is_some()
+            && let Some(rejection) = self.judge(work, &found, &mut keep)?
+        {
+            let mut held = found.held;
+            held.extend(found.changes.iter().map(|change| rejected(change, &rejection)));
+            return Ok(ScanOutcome { held, rejected: Some(rejection), postponed, ..ScanOutcome::default() });
         }
         let number = newest.head.map_or(0, |head| head.revision.number) + 1;
         let new = NewRevision {
@@ -114,7 +142,7 @@ impl Mirror {
         forget_gone(&mut work.stamps, &new);
         work.stamps.extend(found.stamps);
         let head = self.publish_newest(found.tree)?;
-        Ok(ScanOutcome { committed: head, held: found.held })
+        Ok(ScanOutcome { committed: head, held: found.held, postponed, rejected: None })
     }
 
     /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths.
@@ -143,8 +171,8 @@ impl Mirror {
         let everything = Dirty::all();
         let dirty = if is_all { &everything } else { dirty };
         super::make_directory(&self.inner.directory)?;
-        let ground = Ground::open(&self.inner.directory)?;
-        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty)?;
+        let ground = self.ground()?;
+        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty, None)?;
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
         for held in found.held.iter().filter(|held| !held.is_worthless) {
             if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
@@ -222,9 +250,11 @@ impl Mirror {
     /// When the directory cannot be read.
     pub fn has_changed_unseen(&self) -> Result<bool, Problem> {
         let work = self.work()?;
-        let ground = Ground::open(&self.inner.directory)?;
-        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit() };
-        let found = scan(&ground, &self.newest().tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
+        let ground = self.ground()?;
+        let tree = self.newest().tree;
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
+        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves };
+        let found = scan(&ground, &tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
         if !found.changes.is_empty() {
             self.give_back(Dirty::all());
         }
@@ -236,15 +266,26 @@ impl Mirror {
     /// # Errors
     /// When the directory cannot be read.
     pub fn verify_own(&self) -> Result<(Digest, Vec<ManifestEntry>), Problem> {
+        let tree = self.read_all()?;
+        Ok((tree.root(), tree.iter().map(ManifestEntry::from).collect()))
+    }
+
+    /// The same as a tree.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn read_all(&self) -> Result<Tree, Problem> {
         let work = self.work()?;
-        let ground = Ground::open(&self.inner.directory)?;
-        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
-        let found = scan(&ground, &self.newest().tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
-        Ok((found.tree.root(), found.tree.iter().map(ManifestEntry::from).collect()))
+        let ground = self.ground()?;
+        let tree = self.newest().tree;
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
+        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
+        let found = scan(&ground, &tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
+        Ok(found.tree)
     }
 
     /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in
-    /// the way of a tree.
+    /// the way of a tree. What is excluded is left alone, unless `known` or the `target` has it.
     pub(super) fn what_is_there(
         &self,
         ground: &Ground,
@@ -252,9 +293,11 @@ impl Mirror {
         stamps: &Stamps,
         is_full: bool,
         dirty: &Dirty,
+        target: Option<&Tree>,
     ) -> Result<(Found, Vec<RelPath>), Problem> {
         let mut keep = Keep::new(&self.inner.store);
-        let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), target], ..Leaves::NOTHING };
+        let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
         let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -282,7 +325,7 @@ fn look(
     ground: &Ground,
     known: &Tree,
     stamps: &Stamps,
-    manner: Manner,
+    manner: Manner<'_>,
     dirty: &Dirty,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
@@ -310,19 +353,43 @@ fn forget_gone(stamps: &mut Stamps, new: &NewRevision) {
     }
 }
 
+/// A directory that is another one than before and has nothing in it is more likely not mounted, or moved away and made
+/// anew, than meant: taking it up would remove every file from both machines.
+fn empty(directory: &std::path::Path) -> Problem {
+    Problem::new(
+        format!("the configuration directory {} is empty", directory.display()),
+        "it is not the directory that was looked at before: it may not be mounted, or was moved away",
+        "bring the directory back; if it is really meant to be empty, put a file into it and remove it again",
+    )
+}
+
+/// A path of a change that was rejected as a whole.
+fn rejected(change: &Change, rejection: &Rejection) -> Held {
+    Held {
+        path: change.path.to_string(),
+        why: rejection.why.clone(),
+        at: Some(change.path.clone()),
+        is_rejected: true,
+        ..Held::default()
+    }
+}
+
 /// A file that was YAML in the last revision and no longer is (spec 5.4): why it is held back.
 pub(super) fn yaml_fault(
     store: &Store,
     path: &RelPath,
     known: Option<Entry>,
     bytes: &[u8],
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<HoldBack>, Problem> {
     let Some(known) = known.filter(|known| known.kind == FileKind::File && yaml::is_yaml_name(path.name())) else {
         return Ok(None);
     };
     let Err(fault) = yaml::check(bytes) else { return Ok(None) };
     let was_yaml = store.content(&known.digest)?.is_some_and(|old| yaml::check(&old).is_ok());
-    Ok(was_yaml.then(|| format!("line {}: is no longer YAML: {}", fault.line, fault.why)))
+    Ok(was_yaml.then(|| HoldBack {
+        why: format!("line {}: is no longer YAML: {}", fault.line, fault.why),
+        line: u64::try_from(fault.line).ok().filter(|line| *line > 0),
+    }))
 }
 
 /// `text`, at most `limit` bytes of it.

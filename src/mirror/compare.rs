@@ -1,11 +1,12 @@
 //! Two versions of the configuration, and how they differ (spec 5.6): `config diff`.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::diff::{self, Change};
 use super::path::{RelPath, shown};
 use super::tree::{Entry, Tree};
-use super::unified::{Mask, hunks, text_of};
+use super::unified::{Mask, SEARCH_LIMIT, hunks, text_of};
 use super::{OnDisk, damaged, history};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{
@@ -16,6 +17,11 @@ use crate::store::Store;
 
 /// Longer texts are not compared line by line, bytes.
 const TEXT_MAX_BYTES: u64 = 2 * 1024 * 1024;
+
+/// After so long in one answer no file gets [`SEARCH_LIMIT`] any more, but only [`SHORT_LIMIT`].
+const PATIENCE: Duration = Duration::from_secs(20);
+/// See [`PATIENCE`].
+const SHORT_LIMIT: Duration = Duration::from_millis(20);
 
 /// Where the contents of one side come from; none: not to be had, for this reason.
 pub type Contents<'a> = dyn FnMut(&Digest) -> Result<Result<Vec<u8>, String>, Problem> + 'a;
@@ -120,11 +126,15 @@ pub fn compare(
     let pairs = renamed(changes);
     let mut report = DiffReport { from: from.name, to: to.name, files: Vec::new(), files_total: pairs.len() as u64 };
     let mut room = ANSWER_TEXT_MAX_BYTES;
+    let begun = Instant::now();
     for (change, renamed_from) in pairs.into_iter().take(DIFF_FILES_MAX) {
         let mut body = match (room, &renamed_from) {
             (0, _) => DiffBody::Cut,
             (_, Some(_)) => DiffBody::Same,
-            _ => body_of(&change, &mut from.contents, &mut to.contents, mask)?,
+            _ => {
+                let limit = if begun.elapsed() < PATIENCE { SEARCH_LIMIT } else { SHORT_LIMIT };
+                body_of(&change, &mut from.contents, &mut to.contents, mask, limit)?
+            }
         };
         let bytes = weight(&body);
         if bytes > ANSWER_TEXT_MAX_BYTES {
@@ -185,6 +195,7 @@ fn body_of(
     from: &mut Contents<'_>,
     to: &mut Contents<'_>,
     mask: Option<&Mask<'_>>,
+    limit: Duration,
 ) -> Result<DiffBody, Problem> {
     let content = |entry: Option<Entry>| entry.filter(Entry::has_content);
     let (old, new) = (content(change.old), content(change.new));
@@ -208,7 +219,7 @@ fn body_of(
         return Ok(DiffBody::Link { old: target(old, &before), new: target(new, &after) });
     }
     match (text_of(&before), text_of(&after)) {
-        (Some(old), Some(new)) => Ok(DiffBody::Text(hunks(old, new, mask))),
+        (Some(old), Some(new)) => Ok(DiffBody::Text(hunks(old, new, mask, limit))),
         _ => Ok(DiffBody::Binary),
     }
 }

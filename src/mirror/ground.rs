@@ -5,10 +5,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::{Errno, Result};
 
+use super::exclude::Exclude;
 use super::path::RelPath;
 use crate::engine::base::Problem;
 
@@ -20,6 +22,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// The directory, open.
 pub(super) struct Ground {
     top: OwnedFd,
+    exclude: Arc<Exclude>,
 }
 
 impl Ground {
@@ -32,7 +35,22 @@ impl Ground {
                 "check that it exists, is mounted, and belongs to the user that runs Standin",
             )
         })?;
-        Ok(Self { top })
+        Ok(Self { top, exclude: Arc::default() })
+    }
+
+    /// What no scan looks at, and what goes with a directory that goes.
+    pub(super) fn with_exclude(self, exclude: Arc<Exclude>) -> Self {
+        Self { exclude, ..self }
+    }
+
+    /// See [`Ground::with_exclude`].
+    pub(super) fn exclude(&self) -> &Exclude {
+        &self.exclude
+    }
+
+    /// Device and inode: which directory it is, whatever its name.
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        fstat(&self.top).ok().map(|stat| (stat.st_dev, stat.st_ino))
     }
 
     /// The directory itself.
@@ -61,11 +79,6 @@ impl Ground {
             directory = openat(&directory, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         }
         Ok(directory)
-    }
-
-    /// The directory that `path` is in.
-    pub(super) fn parent(&self, path: &RelPath) -> Result<OwnedFd> {
-        self.directory(path.parent().as_ref())
     }
 }
 

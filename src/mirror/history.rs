@@ -7,7 +7,7 @@ use super::path::RelPath;
 use super::scan::Stamps;
 use super::tree::{Entry, Tree};
 use crate::engine::base::{Problem, RevisionId, UnixMillis};
-use crate::engine::history::{ANSWER_TEXT_MAX_BYTES, LOG_ENTRIES_MAX, LOG_PATHS_MAX, LogEntry};
+use crate::engine::history::{ANSWER_TEXT_MAX_BYTES, APPLIED_FILE_MAX_BYTES, LOG_ENTRIES_MAX, LOG_PATHS_MAX, LogEntry};
 use crate::engine::message::TRAIL_MAX;
 use crate::engine::order::{FileContent, FileEntry, FileKind, SHOWN_FILE_MAX_BYTES};
 use crate::store::{Counts, RevisionRow, Store};
@@ -33,8 +33,63 @@ pub fn list(store: &Store) -> Result<Vec<FileEntry>, Problem> {
 /// # Errors
 /// When it is not there.
 pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
-    let failed =
-        |why: String| Problem::new(format!("cannot show {path}"), why, "`standin config list` names what is there");
+    let (key, entry, number) = entry_at(store, path, revision)?;
+    let mut bytes = bytes_of(store, path, &entry)?;
+    let is_cut = bytes.len() > SHOWN_FILE_MAX_BYTES;
+    if is_cut {
+        let mut end = SHOWN_FILE_MAX_BYTES;
+        // Not in the middle of a character.
+        while end > 0 && bytes[end] & 0xC0 == 0x80 {
+            end -= 1;
+        }
+        bytes.truncate(end);
+    }
+    let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let (text, is_text) = match String::from_utf8(bytes) {
+        Ok(text) => {
+            let is_text = is_text(&text);
+            (text, is_text)
+        }
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
+    };
+    Ok(FileContent { entry: file_entry(&key, entry, number), text, is_text, is_cut })
+}
+
+/// The bytes of a file, or where a link leads, as of a revision (none: the newest).
+///
+/// # Errors
+/// When it is not there, or longer than what is handed out.
+pub fn bytes(store: &Store, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+    let (_, entry, _) = entry_at(store, path, revision)?;
+    if entry.size > APPLIED_FILE_MAX_BYTES {
+        let why = format!("it has {} bytes, at most {APPLIED_FILE_MAX_BYTES} are handed out", entry.size);
+        return Err(cannot_show(path, why));
+    }
+    bytes_of(store, path, &entry)
+}
+
+fn cannot_show(path: &str, why: impl Into<String>) -> Problem {
+    Problem::new(
+        format!("cannot show {path}"),
+        why,
+        "`standin config list` and `standin config log` name what is there",
+    )
+}
+
+fn bytes_of(store: &Store, path: &str, entry: &Entry) -> Result<Vec<u8>, Problem> {
+    if !entry.has_content() {
+        return Ok(Vec::new());
+    }
+    match store.content(&entry.digest)? {
+        Some(bytes) => Ok(bytes),
+        None if store.is_forgotten(&entry.digest)? => Err(cannot_show(path, "its content was forgotten")),
+        None => Err(damaged(&format!("the content of {path} is missing"))),
+    }
+}
+
+/// A path as of a revision, with the number of the one that last changed it.
+fn entry_at(store: &Store, path: &str, revision: Option<u64>) -> Result<(RelPath, Entry, u64), Problem> {
+    let failed = |why: String| cannot_show(path, why);
     let key = RelPath::from_text(path).map_err(|why| failed(why.into()))?;
     let newest = store.tree_row(&key)?;
     let (entry, number) = match revision {
@@ -57,35 +112,7 @@ pub fn show(store: &Store, path: &str, revision: Option<u64>) -> Result<FileCont
                 .map_or("it is not in the newest revision".into(), |number| format!("it is not in revision {number}")),
         )
     })?;
-    let mut bytes = if entry.has_content() {
-        match store.content(&entry.digest)? {
-            Some(bytes) => bytes,
-            None if store.is_forgotten(&entry.digest)? => {
-                return Err(failed("its content was forgotten".into()));
-            }
-            None => return Err(damaged(&format!("the content of {path} is missing"))),
-        }
-    } else {
-        Vec::new()
-    };
-    let is_cut = bytes.len() > SHOWN_FILE_MAX_BYTES;
-    if is_cut {
-        let mut end = SHOWN_FILE_MAX_BYTES;
-        // Not in the middle of a character.
-        while end > 0 && bytes[end] & 0xC0 == 0x80 {
-            end -= 1;
-        }
-        bytes.truncate(end);
-    }
-    let is_text = |text: &str| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    let (text, is_text) = match String::from_utf8(bytes) {
-        Ok(text) => {
-            let is_text = is_text(&text);
-            (text, is_text)
-        }
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
-    };
-    Ok(FileContent { entry: file_entry(&key, entry, number), text, is_text, is_cut })
+    Ok((key, entry, number))
 }
 
 /// The main line, newest first, at most `limit` (and [`LOG_ENTRIES_MAX`]) below number `before`; with `path` only revisions
@@ -205,9 +232,7 @@ pub(super) fn tree_of(store: &Store, revision: &RevisionId) -> Result<Tree, Prob
     // A commit between the reads makes a mixture, which its digest gives away.
     for _ in 0..TREE_TRIES {
         let mut newest = Tree::default();
-        for row in store.tree()? {
-            newest.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string()))?;
-        }
+        store.each_row(|row| newest.set(&row.path, row.entry).map_err(|missing| damaged(&missing.to_string())))?;
         if let Ok(tree) = tree_before(store, &newest, revision.number)
             && tree.root() == revision.root
         {

@@ -48,7 +48,7 @@ impl Mirror {
     /// # Errors
     /// As [`Mirror::forget`].
     pub fn forget_path(&self, path: &RelPath, history_only: bool) -> Result<Forgotten, Problem> {
-        let _turn = self.work()?;
+        let mut work = self.work()?;
         if !history_only && self.newest().tree.get(path).is_some() {
             return Err(Problem::new(
                 format!("cannot forget the contents of {path}"),
@@ -60,6 +60,7 @@ impl Mirror {
         let wanted = store.to_forget(path)?;
         let needles = needles(store, wanted.iter())?;
         self.inner.stage.clear();
+        work.candidate.clear(store.home());
         let forgotten = store.forget(path, now_ms())?;
         store.scrub()?;
         // A page that was rebuilt may keep an old copy in a gap, which nothing but writing all anew takes away.

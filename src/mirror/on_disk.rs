@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Mirror;
 use super::ground::Ground;
-use super::scan::{Manner, Stamps, scan};
+use super::scan::{Leaves, Manner, Stamps, scan};
 use super::tree::Tree;
 use crate::engine::base::{Digest, Problem};
 use crate::store::CONTENT_MAX_BYTES;
@@ -26,10 +26,14 @@ impl OnDisk {
     /// # Errors
     /// When the directory cannot be read.
     pub fn read(directory: &Path, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
-        let ground = Ground::open(directory)?;
-        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES };
+        Self::read_from(&Ground::open(directory)?, known, stamps)
+    }
+
+    fn read_from(ground: &Ground, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), None], ..Leaves::NOTHING };
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
         let (mut contents, mut bytes_kept) = (BTreeMap::new(), 0);
-        let found = scan(&ground, known, stamps, manner, &mut |_, _, digest, bytes| {
+        let found = scan(ground, known, stamps, manner, &mut |_, _, digest, bytes| {
             if bytes_kept + bytes.len() <= KEPT_MAX_BYTES {
                 bytes_kept += bytes.len();
                 contents.insert(digest, bytes);
@@ -53,6 +57,6 @@ impl Mirror {
     /// When it cannot be read.
     pub fn on_disk(&self) -> Result<OnDisk, Problem> {
         let work = self.work()?;
-        OnDisk::read(&self.inner.directory, &self.newest().tree, &work.stamps)
+        OnDisk::read_from(&self.ground()?, &self.newest().tree, &work.stamps)
     }
 }

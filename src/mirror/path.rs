@@ -206,16 +206,6 @@ pub fn link_stays_inside(path: &RelPath, target: &[u8]) -> bool {
     true
 }
 
-/// Names that are never mirrored: temporary files of editors, and Standin's own (spec 5.2).
-#[must_use]
-pub fn is_left_out(name: &[u8]) -> bool {
-    name == b"4913"
-        || name.starts_with(b".#")
-        || name.starts_with(b".standin-")
-        || name.ends_with(b"~")
-        || name.ends_with(b".swp")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,17 +252,6 @@ mod tests {
         }
         for outside in ["", "/x", "../../../x", "x/../y", "../x/..", "../../.."] {
             assert!(!link_stays_inside(&path, outside.as_bytes()), "{outside}");
-        }
-    }
-
-    /// spec 5.2
-    #[test]
-    fn temporary_files_are_left_out() {
-        for name in [".#a", "a~", ".a.swp", "4913", ".standin-stage-1"] {
-            assert!(is_left_out(name.as_bytes()), "{name}");
-        }
-        for name in ["a", ".a", "#a", "49130", "standin"] {
-            assert!(!is_left_out(name.as_bytes()), "{name}");
         }
     }
 }

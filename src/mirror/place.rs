@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, Result as SysResult};
 
 use super::diff::Change;
+use super::exclude::is_left_out;
 use super::ground::Ground;
-use super::path::{RelPath, is_left_out};
+use super::path::RelPath;
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use crate::engine::base::Problem;
@@ -24,9 +26,27 @@ const OWNER_ALL: RawMode = 0o700;
 
 /// Writes all new files of `ops` aside, durably.
 pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
+    stage_rest(store, staged, ops, &[], &mut |_| {})
+}
+
+/// A change of so few files is made durable one by one.
+pub(super) fn is_synced(ops: &[Change]) -> bool {
+    let files = ops.iter().filter(|op| op.new.is_some_and(|new| new.kind == FileKind::File));
+    files.take(SINGLE_SYNCS_MAX + 1).count() <= SINGLE_SYNCS_MAX
+}
+
+/// The same without those that are `done`; `tell` hears the bytes of each file that was written.
+pub(super) fn stage_rest(
+    store: &Store,
+    staged: &Staged,
+    ops: &[Change],
+    done: &[bool],
+    tell: &mut dyn FnMut(u64),
+) -> Result<(), Problem> {
     let new = || ops.iter().enumerate().filter_map(|(index, op)| op.new.map(|entry| (index, op, entry)));
-    let syncs = new().filter(|(_, _, entry)| entry.kind == FileKind::File).count() <= SINGLE_SYNCS_MAX;
-    for (index, op, entry) in new().filter(|(_, _, entry)| entry.has_content()) {
+    let syncs = is_synced(ops);
+    let is_done = |index: usize| done.get(index).copied().unwrap_or(false);
+    for (index, op, entry) in new().filter(|(index, _, entry)| entry.has_content() && !is_done(*index)) {
         let bytes = store.content(&entry.digest)?.ok_or_else(|| {
             Problem::new(
                 format!("cannot write {}", op.path),
@@ -39,6 +59,7 @@ pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<()
             _ => staged.file(&index.to_string(), &bytes, entry.mode, syncs),
         };
         written.map_err(|error| failed(&op.path, &error.to_string()))?;
+        tell(entry.size);
     }
     if !syncs {
         syncfs(staged.fd()).map_err(|error| failed_at("the new configuration", error))?;
@@ -56,7 +77,7 @@ pub(super) fn place(
     target: &Tree,
     step: &mut dyn FnMut() -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new() };
+    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new(), open: None };
     for path in obstacles {
         step()?;
         placer.unlink(path, AtFlags::empty()).map_err(|error| failed_at(&path.to_string(), error))?;
@@ -93,13 +114,19 @@ struct Placer<'a> {
     touched: BTreeSet<Option<RelPath>>,
     /// Directories whose mode has to be set at the end, with the mode where the target does not say.
     modes: BTreeMap<RelPath, RawMode>,
+    /// The directory that was changed last.
+    open: Option<(Option<RelPath>, Rc<OwnedFd>)>,
 }
 
 impl Placer<'_> {
     /// The directory that `path` is in, made writable for its owner for the time being.
-    fn parent(&mut self, path: &RelPath) -> SysResult<OwnedFd> {
+    fn parent(&mut self, path: &RelPath) -> SysResult<Rc<OwnedFd>> {
         let parent = path.parent();
-        let fd = self.ground.directory(parent.as_ref())?;
+        if let Some((_, fd)) = self.open.as_ref().filter(|(open, _)| *open == parent) {
+            return Ok(Rc::clone(fd));
+        }
+        self.open = None;
+        let fd = Rc::new(self.ground.directory(parent.as_ref())?);
         if let Some(parent) = &parent {
             let mode = fstat(&fd)?.st_mode;
             if mode & OWNER_ALL != OWNER_ALL {
@@ -107,7 +134,8 @@ impl Placer<'_> {
                 self.modes.entry(parent.clone()).or_insert(mode);
             }
         }
-        self.touched.insert(parent);
+        self.touched.insert(parent.clone());
+        self.open = Some((parent, Rc::clone(&fd)));
         Ok(fd)
     }
 
@@ -123,13 +151,14 @@ impl Placer<'_> {
         if old.kind != FileKind::Directory {
             return self.unlink(path, AtFlags::empty());
         }
+        self.open = None;
         self.touched.remove(&Some(path.clone()));
         self.modes.remove(path);
         match self.unlink(path, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                // Temporary files of editors, which are in no tree.
+                // Temporary files of editors and what is excluded, which are in no tree.
                 let directory = self.ground.directory(Some(path))?;
-                remove_left_out(&directory)?;
+                remove_left_out(&directory, path, self.ground)?;
                 self.unlink(path, AtFlags::REMOVEDIR)
             }
             other => other,
@@ -178,12 +207,18 @@ impl Placer<'_> {
     }
 }
 
-/// Removes temporary files of editors; anything else makes the directory stay.
-fn remove_left_out(directory: &OwnedFd) -> SysResult<()> {
+/// Removes temporary files of editors and what is excluded; anything else makes the directory stay.
+fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<()> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if !is_left_out(name.to_bytes()) {
+        let is_excluded = || {
+            let is_directory = entry.file_type() == FileType::Directory;
+            let inner = RelPath::child(Some(path), name.to_bytes());
+            inner.is_ok_and(|inner| ground.exclude().covers(&inner, is_directory))
+        };
+        let is_dots = matches!(name.to_bytes(), b"." | b"..");
+        if is_dots || !(is_left_out(name.to_bytes()) || is_excluded()) {
             continue;
         }
         match unlinkat(directory, name, AtFlags::empty()) {
@@ -222,7 +257,7 @@ fn remove_all(directory: &OwnedFd, depth: usize) -> SysResult<()> {
     Ok(())
 }
 
-fn failed(path: &RelPath, why: &str) -> Problem {
+pub(super) fn failed(path: &RelPath, why: &str) -> Problem {
     Problem::new(format!("cannot write {path}"), why, "check free space and permissions of the configuration directory")
 }
 

@@ -1,6 +1,7 @@
 //! What one apply does, written down before it is done (spec 5.3).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub(super) const DRIFT: &str = "drift-";
 pub(super) const DIVERGED: &str = "diverged-";
 
 /// An apply, from the head to a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// What the directory is after it.
     pub revision: RevisionId,
@@ -26,23 +27,63 @@ pub(super) struct Plan {
     pub branch: Option<BranchPlan>,
     /// What is added to it; none: it is there already.
     pub new: Option<NewRevision>,
-    /// From the newest tree before to the target.
-    pub tree: Vec<Change>,
+    /// From the newest tree before to the target; the very same as `ops` where the disk was as it should be.
+    pub tree: Arc<Vec<Change>>,
     /// From what was on the disk to the target.
-    pub ops: Vec<Change>,
+    pub ops: Arc<Vec<Change>>,
     /// In the way, and in no tree.
     pub obstacles: Vec<RelPath>,
+}
+
+/// A [`Plan`] in the journal: each list once.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    revision: RevisionId,
+    branch: Option<BranchPlan>,
+    new: Option<NewRevision>,
+    /// None: as `ops`.
+    tree: Option<Arc<Vec<Change>>>,
+    ops: Arc<Vec<Change>>,
+    obstacles: Vec<RelPath>,
+    /// The changes of `new` are those of `tree`, and left out.
+    #[serde(default)]
+    is_new_shared: bool,
 }
 
 impl Plan {
     /// As bytes.
     pub(super) fn encode(&self) -> Result<Vec<u8>, Problem> {
-        rmp_serde::to_vec_named(self).map_err(|error| Problem::new("cannot write a journal", error.to_string(), ""))
+        let is_shared = Arc::ptr_eq(&self.tree, &self.ops);
+        let is_new_shared = self.new.as_ref().is_some_and(|new| new.changes.iter().eq(in_order(&self.tree)));
+        let new = self.new.as_ref().map(|new| NewRevision {
+            revision: new.revision,
+            author: new.author.clone(),
+            at: new.at,
+            message: new.message.clone(),
+            changes: if is_new_shared { Vec::new() } else { new.changes.clone() },
+        });
+        let record = Record {
+            revision: self.revision,
+            branch: self.branch.clone(),
+            new,
+            tree: if is_shared { None } else { Some(Arc::clone(&self.tree)) },
+            ops: Arc::clone(&self.ops),
+            obstacles: self.obstacles.clone(),
+            is_new_shared,
+        };
+        rmp_serde::to_vec(&record).map_err(|error| Problem::new("cannot write a journal", error.to_string(), ""))
     }
 
     /// From bytes of the own store.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
-        rmp_serde::from_slice(bytes).map_err(|error| super::damaged(&format!("the journal of an apply: {error}")))
+        let record: Record = rmp_serde::from_slice(bytes)
+            .map_err(|error| super::damaged(&format!("the journal of an apply: {error}")))?;
+        let Record { revision, branch, mut new, tree, ops, obstacles, is_new_shared } = record;
+        let tree = tree.unwrap_or_else(|| Arc::clone(&ops));
+        if let Some(new) = new.as_mut().filter(|_| is_new_shared) {
+            new.changes = in_order(&tree).into_iter().cloned().collect();
+        }
+        Ok(Self { revision, branch, new, tree, ops, obstacles })
     }
 
     /// The target, from the newest tree before.
@@ -61,6 +102,13 @@ impl Plan {
     pub(super) fn paths(&self) -> BTreeSet<&RelPath> {
         self.ops.iter().map(|op| &op.path).chain(&self.obstacles).collect()
     }
+}
+
+/// In the order of paths, as a revision keeps them.
+fn in_order(changes: &[Change]) -> Vec<&Change> {
+    let mut sorted: Vec<_> = changes.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    sorted
 }
 
 fn changed(tree: &Tree, changes: &[Change]) -> Result<Tree, Problem> {

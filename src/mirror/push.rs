@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::diff::Change;
-use super::path::{PATH_MAX_BYTES, RelPath, is_left_out};
+use super::exclude::is_left_out;
+use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
 use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::message::PUSH_PAYLOAD_MAX_BYTES;
 use crate::engine::order::FileKind;
-use crate::store::CONTENT_MAX_BYTES;
+use crate::store::{CONTENT_MAX_BYTES, Packed};
 
 /// Most contents asked for at once.
-pub const CONTENTS_AT_ONCE: usize = 256;
+pub const CONTENTS_AT_ONCE: usize = 4_096;
 /// Longest author of a revision, in bytes.
 pub const AUTHOR_MAX_BYTES: usize = 256;
 /// Longest message of a revision, in bytes.
@@ -73,7 +74,7 @@ pub trait ContentSource {
     fn content(
         &mut self,
         wanted: &[Digest],
-        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+        sink: &mut dyn FnMut(Digest, Packed) -> Result<(), Problem>,
     ) -> Result<(), Problem>;
 }
 

@@ -7,9 +7,9 @@
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -17,11 +17,13 @@ use rustix::io::Errno;
 use self::read::{Unread, read_stable};
 use super::diff::{self, Change};
 use super::digest;
+use super::exclude::{Exclude, is_left_out};
 use super::ground::Ground;
-use super::path::{RelPath, is_left_out, link_stays_inside, shown};
+use super::path::{RelPath, link_stays_inside, shown};
 use super::tree::{Child, Entry, LINK_MODE, MissingParent, Node, Tree};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
+use crate::store::CONTENT_MAX_BYTES;
 
 /// Most entries of a configuration.
 pub const ENTRIES_MAX: usize = 1_000_000;
@@ -29,6 +31,8 @@ pub const ENTRIES_MAX: usize = 1_000_000;
 /// file system in use, 2 s.
 pub const SETTLED_AFTER_MS: u64 = 2_000;
 const SETTLED_AFTER_NS: i64 = 2_000_000_000;
+/// A file that is written to for so long is told to be held back.
+const WRITING_HELD_AFTER: Duration = Duration::from_secs(30);
 
 /// What the file system said about a file when its content was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,30 +74,73 @@ impl Stamp {
 pub type Stamps = BTreeMap<RelPath, Stamp>;
 
 /// Something that is not mirrored, and why (spec 5.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// For people, relative to the directory.
     pub path: String,
     /// For people.
     pub why: String,
+    /// Where in the file, from 1; none: it is not about a line.
+    pub line: Option<u64>,
     /// The path; none where it is none that can be mirrored.
     pub at: Option<RelPath>,
     /// It has no content that could be lost: a pipe, a socket, a device.
     pub is_worthless: bool,
+    /// The operator's validation command rejected it, together with all else that changed.
+    pub is_rejected: bool,
+}
+
+/// Why a sink holds a content back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldBack {
+    /// For people.
+    pub why: String,
+    /// Where, from 1.
+    pub line: Option<u64>,
+}
+
+impl From<String> for HoldBack {
+    fn from(why: String) -> Self {
+        Self { why, line: None }
+    }
 }
 
 /// Takes the content of a file or link that is not as known; `Some`: hold it back, for this reason.
-pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<String>, Problem> + 'a;
+pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<HoldBack>, Problem> + 'a;
+
+/// What a scan passes over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leaves<'a> {
+    /// The operator's patterns.
+    pub exclude: Option<&'a Exclude>,
+    /// Paths of these trees are looked at all the same: what the master mirrors is never left alone on a shadow.
+    pub but: [Option<&'a Tree>; 2],
+    /// Files that are being written to, and for how long: they stay as known.
+    pub writing: Option<&'a BTreeMap<RelPath, Duration>>,
+}
+
+impl Leaves<'_> {
+    /// Everything is looked at.
+    pub const NOTHING: Self = Self { exclude: None, but: [None, None], writing: None };
+
+    /// Whether `path` is left out, by pattern; names that never are mirrored come not so far.
+    fn out(&self, path: &RelPath, is_directory: bool) -> bool {
+        self.exclude.is_some_and(|exclude| exclude.covers(path, is_directory))
+            && self.but.iter().flatten().all(|tree| tree.get(path).is_none())
+    }
+}
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Manner<'a> {
     /// Read every byte, whatever the stamps say.
     pub is_full: bool,
     /// What is held back stays in the tree as known. Otherwise the tree is what is really there.
     pub keeps_held: bool,
     /// Larger files are held back.
     pub file_size_limit: u64,
+    /// What it passes over.
+    pub leaves: Leaves<'a>,
 }
 
 /// What a scan found.
@@ -107,6 +154,8 @@ pub struct Found {
     pub stamps: Vec<(RelPath, Stamp)>,
     /// What is not in it.
     pub held: Vec<Held>,
+    /// Files that are being written to, and stayed as known.
+    pub postponed: Vec<RelPath>,
     /// Files read.
     pub read: u64,
 }
@@ -116,7 +165,7 @@ pub(super) fn scan(
     ground: &Ground,
     known: &Tree,
     stamps: &Stamps,
-    manner: Manner,
+    manner: Manner<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
     let mut scanner = Scanner::new(known, stamps, manner, sink);
@@ -129,53 +178,79 @@ pub(super) fn look_at<'p>(
     ground: &Ground,
     known: &Tree,
     stamps: &Stamps,
-    manner: Manner,
+    manner: Manner<'_>,
     paths: impl Iterator<Item = (&'p RelPath, bool)>,
     sink: &mut Sink<'_>,
 ) -> Result<Found, Problem> {
     let mut scanner = Scanner::new(known, stamps, manner, sink);
-    for (path, is_deep) in paths {
-        scanner.is_shallow = !is_deep;
-        let is_there = match ground.parent(path) {
-            Ok(parent) => scanner.look(parent.as_fd(), path, known.child(path))?,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
-            Err(error) => return Err(unreadable(&path.to_string(), error)),
-        };
-        if !is_there && known.get(path).is_some() {
-            scanner.edits.push((path.clone(), None));
-        }
-    }
+    let paths: Vec<_> = paths.collect();
+    scanner.look_at(ground, paths.iter().copied())?;
+    // The other names of a file that has several: the system tells of a write by the name it was made through alone.
+    let others: Vec<RelPath> = if scanner.linked.is_empty() {
+        Vec::new()
+    } else {
+        let seen: BTreeSet<&RelPath> = paths.iter().map(|(path, _)| *path).collect();
+        let is_other =
+            |(path, stamp): &(&RelPath, &Stamp)| scanner.linked.contains(&stamp.inode) && !seen.contains(path);
+        stamps.iter().filter(is_other).map(|(path, _)| path.clone()).collect()
+    };
+    scanner.look_at(ground, others.iter().map(|path| (path, false)))?;
+    scanner.found()
+}
+
+/// Reads what was placed a moment ago, every byte: as [`look_at`], but nothing is waited for, [`Found::changes`] stays empty,
+/// and a file so young that it may change again without a new time gets no stamp.
+pub(super) fn read_back<'p>(
+    ground: &Ground,
+    known: &Tree,
+    paths: impl Iterator<Item = (&'p RelPath, bool)>,
+    sink: &mut Sink<'_>,
+) -> Result<Found, Problem> {
+    let manner =
+        Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
+    let no_stamps = Stamps::new();
+    let mut scanner = Scanner::new(known, &no_stamps, manner, sink);
+    scanner.is_read_back = true;
+    scanner.look_at(ground, paths)?;
     scanner.found()
 }
 
 struct Scanner<'a, 's> {
     known: &'a Tree,
     stamps: &'a Stamps,
-    manner: Manner,
+    manner: Manner<'a>,
     sink: &'a mut Sink<'s>,
     is_shallow: bool,
+    /// See [`read_back`].
+    is_read_back: bool,
     now_ns: i64,
     entries: usize,
     read: u64,
     edits: Vec<(RelPath, Option<Entry>)>,
     new_stamps: Vec<(RelPath, Stamp)>,
     held: Vec<Held>,
+    postponed: Vec<RelPath>,
+    /// Inodes of files read that have more than one name.
+    linked: BTreeSet<u64>,
 }
 
 impl<'a, 's> Scanner<'a, 's> {
-    fn new(known: &'a Tree, stamps: &'a Stamps, manner: Manner, sink: &'a mut Sink<'s>) -> Self {
+    fn new(known: &'a Tree, stamps: &'a Stamps, manner: Manner<'a>, sink: &'a mut Sink<'s>) -> Self {
         Self {
             known,
             stamps,
             manner,
             sink,
             is_shallow: false,
+            is_read_back: false,
             now_ns: now_ns(),
             entries: 0,
             read: 0,
             edits: Vec::new(),
             new_stamps: Vec::new(),
             held: Vec::new(),
+            postponed: Vec::new(),
+            linked: BTreeSet::new(),
         }
     }
 
@@ -187,8 +262,45 @@ impl<'a, 's> Scanner<'a, 's> {
                 Some(entry) => tree.set(&path, entry).map_err(|MissingParent(path)| vanished(&path))?,
             }
         }
-        let changes = diff::between(self.known, &tree);
-        Ok(Found { tree, changes, stamps: self.new_stamps, held: self.held, read: self.read })
+        let changes = if self.is_read_back { Vec::new() } else { diff::between(self.known, &tree) };
+        Ok(Found {
+            tree,
+            changes,
+            stamps: self.new_stamps,
+            held: self.held,
+            postponed: self.postponed,
+            read: self.read,
+        })
+    }
+
+    /// Only at `paths`.
+    fn look_at<'p>(
+        &mut self,
+        ground: &Ground,
+        paths: impl Iterator<Item = (&'p RelPath, bool)>,
+    ) -> Result<(), Problem> {
+        let known = self.known;
+        // Neighbours are in the same directory, which is opened once for them.
+        let mut last: Option<(Option<RelPath>, OwnedFd)> = None;
+        for (path, is_deep) in paths {
+            self.is_shallow = !is_deep;
+            let parent = path.parent();
+            if last.as_ref().is_none_or(|(open, _)| *open != parent) {
+                last = match ground.directory(parent.as_ref()) {
+                    Ok(fd) => Some((parent, fd)),
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+                    Err(error) => return Err(unreadable(&path.to_string(), error)),
+                };
+            }
+            let is_there = match &last {
+                Some((_, parent)) => self.look(parent.as_fd(), path, known.child(path))?,
+                None => false,
+            };
+            if !is_there && known.get(path).is_some() {
+                self.edits.push((path.clone(), None));
+            }
+        }
+        Ok(())
     }
 
     fn walk(&mut self, fd: BorrowedFd<'_>, path: Option<&RelPath>, node: Option<&Arc<Node>>) -> Result<(), Problem> {
@@ -217,7 +329,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 Err(why) => {
                     let mut shown_path = path.map_or(String::new(), |path| format!("{path}/"));
                     shown_path.push_str(&shown(&name));
-                    self.held.push(Held { path: shown_path, why: why.into(), at: None, is_worthless: false });
+                    self.held.push(Held { path: shown_path, why: why.into(), ..Held::default() });
                 }
                 Ok(child) => {
                     if self.look(fd, &child, known(&name))? {
@@ -242,7 +354,11 @@ impl<'a, 's> Scanner<'a, 's> {
             Err(error) => return Ok(self.hold(path, format!("cannot be read: {}", plain(error)))),
         };
         let entry = known.map(Child::entry);
-        match FileType::from_raw_mode(stat.st_mode) {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.manner.leaves.out(path, kind == FileType::Directory) {
+            return Ok(false);
+        }
+        match kind {
             FileType::Directory => self.look_at_directory(parent, path, &stat, known),
             FileType::RegularFile => self.look_at_file(parent, path, &stat, entry),
             FileType::Symlink => self.look_at_link(parent, path, entry),
@@ -313,18 +429,33 @@ impl<'a, 's> Scanner<'a, 's> {
             && known.kind == FileKind::File
             && trusted.is_settled
             && trusted.is_same_file(&stamp)
+            && self.written_for(path).is_none()
         {
             self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
             return Ok(true);
         }
-        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit) {
+        if let Some(since) = self.written_for(path) {
+            self.postponed.push(path.clone());
+            if since >= WRITING_HELD_AFTER {
+                let why =
+                    format!("is open and has been written to for {} s; it is taken up when that ends", since.as_secs());
+                self.hold(path, why);
+            }
+            return Ok(true);
+        }
+        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, !self.is_read_back) {
             Ok(read) => read,
             Err(Unread::Gone) => return Ok(false),
             Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
         };
         self.read += 1;
+        if stat.st_nlink > 1 {
+            self.linked.insert(stat.st_ino);
+        }
         let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
-        self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        if !self.is_read_back || !read::is_young(&stat) {
+            self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        }
         self.take(path, known, entry, bytes)
     }
 
@@ -332,13 +463,21 @@ impl<'a, 's> Scanner<'a, 's> {
     fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, bytes: Vec<u8>) -> Result<bool, Problem> {
         debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
         if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
-            && let Some(why) = (self.sink)(path, known, entry.digest, bytes)?
+            && let Some(HoldBack { why, line }) = (self.sink)(path, known, entry.digest, bytes)?
         {
             self.new_stamps.pop_if(|(stamped, _)| stamped == path);
-            return Ok(self.hold(path, why));
+            let counts = self.hold(path, why);
+            if let Some(held) = self.held.last_mut() {
+                held.line = line;
+            }
+            return Ok(counts);
         }
         self.edit(path, known, entry);
         Ok(true)
+    }
+
+    fn written_for(&self, path: &RelPath) -> Option<Duration> {
+        self.manner.leaves.writing?.get(path).copied()
     }
 
     fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {
@@ -349,7 +488,7 @@ impl<'a, 's> Scanner<'a, 's> {
 
     /// Holds it back; says whether it counts as there.
     fn hold(&mut self, path: &RelPath, why: String) -> bool {
-        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), is_worthless: false });
+        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), ..Held::default() });
         self.manner.keeps_held
     }
 

@@ -3,6 +3,7 @@
 use super::Mirror;
 use super::push::{ContentSource, ManifestEntry};
 use crate::engine::base::{Digest, Problem, RevisionId};
+use crate::store::Packed;
 
 /// Serves what the mirror keeps.
 pub struct MirrorSource(pub Mirror);
@@ -15,10 +16,10 @@ impl ContentSource for MirrorSource {
     fn content(
         &mut self,
         wanted: &[Digest],
-        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+        sink: &mut dyn FnMut(Digest, Packed) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         for digest in wanted {
-            let bytes = self.0.content(digest)?.ok_or_else(|| {
+            let bytes = self.0.packed_content(digest)?.ok_or_else(|| {
                 Problem::new("cannot send a content", format!("{} is not in the history", digest.short()), "")
             })?;
             sink(*digest, bytes)?;

@@ -1,11 +1,13 @@
 //! Where new files are written before they are moved into place: on the file system of the directory, so that the move is
 //! one step, and out of sight of readers and scans.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, fstat, open, openat, symlinkat};
 
 use crate::engine::base::Problem;
 
@@ -25,7 +27,8 @@ pub(super) struct Stage {
 /// An empty place, gone again when dropped.
 pub(super) struct Staged {
     path: PathBuf,
-    fd: File,
+    /// Everything goes through it, whatever its name comes to mean.
+    fd: OwnedFd,
 }
 
 impl Stage {
@@ -50,7 +53,13 @@ impl Stage {
             )
         };
         let path = made.map_err(failed)?;
-        let fd = File::open(&path).map_err(failed)?;
+        // What lies there now may have been put there by somebody else in the last moment.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = open(&path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let owner = fstat(&fd).map_err(|error| failed(error.into()))?.st_uid;
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(failed(io::Error::other(format!("{} belongs to somebody else", path.display()))));
+        }
         Ok(Staged { path, fd })
     }
 
@@ -78,8 +87,8 @@ impl Staged {
 
     /// Writes a file; `syncs` it at once.
     pub(super) fn file(&self, name: &str, bytes: &[u8], mode: u32, syncs: bool) -> io::Result<()> {
-        let path = self.path.join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?);
         file.write_all(bytes)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         if syncs { file.sync_all() } else { Ok(()) }
@@ -87,8 +96,7 @@ impl Staged {
 
     /// Makes a link.
     pub(super) fn link(&self, name: &str, target: &[u8]) -> io::Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        symlink(std::ffi::OsStr::from_bytes(target), self.path.join(name))
+        Ok(symlinkat(target, &self.fd, name)?)
     }
 }
 

@@ -11,10 +11,13 @@ use crate::engine::message::Push;
 use crate::engine::order::FileKind;
 use crate::engine::status::Transfer;
 
+mod anything;
 mod divergence;
 mod hostile;
+mod judged;
 mod large;
 mod recovery;
+mod transfer;
 mod watched;
 
 const LIMITS: Limits = Limits { file_size: 1_000_000 };
@@ -193,7 +196,7 @@ fn a_small_change_is_a_small_push() {
         fn content(
             &mut self,
             _: &[Digest],
-            _: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+            _: &mut dyn FnMut(Digest, Packed) -> Result<(), Problem>,
         ) -> Result<(), Problem> {
             panic!("asked for a content")
         }

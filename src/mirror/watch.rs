@@ -9,11 +9,14 @@
 mod dirty;
 mod tree;
 
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{inotify, statfs};
@@ -21,10 +24,16 @@ use rustix::io::Errno;
 
 pub use self::dirty::Dirty;
 use self::tree::{Heard, Watches};
+use super::exclude::Exclude;
+use super::path::RelPath;
 use crate::engine::base::Problem;
 
 /// One that cannot watch tries again so often, and has everything looked at.
 const AGAIN_S: i64 = 10;
+/// Whether the directory is there, and still the same one, is looked at so often: its name, not what is inside.
+const LOOK_AROUND_S: i64 = 2;
+/// Bytes that wake the thread, read at once.
+const WAKES_AT_ONCE: usize = 64;
 /// File systems whose changes may be made on another machine, which the kernel is not told of: NFS, SMB, CIFS, SMB2, FUSE,
 /// 9P, Ceph, AFS, VirtualBox.
 const REMOTE: [u32; 9] =
@@ -35,42 +44,78 @@ const REMOTE: [u32; 9] =
 pub enum WatchEvent {
     /// Something changed.
     Changed,
+    /// Nothing that is mirrored changed, but somebody is at work in the directory.
+    AtWork,
     /// Changes were lost: everything has to be looked at.
     NeedRescan,
     /// It cannot watch; everything has to be looked at now and then, which it says by [`Self::Changed`].
     Failed(String),
+    /// The directory is not there. When it is back, [`Self::Replaced`] says so.
+    Gone(String),
+    /// Another directory has its name now, or the same one again: everything has to be looked at.
+    Replaced(String),
     /// It watches again.
     Recovered,
+}
+
+/// What waits to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// So many paths, [`usize::MAX`] for everything.
+    pub paths: usize,
+    /// A file among them is open and being written to.
+    pub is_being_written: bool,
 }
 
 /// Watches until dropped, in a thread of its own.
 pub struct Watcher {
     shared: Arc<Shared>,
-    /// Closed by the drop, which ends the thread.
-    _end: UnixStream,
+    /// A byte wakes the thread; closed by the drop, which ends it.
+    end: UnixStream,
 }
 
 struct Shared {
     fd: OwnedFd,
     state: Mutex<State>,
+    /// New patterns, not yet followed.
+    exclude: Mutex<Option<Arc<Exclude>>>,
 }
 
 struct State {
     watches: Watches,
     dirty: Dirty,
-    /// It cannot watch.
-    is_blind: bool,
+    sight: Sight,
+    /// Which directory is watched: device and inode.
+    identity: Option<(u64, u64)>,
     /// Its changes may be made elsewhere.
     is_remote: bool,
+    /// Read by who took what is dirty, and for the thread to tell.
+    untold: Option<Heard>,
+}
+
+/// How well it can watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Every change.
+    Clear,
+    /// None: everything is looked at now and then.
+    Blind,
+    /// There is no directory.
+    Gone,
 }
 
 impl Watcher {
-    /// Watches `directory` and all inside it, directories made later too. `tell` must not block for long. Where the watches
-    /// of the system do not suffice, it says [`WatchEvent::Failed`] and goes on.
+    /// Watches `directory` and all inside it but what is excluded, directories made later too. `tell` must not block for long.
+    /// Where the watches of the system do not suffice it says [`WatchEvent::Failed`], where there is no directory
+    /// [`WatchEvent::Gone`], and goes on.
     ///
     /// # Errors
-    /// When the system has no watcher to give, or the directory is missing.
-    pub fn start(directory: &Path, tell: impl Fn(WatchEvent) + Send + 'static) -> Result<Self, Problem> {
+    /// When the system has no watcher to give.
+    pub fn start(
+        directory: &Path,
+        exclude: &Arc<Exclude>,
+        tell: impl Fn(WatchEvent) + Send + 'static,
+    ) -> Result<Self, Problem> {
         let failed = |why: String| {
             Problem::new(
                 format!("cannot watch {}", directory.display()),
@@ -79,26 +124,25 @@ impl Watcher {
             )
         };
         let from = |error: Errno| failed(std::io::Error::from(error).to_string());
-        let about = statfs(directory).map_err(from)?;
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(from)?;
         let (end, ended) = UnixStream::pair().map_err(|error| failed(error.to_string()))?;
-        let state = State {
-            watches: Watches::new(directory),
-            dirty: Dirty::all(),
-            is_blind: false,
-            is_remote: u32::try_from(about.f_type).is_ok_and(|kind| REMOTE.contains(&kind)),
-        };
-        let shared = Arc::new(Shared { fd, state: Mutex::new(state) });
+        // A full pipe wakes as well.
+        end.set_nonblocking(true).map_err(|error| failed(error.to_string()))?;
+        let mut watches = Watches::new(directory);
+        watches.exclude = Arc::clone(exclude);
+        let state =
+            State { watches, dirty: Dirty::all(), sight: Sight::Clear, identity: None, is_remote: false, untold: None };
+        let shared = Arc::new(Shared { fd, state: Mutex::new(state), exclude: Mutex::default() });
         let first = shared.begin(&mut shared.lock());
         let watching = Arc::clone(&shared);
         let work = move || {
-            if let Some(why) = first {
-                tell(WatchEvent::Failed(why));
+            if let Some(event) = first {
+                tell(event);
             }
             watching.watch(&ended, &tell);
         };
         thread::Builder::new().name("watch".into()).spawn(work).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { shared, _end: end })
+        Ok(Self { shared, end })
     }
 
     /// Everything that may have changed until this moment and was not taken before. Who cannot look at it gives it back.
@@ -106,8 +150,12 @@ impl Watcher {
     pub fn take(&self) -> Dirty {
         let mut state = self.shared.lock();
         // Also what the thread has not been told yet.
-        let _ = self.shared.drain(&mut state);
-        if state.is_blind || state.is_remote {
+        let heard = self.shared.drain(&mut state);
+        if let Heard::Lost | Heard::Over | Heard::Failed(_) = heard {
+            state.untold = Some(heard);
+            self.wake();
+        }
+        if state.sight != Sight::Clear || state.is_remote || state.identity != state.watches.identity() {
             return Dirty::all();
         }
         std::mem::replace(&mut state.dirty, Dirty::nothing())
@@ -116,6 +164,31 @@ impl Watcher {
     /// It has to be looked at again.
     pub fn give_back(&self, dirty: Dirty) {
         self.shared.lock().dirty.join(dirty);
+    }
+
+    /// What waits; a file written to less than `idle` ago and not closed since is being written to.
+    #[must_use]
+    pub fn pending(&self, idle: Duration) -> Pending {
+        let mut state = self.shared.lock();
+        let paths = if state.dirty.is_all { usize::MAX } else { state.dirty.paths.len() };
+        Pending { paths, is_being_written: state.watches.writing(idle).next().is_some() }
+    }
+
+    /// Files that are being written to, and for how long; see [`Watcher::pending`].
+    #[must_use]
+    pub fn writing(&self, idle: Duration) -> BTreeMap<RelPath, Duration> {
+        self.shared.lock().watches.writing(idle).map(|(path, since)| (path.clone(), since)).collect()
+    }
+
+    /// Other patterns from now on; everything is looked at then. Never waits.
+    pub fn set_exclude(&self, exclude: Arc<Exclude>) {
+        *self.shared.exclude.lock().unwrap_or_else(PoisonError::into_inner) = Some(exclude);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // A pipe that is full of such bytes wakes the thread as well.
+        let _ = (&self.end).write(&[1]);
     }
 }
 
@@ -130,58 +203,134 @@ impl Shared {
     }
 
     /// Watches everything anew; why it cannot.
-    fn begin(&self, state: &mut State) -> Option<String> {
+    fn begin(&self, state: &mut State) -> Option<WatchEvent> {
         state.dirty = Dirty::all();
+        // Before the watches: one that takes its place meanwhile is noticed by the next look.
+        state.identity = state.watches.identity();
+        if state.identity.is_none() {
+            state.sight = Sight::Gone;
+            return Some(WatchEvent::Gone(format!("{} is not there", state.watches.top().display())));
+        }
+        let kind = statfs(state.watches.top()).map(|about| about.f_type);
+        state.is_remote = kind.is_ok_and(|kind| u32::try_from(kind).is_ok_and(|kind| REMOTE.contains(&kind)));
         let problem = state.watches.begin(self.fd.as_fd()).err();
-        state.is_blind = problem.is_some();
-        problem
+        state.sight = if problem.is_some() { Sight::Blind } else { Sight::Clear };
+        problem.map(WatchEvent::Failed)
     }
 
     /// Reads all that is queued.
     fn drain(&self, state: &mut State) -> Heard {
         let heard = state.watches.drain(self.fd.as_fd(), &mut state.dirty);
-        if let Heard::Lost | Heard::Failed(_) = heard {
+        if let Heard::Lost | Heard::Over | Heard::Failed(_) = heard {
             state.dirty = Dirty::all();
         }
-        if let Heard::Failed(_) = heard {
-            state.is_blind = true;
+        if let Heard::Over | Heard::Failed(_) = heard {
+            state.watches.release(self.fd.as_fd());
+            state.sight = Sight::Blind;
         }
         heard
     }
 
     fn watch(&self, ended: &UnixStream, tell: &dyn Fn(WatchEvent)) {
         loop {
-            let is_blind = self.lock().is_blind;
-            let limit = Timespec { tv_sec: AGAIN_S, tv_nsec: 0 };
+            let sight = self.lock().sight;
+            let limit = Timespec { tv_sec: if sight == Sight::Blind { AGAIN_S } else { LOOK_AROUND_S }, tv_nsec: 0 };
             let mut fds = [PollFd::new(ended, PollFlags::IN), PollFd::new(&self.fd, PollFlags::IN)];
             // Blind, only the end and the limit count: what is queued is of no use.
-            let count = if is_blind { 1 } else { 2 };
-            let polled = poll(&mut fds[..count], is_blind.then_some(&limit));
+            let count = if sight == Sight::Clear { 2 } else { 1 };
+            let polled = poll(&mut fds[..count], Some(&limit));
             if !fds[0].revents().is_empty() {
-                return;
+                match (&mut &*ended).read(&mut [0; WAKES_AT_ONCE]) {
+                    Ok(0) => return,
+                    _ => {
+                        let untold = self.lock().untold.take();
+                        untold.into_iter().for_each(|heard| self.tell_heard(heard, tell));
+                        self.follow_exclude(tell);
+                    }
+                }
+                continue;
             }
             match polled {
-                Ok(0) if is_blind => {
-                    let is_well = self.begin(&mut self.lock()).is_none();
-                    if is_well {
-                        tell(WatchEvent::Recovered);
-                    }
-                    tell(WatchEvent::Changed);
-                }
+                Ok(0) => self.look_around(sight, tell),
                 Ok(_) => {
                     let heard = self.drain(&mut self.lock());
-                    match heard {
-                        Heard::Nothing => {}
-                        Heard::Changed => tell(WatchEvent::Changed),
-                        Heard::Lost => tell(WatchEvent::NeedRescan),
-                        Heard::Failed(why) => tell(WatchEvent::Failed(why)),
-                    }
+                    self.tell_heard(heard, tell);
                 }
                 // A signal; nothing else can happen to descriptors that are open.
                 Err(_) => {}
             }
         }
     }
+
+    fn tell_heard(&self, heard: Heard, tell: &dyn Fn(WatchEvent)) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::AtWork => tell(WatchEvent::AtWork),
+            Heard::Changed => tell(WatchEvent::Changed),
+            Heard::Lost => tell(WatchEvent::NeedRescan),
+            Heard::Over => self.begin_elsewhere(tell),
+            Heard::Failed(why) => tell(WatchEvent::Failed(why)),
+        }
+    }
+
+    fn follow_exclude(&self, tell: &dyn Fn(WatchEvent)) {
+        let new = self.exclude.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(exclude) = new else { return };
+        let problem = {
+            let mut state = self.lock();
+            state.watches.exclude = exclude;
+            self.begin(&mut state)
+        };
+        problem.into_iter().for_each(tell);
+        tell(WatchEvent::Changed);
+    }
+
+    /// Nothing was told for a while. A directory above may have been moved, or something mounted over it: of that the system
+    /// tells nothing.
+    fn look_around(&self, sight: Sight, tell: &dyn Fn(WatchEvent)) {
+        let is_same = {
+            let state = self.lock();
+            state.identity.is_some() && state.identity == state.watches.identity()
+        };
+        match (sight, is_same) {
+            (Sight::Clear, true) => {}
+            (Sight::Clear | Sight::Blind, false) => self.begin_elsewhere(tell),
+            (Sight::Blind, true) => {
+                let is_well = self.begin(&mut self.lock()).is_none();
+                if is_well {
+                    tell(WatchEvent::Recovered);
+                }
+                tell(WatchEvent::Changed);
+            }
+            (Sight::Gone, _) => {
+                let mut state = self.lock();
+                if state.watches.identity().is_none() {
+                    return;
+                }
+                let problem = self.begin(&mut state);
+                let why = format!("{} is there again", state.watches.top().display());
+                drop(state);
+                tell_again(WatchEvent::Replaced(why), problem, tell);
+            }
+        }
+    }
+
+    /// What was watched has another name now, or none.
+    fn begin_elsewhere(&self, tell: &dyn Fn(WatchEvent)) {
+        let mut state = self.lock();
+        let problem = self.begin(&mut state);
+        let why = format!("{} is another directory than before", state.watches.top().display());
+        drop(state);
+        tell_again(WatchEvent::Replaced(why), problem, tell);
+    }
+}
+
+/// Where the directory is there, whatever else may be.
+fn tell_again(replaced: WatchEvent, problem: Option<WatchEvent>, tell: &dyn Fn(WatchEvent)) {
+    if !matches!(problem, Some(WatchEvent::Gone(_))) {
+        tell(replaced);
+    }
+    tell(problem.unwrap_or(WatchEvent::Recovered));
 }
 
 #[cfg(test)]

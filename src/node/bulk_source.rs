@@ -1,16 +1,19 @@
 //! The other instance's contents and lists, over a connection of their own, so that no check waits for them.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::net::{BulkClient, Net};
+use super::net::{BulkClient, Net, Partial};
+use super::shared::lock;
 use crate::engine::base::{Digest, Fingerprint, LinkId, Problem, RevisionId};
 use crate::engine::durable::Peer;
 use crate::engine::settings::Settings;
 use crate::mirror::path::RelPath;
 use crate::mirror::{ContentSource, ManifestEntry};
+use crate::store::Packed;
 use crate::wire::bulk::Entry;
 
 /// Where the other instance can be reached.
@@ -77,18 +80,26 @@ pub struct BulkSource {
     down: watch::Receiver<VecDeque<LinkId>>,
     runtime: Handle,
     client: Option<BulkClient>,
+    partial: Arc<Mutex<Option<Partial>>>,
 }
 
 impl BulkSource {
-    /// Connects at the first question.
+    /// Connects at the first question. `partial` outlives it: what has come of a large content when the link breaks.
     #[must_use]
-    pub fn new(other: Other, net: Net, link: LinkId, down: watch::Receiver<VecDeque<LinkId>>, runtime: Handle) -> Self {
-        Self { other, net, link, down, runtime, client: None }
+    pub fn new(
+        other: Other,
+        net: Net,
+        link: LinkId,
+        down: watch::Receiver<VecDeque<LinkId>>,
+        runtime: Handle,
+        partial: Arc<Mutex<Option<Partial>>>,
+    ) -> Self {
+        Self { other, net, link, down, runtime, client: None, partial }
     }
 
     /// Runs `work` with a connection, until it is done or the link is gone.
     fn with_client<T>(&mut self, work: impl AsyncFnOnce(&mut BulkClient) -> Result<T, String>) -> Result<T, Problem> {
-        let Self { other, net, link, down, runtime, client } = self;
+        let Self { other, net, link, down, runtime, client, .. } = self;
         let link = *link;
         let result = runtime.block_on(async {
             tokio::select! {
@@ -119,10 +130,15 @@ impl ContentSource for BulkSource {
     fn content(
         &mut self,
         wanted: &[Digest],
-        sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+        sink: &mut dyn FnMut(Digest, Packed) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        self.with_client(async move |client| {
-            client.contents(wanted, |digest, bytes| sink(digest, bytes).map_err(|problem| problem.to_string())).await
-        })
+        let mut partial = lock(&self.partial).take();
+        let under_way = &mut partial;
+        let result = self.with_client(async move |client| {
+            let take = |digest, content| sink(digest, content).map_err(|problem: Problem| problem.to_string());
+            client.contents(wanted, under_way, take).await
+        });
+        *lock(&self.partial) = partial;
+        result
     }
 }

@@ -84,8 +84,11 @@ async fn ask_peer(orders: &Arc<Orders>) -> Result<Asked, Problem> {
     let peer = peer.ok_or_else(|| cannot("this instance is not paired".into()))?;
     let other = Other::of(&peer, &orders.settings.in_force());
     let mut client = other.connect(&orders.net).await.map_err(cannot)?;
-    let (_, entries) = client.verify().await.map_err(cannot)?;
-    let entries = entries.into_iter().map(from_wire).collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+    let mut entries = Vec::new();
+    let take = |some: Vec<crate::wire::bulk::Entry>| {
+        some.into_iter().try_for_each(|entry| from_wire(entry).map(|entry| entries.push(entry)))
+    };
+    client.verify(take).await.map_err(cannot)?;
     Ok(Asked { entries, client, name: peer.host })
 }
 
@@ -114,8 +117,8 @@ fn peer_side<'a>(store: &'a Store, asked: Asked, runtime: &'a Handle) -> Result<
             return Ok(Ok(bytes));
         }
         let mut found = Vec::new();
-        let fetched = runtime.block_on(client.contents(&[*digest], |_, bytes| {
-            found = bytes;
+        let fetched = runtime.block_on(client.contents(&[*digest], &mut None, |_, content| {
+            found = content.unpack()?.into_owned();
             Ok(())
         }));
         Ok(match fetched {

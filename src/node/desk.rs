@@ -1,10 +1,9 @@
 //! The mirror's threads: one reads and writes the directory (scans, applies, puts drift back), one builds pushes, so that a
 //! long scan never holds up a push that is ready. The engine hears of the results as inputs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -14,22 +13,31 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
-use super::net::Net;
+use super::net::{Net, Partial};
+use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
+use super::validation;
 use crate::engine::base::{InstanceId, LinkId, PairId, Problem, RevisionId, Role, Run, Term};
 use crate::engine::effect::WantedChange;
 use crate::engine::event::{EventKind, Severity};
+use crate::engine::history::FileBytes;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
-use crate::engine::order::{FileKind, Order, Reply};
+use crate::engine::order::{Order, Reply};
 use crate::engine::settings::{History, Settings};
+use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
-use crate::mirror::scan::Held;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, ManifestEntry, Mirror};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
+mod held;
+
+use held::HeldBook;
+
+/// While a file is being written it is looked again so often whether it was closed.
+const WRITING_PAUSE: Duration = Duration::from_millis(5);
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
 /// After the last scan or apply: the times of what it read can be trusted then.
@@ -78,8 +86,10 @@ pub struct MirrorDesk {
     /// Links that went down; an apply over one of them gives up.
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
-    held: Arc<AtomicU64>,
+    held: Arc<Mutex<HeldBook>>,
     retention: Arc<Mutex<Kept>>,
+    /// The content that was under way when a link broke; one, as contents come one after the other.
+    partial: Arc<Mutex<Option<Partial>>>,
 }
 
 /// How much of the history is kept, and which revision the other instance still needs.
@@ -107,24 +117,33 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            partial: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
             retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
         };
+        desk.follow_settings(settings);
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
         desk.watch()?;
+        // What happened to the directory while nothing ran: a shadow puts it right, a master scans anyway.
+        for problem in [Some("it was not looked at yet".to_owned()), None] {
+            let _ = shared.inputs.try_send(Input::Directory { problem });
+        }
         Ok(desk)
     }
 
     fn watch(&self) -> Result<(), Problem> {
         let (quiet, shared) = (Arc::clone(&self.quiet), self.shared.clone());
         self.mirror.watch(move |event| {
-            tell_watcher(&shared, &event);
             let now_ms = clock::monotonic().0;
+            if event == WatchEvent::AtWork {
+                return lock(&quiet).at_work(now_ms);
+            }
+            tell_watcher(&shared, &event);
             let is_first = {
                 let mut quiet = lock(&quiet);
-                let is_first = quiet.due(now_ms).is_none();
+                let is_first = !quiet.is_pending();
                 quiet.changed(now_ms);
                 is_first
             };
@@ -136,14 +155,21 @@ impl MirrorDesk {
 
     /// New settings are in force.
     pub fn set_limits(&self, settings: &Settings) {
-        self.mirror.set_limits(limits(settings));
+        self.follow_settings(settings);
         lock(&self.retention).settings = settings.configuration.history;
         let mut quiet = lock(&self.quiet);
-        let is_pending = quiet.due(0).is_some();
+        let is_pending = quiet.is_pending();
         *quiet = quiet_of(settings);
         if is_pending {
             quiet.changed(clock::monotonic().0);
         }
+    }
+
+    fn follow_settings(&self, settings: &Settings) {
+        let configuration = &settings.configuration;
+        self.mirror.set_limits(limits(settings));
+        self.mirror.set_exclude(Exclude::new(&configuration.exclude));
+        self.mirror.set_judge(validation::judge(&configuration.validate, self.mirror.directory()));
     }
 
     /// The newest revision.
@@ -155,7 +181,7 @@ impl MirrorDesk {
     /// How many files the last scan held back (spec 5.4).
     #[must_use]
     pub fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        lock(&self.held).count()
     }
 
     /// Older revisions, newest first.
@@ -185,14 +211,20 @@ impl MirrorDesk {
         &self.mirror
     }
 
-    /// See [`crate::engine::effect::Effect::Scan`].
-    pub fn scan(&self, term: Term, wait_quiet: bool) {
-        self.send(DiskJob::Scan { term, wait_quiet });
+    /// See [`crate::engine::effect::Effect::Scan`]. What it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn scan(&self, term: Term, wait_quiet: bool) -> Option<Input> {
+        let why = self.send(DiskJob::Scan { term, wait_quiet })?;
+        Some(Input::Scanned { committed: None, problem: Some(why) })
     }
 
-    /// See [`crate::engine::effect::Effect::Apply`].
-    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) {
-        self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net });
+    /// See [`crate::engine::effect::Effect::Apply`]. The engine waits for the end of it before it takes a role, so there is
+    /// always one: what it gives is the outcome when it cannot even wait.
+    #[must_use]
+    pub fn apply(&self, link: LinkId, push: Box<Push>, complete: bool, other: Other, net: Net) -> Option<Input> {
+        let revision = push.revision;
+        let why = self.send(DiskJob::Apply { link, push, complete, other: Box::new(other), net })?;
+        Some(Input::ApplyFailed { link, revision, why })
     }
 
     /// See [`crate::engine::effect::Effect::Push`].
@@ -236,9 +268,13 @@ impl MirrorDesk {
 
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
-        self.down.send_modify(|down| {
-            down.truncate(DOWN_MAX - 1);
-            down.push_front(link);
+        self.down.send_if_modified(|down| {
+            let is_new = !down.contains(&link);
+            if is_new {
+                down.truncate(DOWN_MAX - 1);
+                down.push_front(link);
+            }
+            is_new
         });
     }
 
@@ -256,6 +292,7 @@ impl MirrorDesk {
     /// For people.
     pub fn read(&self, order: &Order) -> OrderOutcome {
         match order {
+            Order::HeldFiles => Ok(Reply::Held(lock(&self.held).list())),
             Order::ListFiles => self.mirror.list().map(Reply::Files),
             Order::ListPart { since, after } => {
                 let part = self.mirror.list_part(since.as_ref(), after.as_deref())?;
@@ -263,6 +300,9 @@ impl MirrorDesk {
             }
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
+            }
+            Order::FileBytes { path, revision } => {
+                self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
             }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             Order::ShowBranch { name } => match self.mirror.branch(name)? {
@@ -277,10 +317,15 @@ impl MirrorDesk {
         }
     }
 
-    fn send(&self, job: DiskJob) {
-        if self.disk.try_send(job).is_err() {
-            tracing::error!("the mirror is behind by {JOBS_MAX} jobs: one was dropped");
-        }
+    /// Why it was not taken; none: it was.
+    fn send(&self, job: DiskJob) -> Option<String> {
+        let why = match self.disk.try_send(job) {
+            Ok(()) => return None,
+            Err(TrySendError::Full(_)) => format!("the mirror is behind by {JOBS_MAX} jobs: one was dropped"),
+            Err(TrySendError::Disconnected(_)) => "the mirror's thread has ended: restart Standin".to_owned(),
+        };
+        tracing::error!("{why}");
+        Some(why)
     }
 
     fn push_all(&self, jobs: &Receiver<PushJob>) {
@@ -299,12 +344,19 @@ impl MirrorDesk {
     }
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
-        let mut told = BTreeSet::new();
         let mut rest = SETTLE_AFTER;
+        let mut postponed = 0;
         loop {
             let job = match jobs.recv_timeout(rest) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if postponed > 0 => {
+                    // Left alone for a while, and perhaps never closed: it is taken up as it is.
+                    postponed = 0;
+                    rest = SETTLE_AFTER;
+                    self.shared.input_blocking(Input::DirectoryChanged);
+                    continue;
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.look_after(rest == FULL_LOOK_EVERY);
                     rest = FULL_LOOK_EVERY;
@@ -313,10 +365,18 @@ impl MirrorDesk {
             };
             rest = SETTLE_AFTER;
             let input = match job {
-                DiskJob::Scan { term, wait_quiet } => self.scan_now(term, wait_quiet, &mut told),
                 DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
+                DiskJob::Scan { term, wait_quiet } => {
+                    let (input, count) = self.scan_now(term, wait_quiet);
+                    postponed = count;
+                    if count > 0 {
+                        rest = WRITING_IDLE;
+                    }
+                    input
+                }
                 DiskJob::Apply { link, push, complete, other, net } => {
-                    let source = BulkSource::new(*other, net, link, self.down.subscribe(), runtime.clone());
+                    let (down, partial) = (self.down.subscribe(), Arc::clone(&self.partial));
+                    let source = BulkSource::new(*other, net, link, down, runtime.clone(), partial);
                     self.apply_now(link, &push, complete, source)
                 }
             };
@@ -340,44 +400,48 @@ impl MirrorDesk {
         self.tidy();
     }
 
-    fn scan_now(&self, term: Term, wait_quiet: bool, told: &mut BTreeSet<String>) -> Input {
+    /// Waits until nobody changes anything, within the limit.
+    fn wait_quiet(&self) {
         loop {
-            if !wait_quiet {
-                break;
-            }
-            let due = lock(&self.quiet).due(clock::monotonic().0);
+            let now_ms = clock::monotonic().0;
+            let pending = self.mirror.pending();
+            let (due, is_late) = {
+                let quiet = lock(&self.quiet);
+                (quiet.due(now_ms, pending.paths), quiet.is_late(now_ms))
+            };
             match due {
                 Some(in_ms) if in_ms > 0 => thread::sleep(Duration::from_millis(in_ms)),
-                _ => break,
-            }
-        }
-        lock(&self.quiet).clear();
-        match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
-            Ok(outcome) => {
-                self.tell_held(&outcome.held, told);
-                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
-                Input::Scanned { committed: outcome.committed, problem: None }
-            }
-            Err(problem) => {
-                let why = format!("{}: {}", problem.what, problem.why);
-                self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
-                Input::Scanned { committed: None, problem: Some(why) }
+                _ if is_late || !pending.is_being_written => return,
+                _ => thread::sleep(WRITING_PAUSE),
             }
         }
     }
 
-    /// One alert a file that is held back; over when it is not any more.
-    fn tell_held(&self, held: &[Held], told: &mut BTreeSet<String>) {
-        let now: BTreeSet<String> = held.iter().map(|held| held.path.clone()).collect();
-        self.held.store(held.len() as u64, Ordering::Relaxed);
-        for gone in told.difference(&now) {
-            self.shared.input_blocking(Input::TroubleOver { code: "F-002", subject: gone.clone() });
+    /// What the engine is told, and how many files wait for their writer.
+    fn scan_now(&self, term: Term, wait_quiet: bool) -> (Input, usize) {
+        if wait_quiet {
+            self.wait_quiet();
         }
-        for held in held {
-            let (subject, why) = (held.path.clone(), held.why.clone());
-            self.shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
+        lock(&self.quiet).clear();
+        match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
+            Ok(outcome) => {
+                held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
+                self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
+                self.found(None);
+                (Input::Scanned { committed: outcome.committed, problem: None }, outcome.postponed)
+            }
+            Err(problem) => {
+                let why = format!("{}: {}; {}", problem.what, problem.why, problem.todo);
+                self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
+                self.found(Some(format!("{}: {}", problem.what, problem.why)));
+                (Input::Scanned { committed: None, problem: Some(why) }, 0)
+            }
         }
-        *told = now;
+    }
+
+    /// Whether the directory can be used, as the last look at it said.
+    fn found(&self, problem: Option<String>) {
+        self.shared.input_blocking(Input::Directory { problem });
     }
 
     fn change_now(&self, order: u64, term: Term, wanted: &WantedChange) -> Input {
@@ -394,11 +458,21 @@ impl MirrorDesk {
     fn apply_now(&self, link: LinkId, push: &Push, complete: bool, mut source: BulkSource) -> Input {
         let shared = self.shared.clone();
         // Called between two pieces of an asynchronous transfer: must not wait. One that is lost is followed by another.
-        let mut progress = move |transfer| drop(shared.inputs.try_send(Input::Progress(Some(transfer))));
+        let mut meter = Meter::default();
+        let mut progress = move |transfer| {
+            if let Some(told) = meter.look(transfer, clock::monotonic().0) {
+                drop(shared.inputs.try_send(Input::Progress(Some(told))));
+            }
+        };
         let result = self.mirror.apply(push, complete, &mut source, &mut progress);
         self.shared.input_blocking(Input::Progress(None));
         match result {
-            Ok((committed, branch)) => Input::Applied { link, revision: committed.revision, committed, branch },
+            Ok((committed, branch)) => {
+                // What the last scan as a master held back is of no account any more.
+                held::tell(&self.held, &self.shared, &[], None);
+                self.found(None);
+                Input::Applied { link, revision: committed.revision, committed, branch }
+            }
             Err(problem) => {
                 Input::ApplyFailed { link, revision: push.revision, why: format!("{}: {}", problem.what, problem.why) }
             }
@@ -406,24 +480,36 @@ impl MirrorDesk {
     }
 }
 
-/// That the directory cannot be watched is an alert as long as it lasts; lost events cost one look at everything.
+/// What ends is over when it ends; lost events and another directory cost one look at everything, and are over with it.
 fn tell_watcher(shared: &Shared, event: &WatchEvent) {
-    let subject = String::new();
+    let trouble = |code, why: &str| {
+        shared.input_blocking(Input::Trouble { code, subject: String::new(), why: why.to_owned() });
+    };
+    let over = |code| shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
     match event {
-        WatchEvent::Changed => {}
+        WatchEvent::Changed | WatchEvent::AtWork => {}
         WatchEvent::NeedRescan => {
-            let why = "too many changes at once for the system's queue: the whole directory is looked at";
-            shared.note(EventKind::Configuration, Severity::Warning, why.to_owned());
+            let why = "too many changes at once for the system's queue (fs.inotify.max_queued_events)";
+            trouble("F-004", &format!("{why}: the whole directory is looked at"));
+            over("F-004");
+            // Also on a shadow, which looks at nothing by itself.
+            let problem = Some(why.to_owned());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
         }
-        WatchEvent::Failed(why) => shared.input_blocking(Input::Trouble { code: "F-003", subject, why: why.clone() }),
-        WatchEvent::Recovered => shared.input_blocking(Input::TroubleOver { code: "F-003", subject }),
+        WatchEvent::Failed(why) => trouble("F-003", why),
+        WatchEvent::Gone(why) => {
+            trouble("F-005", why);
+            shared.input_blocking(Input::Directory { problem: Some(why.clone()) });
+        }
+        WatchEvent::Replaced(why) => {
+            // Both, so that one that was gone is over, and one that never was is told.
+            trouble("F-005", &format!("{why}: everything in it is compared"));
+            over("F-005");
+            let problem = Some(why.clone());
+            [problem, None].into_iter().for_each(|problem| shared.input_blocking(Input::Directory { problem }));
+        }
+        WatchEvent::Recovered => over("F-003"),
     }
-}
-
-/// Counts as a file for people.
-#[must_use]
-pub fn is_file(entry: &ManifestEntry) -> bool {
-    entry.kind != FileKind::Directory
 }
 
 fn limits(settings: &Settings) -> Limits {

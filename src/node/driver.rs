@@ -19,11 +19,12 @@ use super::settings_file::SettingsDesk;
 use super::shared::Shared;
 use super::works::Works;
 use crate::engine::Engine;
-use crate::engine::base::{Fingerprint, Millis, Reason, Role, Term};
+use crate::engine::base::{Fingerprint, LinkId, Millis, Reason, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
+use crate::engine::message::Push;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::{Protection, Status};
@@ -189,15 +190,14 @@ impl Driver {
                 self.trips.sent(&envelope);
                 self.net.send(link, &envelope);
             }
-            Effect::Close { link, why } => self.net.close(link, &why),
-            Effect::Scan { term, wait_quiet } => self.mirror.scan(term, wait_quiet),
-            Effect::Push { link, trail, complete } => self.push(link, trail, complete),
-            Effect::Apply { link, push, complete } => {
-                if let Some(peer) = &self.engine.durable().peer {
-                    let other = Other::of(peer, &self.settings.in_force());
-                    self.mirror.apply(link, push, complete, other, self.net.clone());
-                }
+            Effect::Close { link, why } => {
+                // At once, not when the last words are out: a takeover waits for the end of an apply over it.
+                self.mirror.link_down(link);
+                self.net.close(link, &why);
             }
+            Effect::Scan { term, wait_quiet } => self.pending.extend(self.mirror.scan(term, wait_quiet)),
+            Effect::Push { link, trail, complete } => self.push(link, trail, complete),
+            Effect::Apply { link, push, complete } => self.apply(link, push, complete),
             Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
@@ -264,7 +264,21 @@ impl Driver {
         }
     }
 
-    fn push(&mut self, link: crate::engine::base::LinkId, trail: Vec<crate::engine::base::RevisionId>, complete: bool) {
+    fn apply(&mut self, link: LinkId, push: Box<Push>, complete: bool) {
+        let outcome = match &self.engine.durable().peer {
+            Some(peer) => {
+                let other = Other::of(peer, &self.settings.in_force());
+                self.mirror.apply(link, push, complete, other, self.net.clone())
+            }
+            None => {
+                let why = "there is no pair any more".to_owned();
+                Some(Input::ApplyFailed { link, revision: push.revision, why })
+            }
+        };
+        self.pending.extend(outcome);
+    }
+
+    fn push(&mut self, link: LinkId, trail: Vec<crate::engine::base::RevisionId>, complete: bool) {
         let durable = self.engine.durable();
         let Some(pair) = durable.peer.as_ref().map(|peer| peer.pair) else { return };
         let Some(role) = durable.role else { return };
@@ -296,6 +310,8 @@ impl Driver {
         self.net.set_permitted(settings.high_availability.permitted_shadow_host.clone());
         self.net.set_about(self.facts.about(self.engine.durable().role));
         self.mirror.set_limits(settings);
+        // What was held back by another limit, pattern or command may pass now.
+        self.pending.push_back(Input::DirectoryChanged);
         self.log_level.set(&settings.log.level);
         self.works.set_settings(settings);
         self.arbiter.set_settings(&settings.arbiter);
@@ -348,4 +364,28 @@ fn needed_by_peer(durable: &Durable, status: &Status) -> Option<u64> {
     let peer = status.peer.as_ref()?;
     let known = durable.common.map_or(0, |common| common.number);
     Some(if peer.in_sync { status.configuration.revision } else { peer.revision.min(known) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{Digest, InstanceId, RevisionId};
+    use crate::engine::status::PeerStatus;
+
+    /// spec 5.6: what the other instance still needs is never dropped: all after the newest revision that both had.
+    #[test]
+    fn the_peer_keeps_what_it_lacks() {
+        let mut durable = Durable::new(InstanceId(uuid::Uuid::nil()));
+        let mut status = Status::default();
+        status.configuration.revision = 90;
+        assert_eq!(needed_by_peer(&durable, &status), None);
+        status.peer = Some(PeerStatus { revision: 80, in_sync: false, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(0), "it may be on another line");
+        durable.common = Some(RevisionId { number: 70, term: Term(1), root: Digest::ZERO });
+        assert_eq!(needed_by_peer(&durable, &status), Some(70));
+        status.peer = Some(PeerStatus { revision: 60, in_sync: false, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(60), "restored from a backup");
+        status.peer = Some(PeerStatus { revision: 90, in_sync: true, ..PeerStatus::default() });
+        assert_eq!(needed_by_peer(&durable, &status), Some(90));
+    }
 }

@@ -179,9 +179,19 @@ pub fn files(home: &Path) -> Option<Vec<FileEntry>> {
 }
 
 /// One file of a revision.
-#[must_use]
-pub fn file_content(home: &Path, path: &str, revision: Option<u64>) -> Option<FileContent> {
-    crate::mirror::history::show(&Store::open_read_only(home).ok()?, path, revision).ok()
+///
+/// # Errors
+/// The database cannot be read, or has no such file.
+pub fn file_content(home: &Path, path: &str, revision: Option<u64>) -> Result<FileContent, Problem> {
+    crate::mirror::history::show(&Store::open_read_only(home)?, path, revision)
+}
+
+/// Its bytes.
+///
+/// # Errors
+/// The database cannot be read, or has no such file.
+pub fn file_bytes(home: &Path, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+    crate::mirror::history::bytes(&Store::open_read_only(home)?, path, revision)
 }
 
 /// Revisions, newest first (`config log`).

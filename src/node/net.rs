@@ -16,6 +16,7 @@ use crate::engine::event::{Event, EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::message::{Envelope, PairGrant, Refusal};
 use crate::identity::Identity;
+use crate::store::Packed;
 use crate::wire;
 use crate::wire::bulk::Entry;
 use links::Handle;
@@ -34,7 +35,7 @@ mod pairing;
 mod policy;
 mod tls;
 
-pub use bulk_client::BulkClient;
+pub use bulk_client::{BulkClient, Partial};
 pub use names::Resolver;
 pub use pair_client::{MasterProbed, Paired};
 
@@ -100,6 +101,11 @@ pub trait BulkServer: Send + Sync + 'static {
     fn manifest(&self, revision: RevisionId) -> Result<Vec<Entry>, String>;
     /// A content; none: not known here.
     fn content(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// The same as it is kept.
+    ///
+    /// # Errors
+    /// For people.
+    fn packed(&self, digest: &Digest) -> Result<Option<Packed>, String>;
     /// Reads every file of the directory again: the digest of the whole and every entry.
     ///
     /// # Errors

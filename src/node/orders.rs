@@ -62,7 +62,9 @@ impl Orders {
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles
             | Order::ListPart { .. }
+            | Order::HeldFiles
             | Order::ShowFile { .. }
+            | Order::FileBytes { .. }
             | Order::Log { .. }
             | Order::Branches
             | Order::ShowBranch { .. } => {

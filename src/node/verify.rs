@@ -1,20 +1,21 @@
 //! `config verify`: every file on both sides read again, each difference listed (spec 5.7).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::bulk_source::{Other, from_wire};
+use super::bulk_source::{Other, from_wire, to_wire};
 use super::orders::Orders;
 use super::shared::OrderOutcome;
 use super::{clock, desk};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::{DIFFERENCES_MAX, Difference, Reply, VerifyReport};
 use crate::mirror::ManifestEntry;
-use crate::mirror::path::RelPath;
+use crate::mirror::diff::{self, Change};
+use crate::mirror::tree::{Entry, Tree};
 
-type Listed = (Digest, Vec<ManifestEntry>);
+/// What a side that was read holds, and its digest.
+type Read = (Digest, Tree);
 
 /// Reads both sides at once.
 ///
@@ -23,19 +24,16 @@ type Listed = (Digest, Vec<ManifestEntry>);
 pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
     let begun = clock::monotonic();
     let mirror = orders.mirror.clone();
-    let own = spawn_blocking(move || (mirror.mirror().verify_own(), committed(&mirror)));
+    let own = spawn_blocking(move || (mirror.mirror().read_all(), committed(&mirror)));
     let (own, theirs) = tokio::join!(own, ask_peer(orders));
     let (own, committed) = own.map_err(|error| {
         Problem::new("The directory could not be verified", error.to_string(), "Look at the program log.")
     })?;
-    let (own_root, own_entries) = own?;
-    let (committed_root, committed_entries) = committed?;
-    let mut differences = Vec::new();
-    let not_committed = compare(&committed_entries, &own_entries, |_| "not committed".to_owned());
-    differences.extend(not_committed);
+    let (own, (committed_root, committed)) = (own?, committed?);
+    let mut differences = compare(&committed, &own, |_| "not committed".to_owned());
     let (peer_root, peer_problem) = match theirs {
-        Ok((root, entries, name)) => {
-            differences.extend(compare_sides(&own_entries, &entries, &name));
+        Ok((root, tree, name)) => {
+            differences.extend(compare_sides(&own, &tree, &name));
             (Some(root), None)
         }
         Err(why) => (None, Some(why)),
@@ -43,11 +41,11 @@ pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
     let total = differences.len() as u64;
     differences.truncate(DIFFERENCES_MAX);
     Ok(Reply::Verified(Box::new(VerifyReport {
-        own_root,
+        own_root: own.root(),
         peer_root,
         committed_root,
-        files: own_entries.iter().filter(|entry| desk::is_file(entry)).count() as u64,
-        bytes: own_entries.iter().map(|entry| entry.size).sum(),
+        files: own.files(),
+        bytes: own.bytes(),
         took_ms: clock::monotonic().since(begun),
         differences,
         differences_total: total,
@@ -56,51 +54,41 @@ pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
     })))
 }
 
-fn committed(mirror: &desk::MirrorDesk) -> Result<Listed, Problem> {
+fn committed(mirror: &desk::MirrorDesk) -> Result<Read, Problem> {
     match mirror.head() {
-        Some(head) => Ok((head.revision.root, mirror.mirror().manifest(head.revision)?)),
-        None => Ok((Digest::ZERO, Vec::new())),
+        Some(head) => Ok((head.revision.root, mirror.mirror().tree_of(head.revision)?)),
+        None => Ok((Digest::ZERO, Tree::default())),
     }
 }
 
-async fn ask_peer(orders: &Arc<Orders>) -> Result<(Digest, Vec<ManifestEntry>, String), String> {
+async fn ask_peer(orders: &Arc<Orders>) -> Result<(Digest, Tree, String), String> {
     let store = orders.store.clone();
     let durable = spawn_blocking(move || store.load_durable()).await.map_err(|error| error.to_string())?;
     let durable = durable.map_err(|problem| problem.why)?;
     let peer = durable.and_then(|durable| durable.peer).ok_or("there is no peer: this instance is not paired")?;
     let mut client = Other::of(&peer, &orders.settings.in_force()).connect(&orders.net).await?;
-    let (root, entries) = client.verify().await?;
-    let entries = entries.into_iter().map(from_wire).collect::<Result<Vec<_>, _>>()?;
-    Ok((root, entries, peer.host))
+    // Put together as it comes: a large tree is not in memory twice.
+    let mut tree = Tree::default();
+    let root = client
+        .verify(|entries| {
+            entries.into_iter().try_for_each(|entry| {
+                let ManifestEntry { path, kind, mode, size, digest } = from_wire(entry)?;
+                tree.set(&path, Entry { kind, mode, size, digest }).map_err(|missing| missing.to_string())
+            })
+        })
+        .await?;
+    Ok((root, tree, peer.host))
 }
 
 /// What differs, each path once, in order.
-fn compare(
-    left: &[ManifestEntry],
-    right: &[ManifestEntry],
-    say: impl Fn((Option<&ManifestEntry>, Option<&ManifestEntry>)) -> String,
-) -> Vec<Difference> {
-    let mut both: BTreeMap<&RelPath, (Option<&ManifestEntry>, Option<&ManifestEntry>)> = BTreeMap::new();
-    for entry in left {
-        both.entry(&entry.path).or_default().0 = Some(entry);
-    }
-    for entry in right {
-        both.entry(&entry.path).or_default().1 = Some(entry);
-    }
-    both.into_iter()
-        .filter(|(_, (left, right))| match (left, right) {
-            (Some(left), Some(right)) => !is_same(left, right),
-            _ => true,
-        })
-        .map(|(path, sides)| Difference { path: path.to_string(), what: say(sides) })
-        .collect()
+fn compare(left: &Tree, right: &Tree, say: impl Fn((Option<Entry>, Option<Entry>)) -> String) -> Vec<Difference> {
+    let mut changes = diff::between(left, right);
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    let tell = |change: &Change| Difference { path: change.path.to_string(), what: say((change.old, change.new)) };
+    changes.iter().map(tell).collect()
 }
 
-fn is_same(left: &ManifestEntry, right: &ManifestEntry) -> bool {
-    (left.kind, left.mode, left.digest) == (right.kind, right.mode, right.digest)
-}
-
-fn compare_sides(own: &[ManifestEntry], theirs: &[ManifestEntry], name: &str) -> Vec<Difference> {
+fn compare_sides(own: &Tree, theirs: &Tree, name: &str) -> Vec<Difference> {
     compare(own, theirs, |sides| match sides {
         (Some(_), None) => "only here".to_owned(),
         (None, _) => format!("only on {name}"),
@@ -115,20 +103,28 @@ pub struct Served(pub desk::MirrorDesk);
 
 impl super::net::BulkServer for Served {
     fn manifest(&self, revision: crate::engine::base::RevisionId) -> Result<Vec<crate::wire::bulk::Entry>, String> {
-        let list = self.0.mirror().manifest(revision).map_err(|problem| problem.to_string())?;
-        Ok(list.into_iter().map(super::bulk_source::to_wire).collect())
+        Ok(listed(&self.0.mirror().tree_of(revision).map_err(|problem| problem.to_string())?))
     }
 
     fn content(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.0.mirror().content(digest).ok().flatten()
     }
 
+    fn packed(&self, digest: &Digest) -> Result<Option<crate::store::Packed>, String> {
+        self.0.mirror().packed_content(digest).map_err(|problem| problem.to_string())
+    }
+
     fn verify(&self) -> Result<(Digest, Vec<crate::wire::bulk::Entry>), String> {
-        let (root, list): Listed = self.0.mirror().verify_own().map_err(|problem| problem.to_string())?;
-        Ok((root, list.into_iter().map(super::bulk_source::to_wire).collect()))
+        let tree = self.0.mirror().read_all().map_err(|problem| problem.to_string())?;
+        Ok((tree.root(), listed(&tree)))
     }
 
     fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
         super::forget::ForgetDesk::asked_by_peer(&self.0, path, by)
     }
+}
+
+/// A tree as it travels.
+fn listed(tree: &Tree) -> Vec<crate::wire::bulk::Entry> {
+    tree.iter().map(|entry| to_wire(entry.into())).collect()
 }

@@ -135,6 +135,18 @@ pub(super) fn run_alone_plain(argv: &[String], directory: &Path, timeout_ms: u64
     (done.ok, done.summary(), lines)
 }
 
+/// Runs a command that judges a configuration, with the same limits: whether it ended well, in words how, and all it wrote.
+#[must_use]
+pub fn run_judge(
+    argv: &[String],
+    directory: &Path,
+    env: &[(String, String)],
+    timeout_ms: u64,
+) -> (bool, String, Vec<String>) {
+    let done = run_with(Hook::Fence, argv, directory, env, timeout_ms);
+    (done.ok, done.status, done.output.into_iter().map(|line| line.text).collect())
+}
+
 impl HookDone {
     /// How it ended, with the last line it wrote.
     #[must_use]

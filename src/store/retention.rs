@@ -13,6 +13,8 @@ use crate::mirror::diff::Change;
 const REVISIONS_AT_ONCE: u64 = 500;
 /// Contents dropped in one transaction.
 const CONTENTS_AT_ONCE: usize = 200;
+/// Changes dropped in one transaction.
+const CHANGES_AT_ONCE: i64 = 2_000;
 /// A change itself takes about so much, bytes.
 const CHANGE_BYTES: u64 = 200;
 /// Of a larger revision the contents are not weighed one by one.
@@ -192,12 +194,30 @@ fn each_digest(
     Ok(())
 }
 
+/// Drops the changes of large revisions that go, a few at a time, so that no write of the record waits for them.
+fn drop_large(connection: &Connection, up_to: u64) -> rusqlite::Result<()> {
+    let sql = "SELECT id FROM revision WHERE branch IS NULL AND number <= ?1 AND \
+               (SELECT count(*) FROM (SELECT 1 FROM change WHERE change.revision = revision.id LIMIT ?2)) = ?2";
+    let large: Vec<i64> = connection
+        .prepare_cached(sql)?
+        .query_map(params![up_to.cast_signed(), CHANGES_AT_ONCE], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut drop = connection.prepare_cached(
+        "DELETE FROM change WHERE revision = ?1 AND path IN (SELECT path FROM change WHERE revision = ?1 LIMIT ?2)",
+    )?;
+    for id in large {
+        while drop.execute(params![id, CHANGES_AT_ONCE])? > 0 {}
+    }
+    Ok(())
+}
+
 fn tidy(connection: &mut Connection, found: &Tidying) -> rusqlite::Result<u64> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if count_up_to(&transaction, found.up_to)? != found.revisions {
+    if count_up_to(connection, found.up_to)? != found.revisions {
         // Some of them left the main line: their contents are a branch's now.
         return Ok(0);
     }
+    drop_large(connection, found.up_to)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let dropped = transaction
         .prepare_cached("DELETE FROM revision WHERE branch IS NULL AND number <= ?1")?
         .execute([found.up_to.cast_signed()])?;

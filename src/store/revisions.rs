@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, contents, retention, tree, trouble};
+use super::{Packed, Store, contents, retention, tree, trouble};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
@@ -58,7 +58,7 @@ pub struct BranchPlan {
 #[derive(Default)]
 pub struct Commit<'a> {
     /// Contents not yet kept.
-    pub contents: &'a [(Digest, Vec<u8>)],
+    pub contents: &'a [(Digest, Packed)],
     /// First: what leaves the main line.
     pub branch: Option<&'a BranchPlan>,
     /// Then: the new end of the main line; none where it is already there.

@@ -10,13 +10,13 @@ use crate::engine::base::Problem;
 /// Version of the tables below.
 pub(super) const SCHEMA: i64 = 1;
 
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE record (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
 CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE alert (id INTEGER PRIMARY KEY, json TEXT NOT NULL);
 CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, json TEXT NOT NULL);
 
--- encoding: 0 as it is, 1 lz4. size: of the bytes as they are.
+-- encoding: 0 as it is, 1 lz4, 2 zstd. size: of the bytes as they are.
 CREATE TABLE content (digest BLOB NOT NULL PRIMARY KEY, encoding INTEGER NOT NULL, size INTEGER NOT NULL, bytes BLOB NOT NULL);
 
 CREATE TABLE branch (name TEXT PRIMARY KEY, json TEXT NOT NULL);

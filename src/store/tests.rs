@@ -99,8 +99,9 @@ fn contents_come_back() {
         .into_iter()
         .map(|bytes| (digest::of_content(&bytes), bytes))
         .collect();
-    store.put_contents(&all).unwrap();
-    store.put_contents(&all).unwrap();
+    let packed: Vec<_> = all.iter().map(|(digest, bytes)| (*digest, Packed::of(bytes.clone()))).collect();
+    store.put_contents(&packed).unwrap();
+    store.put_contents(&packed).unwrap();
     for (digest, bytes) in &all {
         assert!(store.has_content(digest).unwrap());
         assert_eq!(store.content(digest).unwrap().as_ref(), Some(bytes));
@@ -110,6 +111,12 @@ fn contents_come_back() {
     assert_eq!(count, 5);
     let kept: i64 = store.mirror().query_row("SELECT sum(length(bytes)) FROM content", [], |row| row.get(0)).unwrap();
     assert!(kept < 100_000, "equal bytes are packed: {kept}");
+    // Of an older version.
+    let old = Packed { encoding: 1, size: 100_000, bytes: lz4_flex::block::compress(&all[2].1) };
+    assert_eq!(old.unpack().unwrap(), all[2].1);
+    for (encoding, size) in [(2, 5_000_000), (1, 5), (0, 5), (7, 100_000), (1, u64::MAX)] {
+        assert!(Packed { encoding, size, ..old.clone() }.unpack().is_err(), "{encoding} {size}");
+    }
     store.drop_unused_contents().unwrap();
     assert!(!store.has_content(&all[1].0).unwrap());
 }
@@ -159,4 +166,26 @@ fn alerts_survive_a_restart() {
     store.drop_alert(2).unwrap();
     store.drop_alert(2).unwrap();
     assert_eq!(store.load_alerts().unwrap().len(), 1);
+}
+
+/// spec 5.6: a home of an earlier version gives space back too, and lacks no table; what was in it is still there
+#[test]
+fn a_home_of_an_earlier_version_is_brought_up_to_date() {
+    let home = tempfile::tempdir().unwrap();
+    let earlier = Connection::open(home.path().join(DATABASE)).unwrap();
+    earlier.pragma_update(None, "journal_mode", "wal").unwrap();
+    earlier.execute_batch(schema::TABLES).unwrap();
+    earlier.pragma_update(None, "user_version", schema::SCHEMA).unwrap();
+    earlier.execute("INSERT INTO fact (key, value) VALUES ('seal', 'kept')", []).unwrap();
+    let auto_vacuum = |connection: &Connection| -> i64 {
+        connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(auto_vacuum(&earlier), 0, "it bites");
+    drop(earlier);
+    let digest = Digest([1; 32]);
+    assert!(!Store::open_read_only(home.path()).unwrap().is_forgotten(&digest).unwrap());
+    let store = open(home.path());
+    assert_eq!(auto_vacuum(&store.mirror()), 2);
+    assert_eq!(store.seal().unwrap().as_deref(), Some("kept"));
+    assert_eq!(store.forgets_due().unwrap(), []);
 }

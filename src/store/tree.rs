@@ -36,11 +36,27 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub fn tree(&self) -> Result<Vec<TreeRow>, Problem> {
+        let mut rows = Vec::new();
+        self.each_row(|row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The same, row by row: a large tree is not in memory twice.
+    ///
+    /// # Errors
+    /// When it cannot be read, and those of `take`.
+    pub fn each_row(&self, mut take: impl FnMut(TreeRow) -> Result<(), Problem>) -> Result<(), Problem> {
         let connection = self.mirror();
-        let read = || -> rusqlite::Result<Vec<TreeRow>> {
-            connection.prepare_cached(&format!("{COLUMNS} ORDER BY path"))?.query_map([], tree_row)?.collect()
-        };
-        read().map_err(|error| trouble("read the newest revision", &error))
+        let failed = |error: rusqlite::Error| trouble("read the newest revision", &error);
+        let mut statement = connection.prepare_cached(&format!("{COLUMNS} ORDER BY path")).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            take(tree_row(row).map_err(failed)?)?;
+        }
+        Ok(())
     }
 
     /// One path of the newest tree.

@@ -49,6 +49,13 @@ pub enum Request {
     Contents {
         /// Of each.
         digests: Vec<Digest>,
+        /// As they are kept, many to a chunk: [`Reply::Parcel`]. An instance that does not know it sends
+        /// [`Reply::ContentChunk`].
+        #[serde(default)]
+        packed: bool,
+        /// The first of them from this byte of its packed bytes on: what came before is here already.
+        #[serde(default)]
+        from: u64,
     },
     /// Read every file again and say what is there (spec 5.7).
     Verify,
@@ -60,6 +67,24 @@ pub enum Request {
         /// The operator who ordered it.
         by: String,
     },
+}
+
+/// A part of a packed content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Of which content.
+    pub digest: Digest,
+    /// How it is packed.
+    pub encoding: u8,
+    /// Bytes of the content itself.
+    pub size: u64,
+    /// Packed bytes in all.
+    pub total: u64,
+    /// Where `bytes` begin among them.
+    pub offset: u64,
+    /// Some of them.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
 }
 
 /// To a request.
@@ -86,6 +111,11 @@ pub enum Reply {
         bytes: Vec<u8>,
         /// No more of this content follow.
         last: bool,
+    },
+    /// To [`Request::Contents`] that wants them packed: the next pieces of the contents asked for, one after the other.
+    Parcel {
+        /// At most [`DIGESTS_MAX`]; their bytes add up to [`CHUNK_BYTES`] at most.
+        pieces: Vec<Piece>,
     },
     /// To [`Request::Verify`].
     VerifyChunk {
@@ -171,7 +201,7 @@ pub fn pieces(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 impl Limited for Request {
     fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
         match self {
-            Self::Contents { digests } => {
+            Self::Contents { digests, .. } => {
                 visit(Part::List("digests", digests.len(), DIGESTS_MAX, &mut |to| digests.truncate(to)));
             }
             Self::Forget { path, by } => {
@@ -194,6 +224,11 @@ impl Limited for Reply {
             }
             Self::ContentChunk { bytes, .. } => {
                 visit(Part::List("bytes", bytes.len(), CHUNK_BYTES, &mut |_| {}));
+            }
+            Self::Parcel { pieces } => {
+                visit(Part::List("pieces", pieces.len(), DIGESTS_MAX, &mut |_| {}));
+                let bytes = pieces.iter().map(|piece| piece.bytes.len()).sum();
+                visit(Part::List("bytes", bytes, CHUNK_BYTES, &mut |_| {}));
             }
             Self::Failed { why } => visit(Part::Text("why", why, WHY_MAX_CHARS)),
             Self::Working | Self::Forgotten { .. } => {}
@@ -224,7 +259,7 @@ mod tests {
         };
         assert!(decode_reply(&encode_reply(chunk(CHUNK_BYTES)).unwrap()).is_ok());
         assert!(decode_reply(&encode_reply(chunk(CHUNK_BYTES + 1)).unwrap()).is_err());
-        let many = Request::Contents { digests: vec![Digest([2; 32]); DIGESTS_MAX + 1] };
+        let many = Request::Contents { digests: vec![Digest([2; 32]); DIGESTS_MAX + 1], packed: false, from: 0 };
         assert!(decode_request(&encode_request(&many).unwrap()).is_err());
     }
 

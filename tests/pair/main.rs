@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
+mod directory;
 mod failover;
 mod faults;
 mod harness;
+mod history;
 mod mirroring;
 mod refusals;
 mod roles;
@@ -75,6 +77,17 @@ impl Pair {
         let password = self.b.password_file(PASSWORD);
         self.b.ok(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
         self.wait_settled(&self.a, &self.b);
+    }
+
+    /// Bytes that the cable has brought to `b`.
+    fn received_by_shadow(&self) -> u64 {
+        let output = std::process::Command::new("ip")
+            .args(["netns", "exec", &self.b.namespace, "cat", "/proc/net/dev"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("cable:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// `master` is active and CONNECTED, `shadow` READY, both at the same digest.

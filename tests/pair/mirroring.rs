@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{eventually, tree};
+use crate::harness::{PASSWORD, USER, eventually, tree};
 use crate::{Pair, Wish, edit};
 
 /// spec 5.2, 5.4, 5.7: edits of every kind on the master are the same on the shadow, and verify proves it.
@@ -46,6 +46,56 @@ fn reconnect_compares_everything_again() {
         eventually("the shadow is as the master again", || tree(&pair.b.directory) == wanted);
         pair.wait_settled(&pair.a, &pair.b);
     }
+}
+
+/// So large that the first transfer can be interrupted.
+const LARGE_FILES: u64 = 48;
+const LARGE_FILE_BYTES: usize = 1024 * 1024;
+
+/// spec 4.3, 5.5: `INITSYNC` tells how far it is, on both sides; the checks go on meanwhile; a break half-way costs only the
+/// rest; `READY` comes when everything is there and not before.
+#[test]
+fn a_first_transfer_is_shown_and_goes_on_after_a_break() {
+    let mut pair = Pair::prepared(&Wish { service: false, takeover_delay: "60s", ..Wish::default() });
+    // Noise: no packing makes it smaller.
+    let mut state = 1_u64;
+    for number in 0..LARGE_FILES {
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        })
+        .take(LARGE_FILE_BYTES)
+        .collect();
+        fs::write(pair.a.directory.join(format!("noise-{number}.bin")), noise).unwrap();
+    }
+    pair.a.start();
+    pair.a.wait("everything is committed", |status| status["configuration"]["files"].as_u64() > Some(LARGE_FILES));
+    pair.b.start();
+    let (fingerprint, password) = (pair.a.fingerprint(), pair.b.password_file(PASSWORD));
+    pair.b.ok(&["shadow", "connect", "--user", USER, "--password-file", &password, "--fingerprint", &fingerprint]);
+    let done = |status: &serde_json::Value| status["transfer"]["bytes_done"].as_u64().unwrap_or(0);
+    let quarter = LARGE_FILES * LARGE_FILE_BYTES as u64 / 4;
+    let status =
+        pair.b.wait("a quarter has come", |status| status["transfer"]["step"] == "receiving" && done(status) > quarter);
+    assert_eq!(status["state"], "INITSYNC", "{status:#}");
+    assert!(status["transfer"]["files_total"].as_u64() >= Some(LARGE_FILES), "{status:#}");
+    let words = pair.b.standin(&["status"]);
+    assert!(String::from_utf8_lossy(&words.stdout).contains("Transfer"), "{}", String::from_utf8_lossy(&words.stdout));
+    pair.a.wait("the master shows it too, and answers checks", |status| {
+        status["transfer"].is_object() && status["peer"]["in_sync"] == false
+    });
+    // Only now; a machine that is so quick that all has come tests nothing.
+    let before = pair.received_by_shadow();
+    pair.network.cut();
+    let limit = quarter * 4;
+    assert!(before < limit, "all has come before the break: {before} of {limit}");
+    pair.b.wait("the break is noticed", |status| status["state"] != "INITSYNC" && status["state"] != "READY");
+    pair.network.heal();
+    pair.wait_settled(&pair.a, &pair.b);
+    let after = pair.received_by_shadow() - before;
+    assert!(after < limit - quarter / 2, "after the break {after} bytes came, before it {before}, of {limit}");
+    assert_eq!(tree(&pair.a.directory), tree(&pair.b.directory));
+    assert!(pair.b.status()["transfer"].is_null());
 }
 
 /// A file that not even root can replace, until dropped.

@@ -235,8 +235,15 @@ pub fn unpaired() -> Status {
 pub fn transfer() -> Status {
     let mut status = ready();
     status.state = Some(LinkState::Initsync);
-    status.transfer =
-        Some(Transfer { files_done: 41_200, files_total: 98_214, bytes_done: 520_000_000, bytes_total: 1_240_000_000 });
+    status.transfer = Some(Transfer {
+        files_done: 41_200,
+        files_total: 98_214,
+        bytes_done: 520_000_000,
+        bytes_total: 1_240_000_000,
+        rate: Some(62_000_000),
+        left_ms: Some(11_600),
+        ..Transfer::default()
+    });
     status.protection = Protection::None;
     status.protection_message = "node-b is not in sync yet: the first transfer is under way.".into();
     if let Some(peer) = &mut status.peer {

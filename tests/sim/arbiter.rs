@@ -23,6 +23,8 @@ pub struct Held {
     pub lease: Lease,
     pub ends: u64,
     pub ttl_ms: u64,
+    /// As it was asked for.
+    pub lease_s: u64,
 }
 
 /// What it keeps for one pair.
@@ -41,6 +43,8 @@ pub struct Question {
     pub pair: PairId,
     pub ask: Ask,
     pub lease_s: u64,
+    /// How often the arbiter had lost or changed its data when this was asked.
+    pub losses: u64,
 }
 
 /// What happens to a question.
@@ -74,6 +78,8 @@ pub struct Arbiter {
     pub rate_ppm: i64,
     pub books: BTreeMap<PairId, Book>,
     pub backup: Option<BTreeMap<PairId, Book>>,
+    /// How often its data was wiped or restored.
+    pub losses: u64,
     /// Questions without answer: node, incarnation, id; and until when another one must not follow.
     pub open: BTreeMap<(usize, u64, u64), u64>,
     pub asked: u64,
@@ -92,6 +98,7 @@ impl Default for Arbiter {
             rate_ppm: 0,
             books: BTreeMap::new(),
             backup: None,
+            losses: 0,
             open: BTreeMap::new(),
             asked: 0,
             granted: 0,
@@ -122,6 +129,7 @@ impl Arbiter {
 
     /// All data is lost.
     pub fn wipe(&mut self) {
+        self.losses += 1;
         self.books.clear();
     }
 
@@ -132,6 +140,7 @@ impl Arbiter {
 
     pub fn restore(&mut self, t: u64) {
         let Some(backup) = self.backup.clone() else { return };
+        self.losses += 1;
         self.books = backup;
         for held in self.books.values_mut().filter_map(|book| book.lease.as_mut()) {
             held.ends = t + held.ttl_ms;
@@ -165,7 +174,7 @@ impl World {
         self.arbiter.open.insert((node, incarnation, id), given_up);
         let timeout_ms = self.nodes[node].world_span(timeout_ms);
         self.arbiter_at(self.t + timeout_ms, Step::Timeout { node, incarnation, id });
-        let question = Question { node, incarnation, id, pair, ask, lease_s };
+        let question = Question { node, incarnation, id, pair, ask, lease_s, losses: self.arbiter.losses };
         if !self.arbiter.is_up || self.arbiter.cut[node] {
             if self.random.chance(50) && !self.arbiter.is_up {
                 let answer = VoteAnswer::Silent("connection refused".into());
@@ -188,6 +197,7 @@ impl World {
 
     pub fn arbiter_step(&mut self, step: Step) {
         match step {
+            Step::KeepAlive(question) | Step::Decide(question) if self.is_void(&question) => {}
             Step::KeepAlive(question) if self.arbiter.is_up => {
                 self.keep_alive(&question);
                 // Between the two an etcd client waits for an answer.
@@ -207,6 +217,13 @@ impl World {
             }
             Step::KeepAlive(_) | Step::Decide(_) => {}
         }
+    }
+
+    /// Of a question that its asker gave up only the last request can still be executed: a write that compares with what was
+    /// read before, and changes nothing where the data was lost meanwhile (`arbiter::question`).
+    fn is_void(&self, question: &Question) -> bool {
+        let is_open = self.arbiter.open.contains_key(&(question.node, question.incarnation, question.id));
+        !is_open && question.losses != self.arbiter.losses
     }
 
     fn keep_alive(&mut self, question: &Question) {
@@ -229,11 +246,18 @@ impl World {
         if let Some(record) = verdict.record.clone() {
             book.record = record;
         }
-        book.lease = match verdict.lease {
-            LeaseChange::Keep => held,
-            LeaseChange::Take(lease) => Some(Held { lease, ends: t + ttl_ms, ttl_ms }),
-            LeaseChange::Drop => None,
-        };
+        let is_yes = matches!(verdict.answer, VoteAnswer::Confirmed | VoteAnswer::Granted);
+        let lease_s = question.lease_s;
+        book.lease =
+            match verdict.lease {
+                // A lease of a shorter time than is asked for now is replaced, as by the real client (`arbiter::question`).
+                LeaseChange::Keep if is_yes => held.map(|held| {
+                    if held.lease_s < lease_s { Held { ends: t + ttl_ms, ttl_ms, lease_s, ..held } } else { held }
+                }),
+                LeaseChange::Keep => held,
+                LeaseChange::Take(lease) => Some(Held { lease, ends: t + ttl_ms, ttl_ms, lease_s }),
+                LeaseChange::Drop => None,
+            };
         self.log(|| format!("ARBITER {:?} of node-{}: {:?}", question.ask.want, question.node, verdict.answer));
         if verdict.answer == VoteAnswer::Granted {
             self.arbiter.granted += 1;

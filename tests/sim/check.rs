@@ -31,6 +31,8 @@ pub struct Checker {
     pub seen: [Seen; 2],
     /// Nothing of this life hides one from the other.
     pub is_sync: bool,
+    /// Of a walk; 0: none.
+    pub tick_ms: u64,
     /// Two of three decide: never two active, whatever happens.
     pub has_arbiter: bool,
     /// An operator said `become-master` without it.
@@ -39,6 +41,8 @@ pub struct Checker {
     pub unseen_at: Option<u64>,
     /// Both may be master for now (see `active`), since a moment at which that was permitted.
     pub is_split: bool,
+    /// An operator ended the boot hold of this node, and its shadow has not heard of it yet (see `active`).
+    pub resumed: Option<usize>,
     /// An operator forced a role at some time.
     pub was_forced: bool,
     pub owners: BTreeMap<Term, usize>,
@@ -60,12 +64,14 @@ impl Checker {
     }
 
     pub fn died(&mut self, node: usize) {
+        self.resumed.take_if(|resumed| *resumed == node);
         self.seen[node] = Seen::default();
     }
 
     /// After every step of a node.
     pub fn step(&mut self, t: u64, node: usize, nodes: &[Node; 2], glance: Glance) -> Result<(), String> {
         let state = if glance.role == Some(Role::Shadow) { glance.state } else { None };
+        self.settle_resumed(node, self.seen[node].glance.state, &glance);
         let seen = &mut self.seen[node];
         if state == Some(LinkState::Lost) {
             let was = if seen.glance.role == Some(Role::Shadow) { seen.glance.state } else { None };

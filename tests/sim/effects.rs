@@ -154,7 +154,8 @@ impl World {
 
     pub fn service(&mut self, node: usize, start: bool) {
         let is_ending = self.nodes[node].guard.ending_until.is_some_and(|until| until <= self.t);
-        if if start { !self.nodes[node].service } else { !is_ending } {
+        let is_starting = self.nodes[node].service && self.nodes[node].guard.start_told_at == self.t;
+        if if start { !is_starting } else { !is_ending } {
             // Overtaken by a later stop or start.
             return;
         }

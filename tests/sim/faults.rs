@@ -70,6 +70,8 @@ pub enum Fault {
     ArbiterSave,
     ArbiterRestore,
     Island,
+    // Drawn apart from the others, see `chaos`.
+    EditHold,
 }
 
 /// All, in the order above.
@@ -191,6 +193,7 @@ pub fn strike(world: &mut World, fault: Fault, node: usize) {
             let hours = world.random.range(0, 48) as i64 - 24;
             world.jump_wall(node, hours * 3_600_000);
         }
+        Fault::EditHold => give_order(world, fault, node),
         _ if fault as usize >= Fault::ArbiterAway as usize => strike_arbiter(world, fault, node),
         _ if fault as usize >= Fault::CutBoth as usize => strike_network(world, fault, node),
         _ => give_order(world, fault, node),
@@ -255,6 +258,10 @@ fn give_order(world: &mut World, fault: Fault, node: usize) {
         Fault::EditSettings => Order::Edit(SettingsPatch {
             takeover_delay: Some(world.random.pick(&[0, 500, 3_000])),
             check_interval: Some(world.random.pick(&[100, 300, 1_000])),
+            ..SettingsPatch::default()
+        }),
+        Fault::EditHold => Order::Edit(SettingsPatch {
+            arbiter_hold: Some(world.random.pick(&[500, 1_000, 2_000, 4_000, 10_000])),
             ..SettingsPatch::default()
         }),
         Fault::BecomeMaster | Fault::BecomeShadow | Fault::Resume => {

@@ -25,6 +25,8 @@ pub struct Guard {
     pub orphan_until: u64,
     /// The stop that Standin asked for is over then, moment of the world.
     pub ending_until: Option<u64>,
+    /// What came of the newest start is told then, moment of the world; of an earlier one nothing is told any more.
+    pub start_told_at: u64,
     /// A start that waits for the end of that stop.
     pub next: Option<Term>,
 }
@@ -45,6 +47,8 @@ impl World {
             1 => limit,
             _ => self.random.range(0, limit),
         };
+        // In a walk a stop that takes any time takes whole ticks.
+        let takes = if self.tick_ms > 0 { takes.next_multiple_of(self.tick_ms) } else { takes };
         self.nodes[node].world_span_floor(takes)
     }
 
@@ -95,7 +99,10 @@ impl World {
         }
         self.service_begins(node, term);
         let (longest, incarnation) = (self.nodes[node].start_ms, self.nodes[node].incarnation);
-        self.later((0, longest), What::Service { node, incarnation, start: true });
+        let span = if self.tick_ms > 0 { 0 } else { self.random.range(0, longest) };
+        let at = self.t + span;
+        self.nodes[node].guard.start_told_at = at;
+        self.at(at, What::Service { node, incarnation, start: true });
     }
 
     /// Standin asks for its end; a start that waits is forgotten.

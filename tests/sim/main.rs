@@ -8,6 +8,7 @@ mod script_arbiter;
 mod script_arbiter_traces;
 mod script_disk;
 mod script_settings;
+mod script_walk;
 mod service;
 #[path = "sim.rs"]
 mod sim;
@@ -23,19 +24,30 @@ use std::time::{Duration, Instant};
 const SEEDS_DEFAULT: u64 = 60_000;
 /// Time box of the default run, s.
 const SECONDS_DEFAULT: u64 = 150;
-/// What may happen once in a walk: a crash, a cut, an order.
-const WALKS: &[(bool, bool, bool)] = &[
-    (true, false, false),
-    (false, true, false),
-    (false, false, true),
-    (true, true, false),
-    (true, false, true),
-    (false, true, true),
+/// What may happen once in a walk: a crash, a cut, a switch, another order; with an arbiter and without. The last ones are for a
+/// run of their own.
+const WALKS: &[[bool; 4]] = &[
+    [true, false, false, false],
+    [false, true, false, false],
+    [false, false, true, false],
+    [false, false, false, true],
+    [true, true, false, false],
+    [true, false, true, false],
+    [false, true, true, false],
+    [true, false, false, true],
+    [false, true, false, true],
+    [false, false, true, true],
+    [true, true, true, false],
+    [true, true, true, true],
 ];
-/// Time box of each exhaustive walk, s.
-const WALK_SECONDS: u64 = 5;
+/// Time box of all exhaustive walks together, s; a walk gets an even share of what those before it have left.
+const WALKS_SECONDS: u64 = 36;
 /// The same in a debug build, s.
-const WALK_DEBUG_SECONDS: u64 = 1;
+const WALKS_DEBUG_SECONDS: u64 = 12;
+/// Pairs of worlds compared, with and without an arbiter.
+const PAIRS_DEFAULT: u64 = 300;
+/// The same in a debug build.
+const PAIRS_DEBUG: u64 = 20;
 /// In a debug build everything is some twenty times slower.
 const DEBUG_SEEDS: u64 = 300;
 
@@ -109,20 +121,47 @@ fn replay() {
 /// it was complete within its time.
 #[test]
 fn walk() {
-    let share = if cfg!(debug_assertions) { WALK_DEBUG_SECONDS } else { WALK_SECONDS };
-    let limit = Duration::from_secs(number("STANDIN_SIM_WALK_SECONDS").unwrap_or(share));
+    let seconds = if cfg!(debug_assertions) { WALKS_DEBUG_SECONDS } else { WALKS_SECONDS };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let fixed = number("STANDIN_SIM_WALK_SECONDS").map(Duration::from_secs);
+    let counts_parts = number("STANDIN_SIM_WALK_PARTS").is_some();
+    let only = number("STANDIN_SIM_WALK_ONLY");
     for has_arbiter in [false, true] {
-        for (crash, cut, order) in WALKS {
-            let budget = sim::walk::Budget { has_arbiter, crash: *crash, cut: *cut, order: *order };
-            let seen = sim::walk::walk(budget, limit);
+        for (index, [crash, cut, switch, order]) in WALKS.iter().copied().enumerate() {
+            if only.is_some_and(|only| only != index as u64) {
+                continue;
+            }
+            let budget = sim::walk::Budget { has_arbiter, crash, cut, switch, order };
+            let walks_left = (WALKS.len() - index + if has_arbiter { 0 } else { WALKS.len() }) as u32;
+            let share = end.saturating_duration_since(Instant::now()) / walks_left;
+            let seen = sim::walk::walk(budget, fixed.unwrap_or(share), counts_parts);
             let whole = if seen.is_complete { "COMPLETE" } else { "as far as the time allows" };
-            let (states, transitions, peaces) = (seen.states, seen.transitions, seen.peaces);
-            let seconds = seen.seconds;
             println!(
-                "{budget:?}: {states} states, {transitions} transitions, {peaces} peaces, {seconds:.1} s, {whole}"
+                "{:<40} {:>9} states {:>10} transitions {:>8} peaces {:>8} survivors {:>6.1} s  {whole}",
+                budget.name(),
+                seen.states,
+                seen.transitions,
+                seen.peaces,
+                seen.alones,
+                seen.seconds
             );
+            for (name, values) in seen.parts {
+                println!("    {values:>8} {name}");
+            }
             assert!(seen.violation.is_none(), "{}", seen.violation.unwrap_or_default());
         }
+    }
+}
+
+/// What the print of a walk leaves out decides nothing: worlds of one print have one future.
+#[test]
+fn worlds_of_one_print_are_one() {
+    let pairs = number("STANDIN_SIM_PAIRS").unwrap_or(if cfg!(debug_assertions) { PAIRS_DEBUG } else { PAIRS_DEFAULT })
+        as usize;
+    for has_arbiter in [false, true] {
+        let budget = sim::walk::Budget { has_arbiter, crash: true, cut: true, switch: true, order: true };
+        let outcome = sim::walk::same::compare(budget, number("STANDIN_SIM_SEED").unwrap_or(1), pairs);
+        println!("{} pairs of worlds compared", outcome.unwrap_or_else(|why| panic!("{why}")));
     }
 }
 

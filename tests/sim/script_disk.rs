@@ -1,6 +1,7 @@
 //! What a disk that takes no writes for a while must not lead to; and other things that random lives found.
 
 use standin::engine::base::{LinkState, Role};
+use standin::engine::message::Body;
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
@@ -110,4 +111,85 @@ fn a_switch_that_waits_is_answered_when_another_one_begins() {
         assert!(world.run_till(30_000, is_answered), "an order was not answered after {pause_ms} ms");
         assert_eq!(world.failure, None);
     }
+}
+
+/// spec 5.3, 7.3, 7.8: a revision that is being written comes first: neither a takeover nor `become-master` is carried out before
+/// its end, so that it does not overwrite what is edited on the new master.
+#[test]
+fn a_revision_being_written_comes_before_a_new_master() {
+    for is_forced in [false, true] {
+        let mut caught = 0;
+        for draws in 0..20 {
+            let mut world = pair_of(&settings(if is_forced { 3_000 } else { 0 }));
+            for _ in 0..draws {
+                world.random.next();
+            }
+            world.edit(0);
+            assert!(world.run_till(5_000, |world| world.nodes[1].applying.is_some()), "nothing is applied");
+            world.crash(0, false);
+            world.run_till(100, |world| world.glance(1).unwrap().state == Some(LinkState::Lost));
+            caught += u32::from(world.nodes[1].applying.is_some());
+            let order = is_forced.then(|| world.order(1, Order::BecomeMaster { without_arbiter: false }));
+            assert!(world.run_till(2_000, |world| world.nodes[1].role() == Some(Role::Master)), "no new master");
+            assert_eq!(world.nodes[1].applying, None, "master in the middle of an apply");
+            world.edit(1);
+            world.run_until(world.t + 500);
+            assert!(order.is_none_or(|order| world.answers[&order].is_ok()));
+            world.start(0);
+            assert!(world.run_till(60_000, World::is_healthy), "not well: {:?}", world.failure);
+            assert_eq!(world.check.nothing_lost(&world.nodes), Ok(()));
+        }
+        assert!(caught > 5, "the moment was met only {caught} times");
+    }
+}
+
+/// spec 7.5, 7.8: `ha resume` and `become-master` end the boot hold on the operator's word; a shadow that takes the run before for alive cannot be told, and
+/// may take over by silence. The higher term stays (spec 7.6), and once the shadow follows this run nothing is permitted any more.
+#[test]
+fn a_resume_that_the_shadow_does_not_hear_is_the_operators_word() {
+    let is_active = |world: &World, node| world.glance(node).is_some_and(|seen| seen.is_active);
+    let mut both = 0;
+    // Before the shadow has noticed anything: it waits 200 ms for the answer to a check.
+    for wait_ms in (0..180).step_by(10) {
+        let order = if wait_ms % 20 == 0 { Order::Resume } else { Order::BecomeMaster { without_arbiter: false } };
+        let mut world = pair_of(&settings(0));
+        world.crash(0, true);
+        world.run_until(world.t + wait_ms);
+        world.start(0);
+        world.run_until(world.t + 15);
+        world.order(0, order);
+        let is_resumed = is_active(&world, 0);
+        world.run_until(world.t + 300);
+        both += u32::from(is_resumed && is_active(&world, 1));
+        assert!(world.run_till(60_000, World::is_healthy), "not well: {:?}", world.failure);
+        assert_eq!(world.check.resumed, None, "both know each other");
+        world.run_until(world.t + 3_000);
+        assert_eq!(world.failure, None);
+    }
+    assert!(both > 0, "the shadow never took over");
+}
+
+/// spec 7.7, 7.12: a shadow that was stalled takes no offer before it has heard something fresh, but it refuses one that it would
+/// not take anyway: the master of a lower term has nothing fresh to tell, and waits for that answer.
+#[test]
+fn a_stalled_shadow_still_refuses() {
+    let mut world = pair_of(&settings(500));
+    world.nodes[1].start_fails = true;
+    world.hold = Some((1, |body| matches!(body, Body::OfferRefused { .. })));
+    world.order(0, Order::Switch { dry_run: false });
+    let has_given_back =
+        |world: &World| world.nodes[1].role() == Some(Role::Shadow) && world.nodes[1].disk.durable.term.0 == 2;
+    assert!(world.run_till(10_000, has_given_back), "not given back");
+    world.net.cut = [true, true];
+    world.kill_conns();
+    world.held.clear();
+    world.hold = None;
+    world.nodes[1].start_fails = false;
+    world.run_until(world.t + 1_000);
+    world.suspend(1, 10_000);
+    world.run_until(world.t + 11_000);
+    world.net.cut = [false, false];
+    assert!(world.run_till(60_000, World::is_healthy), "in doubt for ever: {:?}", world.failure);
+    assert_eq!(world.nodes[0].disk.durable.term.0, 3);
+    assert_eq!(world.failure, None);
 }

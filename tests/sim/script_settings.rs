@@ -90,6 +90,33 @@ fn a_shorter_hold_stops_no_service() {
     }
 }
 
+/// spec 7.11: a shorter hold time makes a failover shorter once what was promised before is over and the roles have changed;
+/// until then the longer one is shown.
+#[test]
+fn a_shorter_hold_ends_in_a_shorter_failover() {
+    let mut world = pair();
+    let longest = |world: &World| world.status(1).and_then(|status| status.arbiter).map(|it| it.longest_failover_ms);
+    let short = longest(&world);
+    for hold in [20_000, 1_000] {
+        for node in [0, 1] {
+            change(&mut world, node, |settings| settings.arbiter.hold = hold);
+        }
+        world.run_until(world.t + 8_000);
+    }
+    assert!(longest(&world) > Some(20_000), "the shadow still stands by its promise: {:?}", longest(&world));
+    world.run_until(world.t + 25_000);
+    assert_eq!(longest(&world), short, "t {}", world.t);
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| is_active(world, 1) && world.is_healthy()));
+    world.run_until(world.t + 1_000);
+    cut_link(&mut world);
+    world.arbiter.cut[1] = true;
+    let begun = world.t;
+    assert!(world.run_till(30_000, |world| is_active(world, 0)));
+    assert!(Some(world.t - begun) <= short, "{} ms, not {short:?}", world.t - begun);
+    assert_eq!(world.failure, None);
+}
+
 /// spec 7.11, model A1: both conditions hold at the moment of becoming active, also for an old master in doubt: one that has
 /// promised to the new master while its grant was under way does not use the grant.
 #[test]

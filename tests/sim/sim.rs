@@ -14,6 +14,7 @@ pub mod mirror;
 pub mod net;
 pub mod node;
 pub mod print;
+pub mod queue;
 pub mod random;
 pub mod trace;
 pub mod traffic;

@@ -54,6 +54,29 @@ fn a_switch_is_ended_until_its_offer_is_on_disk() {
     assert!(ended > 0 && too_late > 0, "ended {ended}, too late {too_late}");
 }
 
+/// spec 7.7: one that still waits for the shadow can be ended too.
+#[test]
+fn a_switch_that_waits_for_the_shadow_is_ended() {
+    let mut world = pair();
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| active(world)[1]));
+    let limit = world.t + 1_000;
+    let back = loop {
+        assert!(world.t < limit && !world.is_healthy(), "it never waited");
+        let back = world.order(1, Order::Switch { dry_run: false });
+        world.run_until(world.t);
+        if !world.answers.contains_key(&back) {
+            break back;
+        }
+        world.run_until(world.t + 1);
+    };
+    assert!(world.status(1).and_then(|status| status.switching).is_some_and(|switch| switch.can_abort));
+    let abort = world.order(1, Order::SwitchAbort);
+    world.run_until(world.t + 10_000);
+    assert!(world.answers[&abort].is_ok() && world.answers[&back].is_err());
+    assert!(active(&world)[1] && world.is_healthy());
+}
+
 /// spec 7.7: both sides tell afterwards how it went, in order.
 #[test]
 fn a_switch_is_explained_on_both_sides() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use standin::engine::base::{LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
+use standin::engine::base::{Condition, LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
 use standin::engine::input::Input;
@@ -17,6 +17,7 @@ use crate::sim::check::Checker;
 use crate::sim::mirror::{Mirror, Rev};
 use crate::sim::net::{Item, Net};
 use crate::sim::node::{Disk, Node, fingerprint, instance};
+use crate::sim::queue::Queue;
 use crate::sim::random::Random;
 
 /// More happenings than any life needs: something spins.
@@ -71,8 +72,7 @@ pub struct World {
     pub ambushes: Vec<crate::sim::ambush::Ambush>,
     pub hold: Option<(usize, Matches)>,
     pub held: Vec<(u64, usize, Item)>,
-    queue: BTreeMap<(u64, u64), What>,
-    sequence: u64,
+    queue: Queue,
     events: u64,
     next_order: u64,
 }
@@ -139,8 +139,7 @@ impl World {
             ambushes: Vec::new(),
             hold: None,
             held: Vec::new(),
-            queue: BTreeMap::new(),
-            sequence: 0,
+            queue: Queue::default(),
             events: 0,
             next_order: 1,
         }
@@ -161,8 +160,13 @@ impl World {
     }
 
     pub fn at(&mut self, at: u64, what: What) {
-        self.sequence += 1;
-        self.queue.insert((at.max(self.t), self.sequence), what);
+        let at = if self.tick_ms > 0 { at.next_multiple_of(self.tick_ms) } else { at };
+        let at = at.max(self.t);
+        match what {
+            // In a walk every node looks at its clock at every tick, in the order of the nodes, before anything else.
+            What::Alarm { node, .. } if self.tick_ms > 0 => self.queue.push_first(at, node as u64, what),
+            _ => self.queue.push(at, what),
+        }
     }
 
     pub fn later(&mut self, span: (u64, u64), what: What) {
@@ -175,11 +179,10 @@ impl World {
     /// Lets the world go on until that moment, or a violation.
     pub fn run_until(&mut self, until: u64) {
         while self.failure.is_none() {
-            let Some(((at, _), _)) = self.queue.first_key_value() else { break };
-            if *at > until {
+            if self.queue.next_at().is_none_or(|at| at > until) {
                 break;
             }
-            let ((at, _), what) = self.queue.pop_first().unwrap();
+            let Some((at, what)) = self.queue.pop() else { break };
             self.t = at;
             self.events += 1;
             if self.events > EVENTS_MAX {
@@ -192,7 +195,7 @@ impl World {
 
     /// The next thing that waits.
     pub fn step(&mut self) {
-        if let Some(((at, _), what)) = self.queue.pop_first() {
+        if let Some((at, what)) = self.queue.pop() {
             self.t = at;
             self.happen(what);
         }
@@ -200,12 +203,12 @@ impl World {
 
     /// When the next thing waits.
     pub fn next_at(&self) -> Option<u64> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
+        self.queue.next_at()
     }
 
     /// All that waits, in order.
     pub fn waiting(&self) -> impl Iterator<Item = (u64, &What)> {
-        self.queue.iter().map(|((at, _), what)| (*at, what))
+        self.queue.waiting()
     }
 
     /// Lets it go on until the condition holds; false: it did not within the limit.
@@ -215,7 +218,7 @@ impl World {
             if holds(self) {
                 return true;
             }
-            let next = self.queue.first_key_value().map_or(end, |((at, _), _)| *at);
+            let next = self.queue.next_at().unwrap_or(end);
             self.run_until(next.min(end));
         }
         holds(self)
@@ -368,9 +371,10 @@ impl World {
             return self.at(until, What::Input { node, incarnation, input: Box::new(input) });
         }
         self.log(|| format!("node-{node} <- {}", crate::sim::trace::brief(&input)));
-        let mut inputs = VecDeque::from([input]);
+        let mut inputs = VecDeque::new();
+        let mut next = Some(input);
         let incarnation = self.nodes[node].incarnation;
-        while let Some(input) = inputs.pop_front() {
+        while let Some(input) = next.take().or_else(|| inputs.pop_front()) {
             let now = self.nodes[node].now(self.t);
             let mut effects = Effects::default();
             let Some(engine) = self.nodes[node].engine.as_mut() else { return };
@@ -394,8 +398,8 @@ impl World {
             return self.fail(why);
         }
         if let Some(at) = deadline {
+            let at = if self.tick_ms > 0 { self.nodes[node].now(self.t + self.tick_ms).mono } else { at };
             let wanted = self.nodes[node].world_time(at).max(self.t + 1);
-            let wanted = if self.tick_ms > 0 { wanted.next_multiple_of(self.tick_ms) } else { wanted };
             if self.nodes[node].alarm.is_none_or(|alarm| alarm != wanted) {
                 self.nodes[node].alarm = Some(wanted);
                 let incarnation = self.nodes[node].incarnation;
@@ -410,7 +414,12 @@ impl World {
         if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
+            let is_held = self.glance(node).is_some_and(|seen| seen.condition == Some(Condition::BootHold));
+            let may_resume = is_held && matches!(order, Order::Resume | Order::BecomeMaster { .. });
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
+            if may_resume && self.glance(node).is_some_and(|seen| seen.is_active) {
+                self.check.resumed(node);
+            }
         }
         id
     }

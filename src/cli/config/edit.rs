@@ -76,16 +76,23 @@ pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Ou
 
 /// The file as it is in the newest revision; none: it is not there.
 fn now(client: &mut Client, path: &str) -> Result<Option<FileContent>, Failure> {
-    let Reply::Files(files) = client.order(Order::ListFiles)? else { return Err(unexpected().into()) };
-    let Some(entry) = files.iter().find(|entry| entry.path == path) else { return Ok(None) };
+    let order = Order::ShowFile { path: path.to_owned(), revision: None };
+    let file = match client.order(order) {
+        Ok(Reply::File(file)) => file,
+        Ok(_) => return Err(unexpected().into()),
+        Err(problem) => {
+            // It may be new, or not be shown for another reason.
+            let Reply::Files(files) = client.order(Order::ListFiles)? else { return Err(unexpected().into()) };
+            let is_there = files.iter().any(|entry| entry.path == path);
+            return if is_there { Err(problem.into()) } else { Ok(None) };
+        }
+    };
     let refused = |why: &str, todo: &str| Problem::new(format!("{path} cannot be edited"), why, todo);
-    match entry.kind {
+    match file.entry.kind {
         FileKind::File => {}
         FileKind::Directory => return Err(refused("it is a directory", "Name a file in it.").into()),
         FileKind::Link => return Err(refused("it is a link", "Edit the file that it leads to.").into()),
     }
-    let order = Order::ShowFile { path: path.to_owned(), revision: None };
-    let Reply::File(file) = client.order(order)? else { return Err(unexpected().into()) };
     if !file.is_text || file.is_cut {
         let why = if file.is_text { "it is too large" } else { "it is no text" };
         return Err(refused(why, "Replace it: standin config apply FILE, or copy it into the directory.").into());

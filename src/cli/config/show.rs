@@ -11,7 +11,8 @@ use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, note};
 use crate::cli::rooms;
 use crate::engine::base::{Digest, Problem};
-use crate::engine::order::{FileContent, Order, Reply, SHOWN_FILE_MAX_BYTES};
+use crate::engine::history::APPLIED_FILE_MAX_BYTES;
+use crate::engine::order::{FileContent, Order, Reply};
 
 /// Read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -21,33 +22,49 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// # Errors
 /// No such file or revision; bytes that the instance cannot hand out.
 pub fn run(context: &Context, arguments: &ShowArguments, out: &mut Output) -> Outcome {
-    let (content, directory) = match Client::connect(&context.home) {
+    let ShowArguments { path, revision } = arguments;
+    match Client::connect(&context.home) {
         Ok(mut client) => {
-            let order = Order::ShowFile { path: arguments.path.clone(), revision: arguments.revision };
+            let order = Order::ShowFile { path: path.clone(), revision: *revision };
             let Reply::File(content) = client.order(order)? else { return Err(unexpected().into()) };
-            let needs_disk = !content.is_text || content.is_cut;
-            let directory = if needs_disk { Some(client.status()?.configuration.directory) } else { None };
-            (*content, directory)
+            if is_whole(&content) {
+                return write(content.text.as_bytes(), out);
+            }
+            if content.entry.size > APPLIED_FILE_MAX_BYTES {
+                let directory = client.status()?.configuration.directory;
+                return from_disk(&content, Path::new(&directory), out);
+            }
+            let order = Order::FileBytes { path: path.clone(), revision: *revision };
+            let Reply::Bytes(bytes) = client.order(order)? else { return Err(unexpected().into()) };
+            write(&bytes.0, out)
         }
         Err(Failure::NotRunning(problem)) => {
-            let file = rooms::file_at_rest(&context.home, &arguments.path, arguments.revision);
-            let content = file.ok_or(Failure::NotRunning(problem))?;
+            rooms::at_rest(&context.home, problem)?;
+            let content = rooms::file_at_rest(&context.home, path, *revision)?;
             note("No instance runs: this is from the database.");
-            (content, None)
+            if is_whole(&content) {
+                return write(content.text.as_bytes(), out);
+            }
+            write(&rooms::bytes_at_rest(&context.home, path, *revision)?, out)
         }
-        Err(failure) => return Err(failure),
-    };
-    write(&content, directory.as_deref().map(Path::new), out)
+        Err(failure) => Err(failure),
+    }
 }
 
-fn write(content: &FileContent, directory: Option<&Path>, out: &mut Output) -> Outcome {
-    if content.is_text && !content.is_cut {
-        out.raw(content.text.as_bytes())?;
-        return Ok(Exit::Done);
-    }
-    // The frame carries text up to a limit. The disk of this machine has the bytes, if they are still the same ones.
-    let path = directory.map(|directory| directory.join(&content.entry.path));
-    if let Some(path) = path.filter(|path| is_same(path, content)) {
+/// All of it is in the text, byte for byte.
+fn is_whole(content: &FileContent) -> bool {
+    content.is_text && !content.is_cut
+}
+
+fn write(bytes: &[u8], out: &mut Output) -> Outcome {
+    out.raw(bytes)?;
+    Ok(Exit::Done)
+}
+
+/// The frame carries bytes up to a limit. The disk of this machine has them, if they are still the same ones.
+fn from_disk(content: &FileContent, directory: &Path, out: &mut Output) -> Outcome {
+    let path = directory.join(&content.entry.path);
+    if is_same(&path, content) {
         let mut file = std::fs::File::open(&path).map_err(|error| cannot(content, &error.to_string()))?;
         let mut written = Ok(());
         let read = pieces(&mut file, |piece| {
@@ -58,8 +75,8 @@ fn write(content: &FileContent, directory: Option<&Path>, out: &mut Output) -> O
         read.map_err(|error| cannot(content, &error.to_string()))?;
         return Ok(Exit::Done);
     }
-    let limit = SHOWN_FILE_MAX_BYTES / (1024 * 1024);
-    let why = format!("only text of up to {limit} MiB is handed out, and the file on disk is not the same any more");
+    let limit = APPLIED_FILE_MAX_BYTES / (1024 * 1024);
+    let why = format!("only files of up to {limit} MiB are handed out, and the one on disk is not the same any more");
     Err(cannot(content, &why).into())
 }
 
@@ -106,24 +123,25 @@ mod tests {
         FileContent { entry, text: text.into(), is_text, is_cut: false }
     }
 
-    /// spec 5.4: bytes as they are, no line end added, nothing masked.
+    /// spec 5.4: bytes as they are, no line end added, nothing masked; what is no text is never handed out as one.
     #[test]
-    fn text_is_written_as_it_is() {
+    fn bytes_are_written_as_they_are() {
         let (mut out, written) = output();
-        write(&content("password: x\r\nlast", true, b""), None, &mut out).unwrap();
+        write(b"password: x\r\nlast", &mut out).unwrap();
         assert_eq!(written.text(), "password: x\r\nlast");
+        assert!(is_whole(&content("a", true, b"a")) && !is_whole(&content("?", false, b"\xff")));
     }
 
     /// What the frame cannot carry comes from the disk, but only when it is the same content.
     #[test]
-    fn other_bytes_come_from_the_disk_if_they_are_the_same() {
+    fn large_files_come_from_the_disk_if_they_are_the_same() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.bin"), b"\x00\x01binary").unwrap();
         let (mut out, written) = output();
-        write(&content("?", false, b"\x00\x01binary"), Some(directory.path()), &mut out).unwrap();
+        from_disk(&content("?", false, b"\x00\x01binary"), directory.path(), &mut out).unwrap();
         assert_eq!(written.text().as_bytes(), b"\x00\x01binary");
         let (mut out, written) = output();
-        assert!(write(&content("?", false, b"another"), Some(directory.path()), &mut out).is_err());
+        assert!(from_disk(&content("?", false, b"another"), directory.path(), &mut out).is_err());
         assert_eq!(written.text(), "");
     }
 }

@@ -1,10 +1,10 @@
 //! A status in words. Pure: the moment comes in.
 
 use crate::cli::output::Paint;
-use crate::cli::text::{bytes, count, moment};
+use crate::cli::text::{bytes, count, moment, span};
 use crate::engine::base::{Role, UnixMillis};
 use crate::engine::settings::duration;
-use crate::engine::status::{AddressStatus, AlertCounts, ArbiterStatus, PeerStatus, Protection, Status};
+use crate::engine::status::{AddressStatus, AlertCounts, ArbiterStatus, PeerStatus, Protection, Status, Transfer};
 
 /// One line: a label, a word that may be painted, the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,9 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     if let Some(switch) = &status.switching {
         rows.push(Row::painted("Switch", "under way: ", Paint::Warning, switch.step.clone()));
     }
+    if let Some(transfer) = &status.transfer {
+        rows.push(Row::plain("Transfer", progress(transfer)));
+    }
     peer(status, now, &mut rows);
     trust(status, &mut rows);
     configuration(status, now, &mut rows);
@@ -80,6 +83,15 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     rows.push(Row::plain("Program", format!("standin {}, process {}{started}", status.version, instance.process)));
     rows.push(Row::plain("Home", instance.home.clone()));
     rows
+}
+
+/// How far a transfer is (spec 4.3): `receiving 41200 of 98214 files, 520.0 MB of 1.2 GB, 62.0 MB/s, 11 s left`.
+fn progress(transfer: &Transfer) -> String {
+    let Transfer { step, files_done, files_total, bytes_done, bytes_total, rate, left_ms } = *transfer;
+    let (done, total) = (bytes(bytes_done), bytes(bytes_total));
+    let rate = rate.map_or(String::new(), |rate| format!(", {}/s", bytes(rate)));
+    let left = left_ms.map_or(String::new(), |ms| format!(", {} left", span(ms)));
+    format!("{} {files_done} of {}, {done} of {total}{rate}{left}", step.word(), count(files_total, "file", "files"))
 }
 
 /// A virtual address (spec 7.14).

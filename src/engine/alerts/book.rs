@@ -60,8 +60,7 @@ impl AlertBook {
 
     /// The trouble holds: raised once, and silent while it is the same.
     pub fn hold(&mut self, now: UnixMillis, code: &str, subject: &str, why: &str, out: &mut Vec<Effect>) {
-        let cause = self.causes.get(&(code.to_owned(), subject.to_owned()));
-        if cause.is_none_or(|cause| cause.why != why) {
+        if self.cause(code, subject).is_none_or(|cause| cause.why != why) {
             self.raise(now, code, subject, why, out);
         }
     }
@@ -75,7 +74,7 @@ impl AlertBook {
     /// The trouble is over: an information takes its place (spec 6.2). Nothing happens if there was none.
     pub fn settle(&mut self, now: UnixMillis, code: &str, subject: &str, out: &mut Vec<Effect>) {
         // Said with every check: nothing is allocated when there is nothing to settle.
-        if self.causes.keys().any(|(cause, of)| cause == code && of == subject) {
+        if self.holds(code, subject) {
             self.causes.remove(&(code.to_owned(), subject.to_owned()));
         }
         let Some(id) = self.find(code, subject) else { return };
@@ -153,7 +152,12 @@ impl AlertBook {
     /// Whether the cause holds now.
     #[must_use]
     pub fn holds(&self, code: &str, subject: &str) -> bool {
-        self.causes.contains_key(&(code.to_owned(), subject.to_owned()))
+        self.cause(code, subject).is_some()
+    }
+
+    /// Asked for with every input, and there are few: looked for without a key of its own.
+    fn cause(&self, code: &str, subject: &str) -> Option<&Cause> {
+        self.causes.iter().find(|((cause, of), _)| cause == code && of == subject).map(|(_, cause)| cause)
     }
 
     /// What its alert says while the cause holds.

@@ -35,13 +35,17 @@ impl Engine {
             let draft = Durable { promise_ms, ..self.draft() };
             return self.write(draft, Then::PromiseNoted { link: id, serial: renewal.serial });
         }
-        self.give_promise(id, renewal.serial);
+        self.give_promise(id, renewal.serial, promise_ms);
+        // A hold that was lowered: nothing longer stands any more, so that a restart may count the shorter one.
+        if promise_ms < self.durable.promise_ms && self.arb.promised_until == Some(self.after(promise_ms)) {
+            self.write(Durable { promise_ms, ..self.draft() }, Then::Nothing);
+        }
     }
 
-    /// The length of the promise is on disk.
-    pub(in super::super) fn give_promise(&mut self, id: LinkId, serial: u64) {
+    /// The length of the promise is on disk, or a longer one is.
+    pub(in super::super) fn give_promise(&mut self, id: LinkId, serial: u64, promise_ms: u64) {
         // Counted from here, which is after the renewal was received.
-        self.promise_for(self.durable.promise_ms);
+        self.promise_for(promise_ms);
         self.send(id, Body::Confirm { serial });
     }
 
@@ -148,11 +152,15 @@ impl Engine {
         self.watch.lost.as_ref().is_some_and(|lost| lost.rival.is_some())
     }
 
-    pub(super) fn wish_goes_on(&mut self) {
+    pub(in super::super) fn wish_goes_on(&mut self) {
         if self.is_bound() {
             return self.wish_ends("it has promised meanwhile not to take over");
         }
         if self.promise_runs_until().is_some() || self.granted_term().is_none() || !self.is_settled_on_disk() {
+            return;
+        }
+        if self.watch.applying.is_some() {
+            // Its end comes first, and brings it back here; a grant that ends meanwhile is asked for again.
             return;
         }
         if let Some(wish) = self.arb.wish.take() {

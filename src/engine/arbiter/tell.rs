@@ -104,6 +104,8 @@ impl Engine {
         settings.shadow.check_interval = timing.check_interval_ms;
         settings.shadow.request_timeout = timing.request_timeout_ms;
         settings.shadow.takeover_delay = self.takeover_delay_ms();
+        // After a hold was lowered longer promises stand for a while.
+        settings.arbiter.promise = settings.arbiter.promise_ms().max(self.durable.promise_ms);
         failover::longest_failover_ms(&settings)
     }
 

@@ -93,6 +93,8 @@ pub enum Kind {
     Commands(usize),
     /// `http://host:port` or `https://…`, at most so many.
     Urls(usize),
+    /// Patterns for paths, at most so many.
+    Patterns(usize),
     /// One `host:port`.
     Target,
     /// An address of HTTP or HTTPS.
@@ -118,6 +120,7 @@ impl Kind {
             Self::Hosts(_)
                 | Self::Targets(_)
                 | Self::Urls(_)
+                | Self::Patterns(_)
                 | Self::HttpChecks(_)
                 | Self::Addresses(_)
                 | Self::Commands(_)
@@ -217,6 +220,7 @@ impl Row {
             Kind::Addresses(max) => format!("at most {max}, each {{address: 192.0.2.10/24, interface: eth0}}"),
             Kind::Commands(max) => format!("at most {max}, each a list of a program and its arguments"),
             Kind::Urls(max) => format!("at most {max}, each https://host:port or http://host:port"),
+            Kind::Patterns(max) => format!("at most {max}, such as '*.log' or cache/"),
             Kind::Target => "host:port".into(),
             Kind::Url => "http://… or https://…".into(),
             Kind::Unit => "name.service".into(),
@@ -271,8 +275,21 @@ pub fn set(settings: &Settings, key: &str, value: Value) -> Result<Settings, Pro
 /// says `old` so that it says `new`.
 #[must_use]
 pub fn differences(old: &Settings, new: &Settings) -> Vec<(&'static str, Value)> {
-    let changed = |row: &&Row| get(old, row.key) != get(new, row.key);
-    ROWS.iter().filter(changed).filter_map(|row| Some((row.key, get(new, row.key)?))).collect()
+    changes(old, new).into_iter().map(|(row, _, new)| (row.key, new)).collect()
+}
+
+/// Each row whose value differs, with the old and the new value.
+fn changes(old: &Settings, new: &Settings) -> Vec<(&'static Row, Value, Value)> {
+    // Each is turned into a tree once, not once a row.
+    let (Ok(old), Ok(new)) = (serde_yaml::to_value(old), serde_yaml::to_value(new)) else { return Vec::new() };
+    let both = |row: &'static Row| Some((row, at(&old, row.key)?, at(&new, row.key)?));
+    let changed = ROWS.iter().filter_map(both).filter(|(_, old, new)| old != new);
+    changed.map(|(row, old, new)| (row, old.clone(), new.clone())).collect()
+}
+
+/// The value at a dotted key of a tree.
+fn at<'a>(whole: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(whole, |value, part| value.get(part))
 }
 
 /// The same for people: `Takeover delay: 3s, was 1s; Arbiter: no arbiter, was http://a:2379`.
@@ -283,11 +300,10 @@ pub fn changes_text(old: &Settings, new: &Settings) -> String {
         _ if row.absent.is_empty() => "empty".to_owned(),
         _ => row.absent.to_owned(),
     };
-    let changes = differences(old, new).into_iter().filter_map(|(key, value)| {
-        let (row, was) = (row(key)?, get(old, key)?);
-        Some(format!("{}: {}, was {}", row.label, one(row, &value), one(row, &was)))
-    });
-    changes.collect::<Vec<_>>().join("; ")
+    let say = |(row, was, value): (&Row, Value, Value)| {
+        format!("{}: {}, was {}", row.label, one(row, &value), one(row, &was))
+    };
+    changes(old, new).into_iter().map(say).collect::<Vec<_>>().join("; ")
 }
 
 /// What a form changed: the patch that makes `new` out of `old`, for the keys that a patch can carry.

@@ -203,6 +203,34 @@ fn what_would_be_held_back_is_refused() {
     home.assert_whole();
 }
 
+/// spec 5.4: the operator's own validation and exclude patterns count for what an operator puts as well.
+#[test]
+fn a_change_is_judged_and_kept_out_like_one_of_the_directory() {
+    let home = Home::new();
+    home.write("a", "1");
+    home.write("cache/x", "1");
+    home.commit();
+    home.write("a", "2");
+    home.commit();
+    home.mirror.set_exclude(crate::mirror::exclude::Exclude::new(&["cache/".to_owned()]));
+    home.commit();
+    let file = home.file("cache/y", "1", Expected::Any);
+    assert!(home.change(&Change::Put { files: vec![file] }).unwrap_err().why.contains("exclude"));
+    assert_eq!(told(&home.restore(1, &[]).unwrap()), ["changed a"], "what is excluded now is not brought back");
+    assert_eq!(home.read("cache/x"), Some("1".into()), "and left alone");
+    home.mirror.set_judge(Some(std::sync::Arc::new(|tree: &std::path::Path, _: &std::path::Path| {
+        let is_bad = fs::read_to_string(tree.join("a")).is_ok_and(|text| text == "bad");
+        let rejection = || Rejection { why: "ended with 1".into(), output: "a is bad".into() };
+        if is_bad { Err(rejection()) } else { Ok(()) }
+    })));
+    let put = |text: &str| Change::Put { files: vec![home.file("a", text, Expected::Any)] };
+    let problem = home.change(&put("bad")).unwrap_err();
+    assert!(problem.what.contains("validation") && problem.why.contains("a is bad"), "{problem}");
+    assert_eq!(home.read("a"), Some("1".into()));
+    assert_eq!(told(&home.change(&put("good")).unwrap()), ["changed a"]);
+    home.assert_whole();
+}
+
 /// spec 5.4, 7.6: content of the disk that is held back is in no revision; what replaces it keeps it as a drift.
 #[test]
 fn held_back_content_is_kept() {

@@ -102,6 +102,7 @@ fn every_kind_of_difference_is_told() {
 
     home.commit();
     assert_eq!(brief(&home.diff(&Version::Revision(1), &Version::Revision(2), &[], None)), expected);
+    assert_eq!(home.mirror.file_bytes("binary", Some(1)).unwrap(), b"\x00\x01", "no text, and of an older revision");
     let back = home.diff(&Version::Directory, &Version::Revision(1), &["a.yaml", "new"], None);
     assert_eq!(brief(&back), ["*a.yaml -b: 3|+b: 2", "-new same", "-new/place -the same content"]);
 }

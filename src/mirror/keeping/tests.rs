@@ -130,7 +130,9 @@ fn space_is_given_back() {
     let mut draw = Draw::new(7);
     let shared = noise(&mut draw, 100_000);
     home.write("kept", &shared);
-    (0..30).for_each(|_| drop(home.write("a", &noise(&mut draw, 100_000))));
+    for _ in 0..30 {
+        home.write("a", &noise(&mut draw, 100_000));
+    }
     home.write("a", &shared);
     let before = home.size();
     assert!(before > 3_000_000, "{before}");
@@ -155,7 +157,9 @@ fn branches_are_never_tidied_away() {
     };
     pull(&a, &b, true);
     b.write("x", b"only here");
-    (0..5).for_each(|number| drop(a.write("x", format!("there {number}").as_bytes())));
+    for number in 0..5 {
+        a.write("x", format!("there {number}").as_bytes());
+    }
     let branch = pull(&a, &b, true).1.unwrap();
     b.mirror.tidy(&Retention { count: 1, ..EVERYTHING }).unwrap();
     assert_eq!(b.numbers().len(), 1);

@@ -27,8 +27,14 @@ pub(super) enum Unread {
 }
 
 /// The bytes of a file as they were at one moment, and what the file system says of it. The file is looked at again after
-/// reading, by its name too; if anything changed meanwhile it is read again.
-pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Result<(Vec<u8>, Stat), Unread> {
+/// reading, by its name too; if anything changed meanwhile it is read again. With `waits` a change from now on gives it
+/// another time.
+pub(super) fn read_stable(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    limit: u64,
+    waits: bool,
+) -> Result<(Vec<u8>, Stat), Unread> {
     let because = |error: Errno| match error {
         Errno::NOENT => Unread::Gone,
         error => Unread::Because(format!("cannot be read: {}", plain(error))),
@@ -50,7 +56,9 @@ pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Re
             .take(size.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| Unread::Because(format!("cannot be read: {error}")))?;
-        wait_for_tick(&before);
+        if waits {
+            wait_for_tick(&before);
+        }
         let after = fstat(&file).map_err(because)?;
         let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(because)?;
         let is_same = |stat: &Stat| Stamp::of(stat, 0) == Stamp::of(&before, 0);
@@ -62,10 +70,19 @@ pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64) -> Re
     Err(Unread::Because("is being written all the while".into()))
 }
 
+/// It may change again without a new time.
+pub(super) fn is_young(stat: &Stat) -> bool {
+    (0..TICK_NS).contains(&age_ns(stat))
+}
+
+fn age_ns(stat: &Stat) -> i64 {
+    let stamp = Stamp::of(stat, 0);
+    now_ns().saturating_sub(stamp.ctime_ns.max(stamp.mtime_ns))
+}
+
 /// Waits until a change from now on gives the file another time.
 fn wait_for_tick(stat: &Stat) {
-    let stamp = Stamp::of(stat, 0);
-    let age_ns = now_ns().saturating_sub(stamp.ctime_ns.max(stamp.mtime_ns));
+    let age_ns = age_ns(stat);
     if (0..TICK_NS).contains(&age_ns) {
         std::thread::sleep(Duration::from_nanos((TICK_NS - age_ns).unsigned_abs()));
     }

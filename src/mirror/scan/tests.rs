@@ -3,13 +3,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-const QUICK: Manner = Manner { is_full: false, keeps_held: true, file_size_limit: 1_000 };
+const QUICK: Manner<'_> = Manner { is_full: false, keeps_held: true, file_size_limit: 1_000, leaves: Leaves::NOTHING };
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text.as_bytes()).unwrap()
 }
 
-fn look(directory: &Path, known: &Tree, stamps: &Stamps, manner: Manner) -> Found {
+fn look(directory: &Path, known: &Tree, stamps: &Stamps, manner: Manner<'_>) -> Found {
     scan(&Ground::open(directory).unwrap(), known, stamps, manner, &mut |_, _, _, _| Ok(None)).unwrap()
 }
 
@@ -135,4 +135,44 @@ fn a_missing_directory_is_a_problem() {
     let home = tempfile::tempdir().unwrap();
     let problem = Ground::open(&home.path().join("missing")).map(drop).unwrap_err();
     assert!(problem.what.contains("missing"), "{problem}");
+}
+
+/// spec 5.2: what is excluded counts as not there, unless a tree that has to be the same on both has it
+#[test]
+fn what_is_excluded_is_not_looked_at() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("cache/deep")).unwrap();
+    for name in ["a", "b.log", "cache/deep/x"] {
+        fs::write(home.path().join(name), "1").unwrap();
+    }
+    let all = look(home.path(), &Tree::default(), &Stamps::new(), QUICK);
+    let exclude = Exclude::new(&["*.log".into(), "cache/".into()]);
+    let leaves = Leaves { exclude: Some(&exclude), ..Leaves::NOTHING };
+    let found = look(home.path(), &all.tree, &Stamps::new(), Manner { leaves, ..QUICK });
+    let gone: Vec<_> = found.changes.iter().map(|change| change.path.to_string()).collect();
+    assert_eq!(gone, ["b.log", "cache", "cache/deep", "cache/deep/x"]);
+    assert!(found.changes.iter().all(|change| change.new.is_none()) && found.held.is_empty());
+    let leaves = Leaves { but: [Some(&all.tree), None], ..leaves };
+    assert_eq!(look(home.path(), &all.tree, &Stamps::new(), Manner { leaves, ..QUICK }).changes, []);
+}
+
+/// spec 5.2: a file that is being written to stays as known, and says so
+#[test]
+fn what_is_being_written_stays_as_known() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("a"), "1").unwrap();
+    let first = look(home.path(), &Tree::default(), &Stamps::new(), QUICK);
+    fs::write(home.path().join("a"), "22").unwrap();
+    fs::write(home.path().join("new"), "half").unwrap();
+    let short = Duration::from_secs(1);
+    let writing = ["a", "new"].map(|name| (path(name), short)).into_iter().collect();
+    let leaves = Leaves { writing: Some(&writing), ..Leaves::NOTHING };
+    let found = look(home.path(), &first.tree, &Stamps::new(), Manner { leaves, ..QUICK });
+    assert_eq!((found.changes.len(), found.postponed.len(), found.read, found.held.len()), (0, 2, 0, 0));
+    // One that never ends is told of.
+    let writing = [(path("a"), WRITING_HELD_AFTER)].into_iter().collect();
+    let leaves = Leaves { writing: Some(&writing), ..Leaves::NOTHING };
+    let found = look(home.path(), &first.tree, &Stamps::new(), Manner { leaves, ..QUICK });
+    assert_eq!((found.held.len(), found.changes.len()), (1, 1), "spec 5.4, and all else goes on");
+    assert!(found.held[0].path == "a" && found.held[0].why.contains("30 s"), "{:?}", found.held);
 }

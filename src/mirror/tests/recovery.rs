@@ -94,7 +94,7 @@ fn a_failure_half_way_is_undone() {
         fn content(
             &mut self,
             wanted: &[Digest],
-            sink: &mut dyn FnMut(Digest, Vec<u8>) -> Result<(), Problem>,
+            sink: &mut dyn FnMut(Digest, crate::store::Packed) -> Result<(), Problem>,
         ) -> Result<(), Problem> {
             // After the disk was looked at, and before anything is placed.
             let _ = fs::remove_file(self.1.at("link"));

@@ -9,7 +9,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn start(directory: &Path) -> (Watcher, Receiver<WatchEvent>) {
     let (sender, heard) = channel();
-    (Watcher::start(directory, move |event| drop(sender.send(event))).unwrap(), heard)
+    (Watcher::start(directory, &Arc::default(), move |event| drop(sender.send(event))).unwrap(), heard)
 }
 
 fn wait(heard: &Receiver<WatchEvent>) {
@@ -41,7 +41,9 @@ fn changes_are_told_in_new_directories_too_and_readers_are_not() {
     fs::write(home.path().join("b"), "the first thing told after the three above").unwrap();
     assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Changed));
     drop(watcher);
-    assert!(Watcher::start(&home.path().join("missing"), |_| {}).is_err());
+    let (watcher, heard) = start(&home.path().join("missing"));
+    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Gone(_))));
+    assert_eq!(watcher.take(), Dirty::all());
 }
 
 /// spec 5.2, 7.3: what may have changed is known at the very moment of asking, whether the thread was told or not
@@ -102,7 +104,7 @@ fn a_directory_that_is_gone_is_told_and_everything_is_looked_at() {
     let directory = home.path().join("e");
     let (_watcher, heard) = start(&directory);
     fs::rename(&directory, home.path().join("f")).unwrap();
-    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Failed(why)) if why.contains("was moved")));
+    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Gone(why)) if why.contains("is not there")));
 }
 
 /// spec 5.2: changes that were lost cost a look at everything, never a change that stays unseen
@@ -122,4 +124,115 @@ fn a_queue_that_overflows_means_everything() {
     }
     let mut dirty = Dirty::nothing();
     assert_eq!(watches.drain(fd.as_fd(), &mut dirty), Heard::Lost);
+}
+
+/// spec 5.2: back again, or another in its place: told, and watched from then on
+#[test]
+fn a_directory_that_is_back_or_replaced_is_watched_again() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir(at("d")).unwrap();
+    let (watcher, heard) = start(&at("d"));
+    fs::rename(at("d"), at("aside")).unwrap();
+    assert!(matches!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Gone(_))));
+    assert_eq!(watcher.take(), Dirty::all(), "as long as it lasts");
+    fs::create_dir(at("d")).unwrap();
+    let back = |event: WatchEvent| match event {
+        WatchEvent::Replaced(_) => heard.recv_timeout(LIMIT).unwrap() == WatchEvent::Recovered,
+        _ => false,
+    };
+    while !back(heard.recv_timeout(LIMIT).unwrap()) {}
+    let _ = watcher.take();
+    fs::write(at("d/x"), "1").unwrap();
+    assert_eq!(taken(&watcher), [("x".to_owned(), true)]);
+
+    // Told of nothing: the directory above is exchanged. The next look sees everything all the same.
+    fs::create_dir_all(at("above/d")).unwrap();
+    let (watcher, _heard) = start(&at("above/d"));
+    let _ = watcher.take();
+    assert_eq!(watcher.take(), Dirty::nothing());
+    fs::rename(at("above"), at("below")).unwrap();
+    fs::create_dir_all(at("above/d")).unwrap();
+    assert_eq!(watcher.take(), Dirty::all());
+}
+
+/// spec 5.2: what is excluded wakes nobody, and a change of the patterns has everything looked at
+#[test]
+fn what_is_excluded_is_not_told() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir_all(at("cache/deep")).unwrap();
+    let (watcher, heard) = start(home.path());
+    watcher.set_exclude(Arc::new(Exclude::new(&["*.log".into(), "cache/".into()])));
+    assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Changed), "everything is looked at once more");
+    assert_eq!(watcher.take(), Dirty::all());
+    for name in ["a.log", "cache/x", "cache/deep/y"] {
+        fs::write(at(name), "1").unwrap();
+    }
+    assert_eq!(watcher.take(), Dirty::nothing());
+    watcher.set_exclude(Arc::default());
+    wait(&heard);
+    assert_eq!(watcher.take(), Dirty::all());
+    fs::write(at("cache/deep/y"), "2").unwrap();
+    assert_eq!(taken(&watcher), [("cache/deep/y".to_owned(), false)]);
+}
+
+/// spec 5.2: a file is being written to from its first write until it is closed, or was left alone for long
+#[test]
+fn who_writes_is_known_until_the_file_is_closed() {
+    use std::io::Write as _;
+    const LONG: Duration = Duration::from_secs(60);
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let (watcher, _heard) = start(home.path());
+    let names = |watcher: &Watcher| {
+        let _ = watcher.take();
+        watcher.writing(LONG).keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    fs::write(at("closed"), "1").unwrap();
+    let mut open = fs::File::create(at("open")).unwrap();
+    open.write_all(b"half").unwrap();
+    assert_eq!(names(&watcher), ["open"]);
+    assert!(watcher.pending(LONG).is_being_written);
+    assert!(!watcher.pending(Duration::ZERO).is_being_written, "left alone for so long");
+    open.write_all(b"more").unwrap();
+    assert_eq!(names(&watcher), ["open"]);
+    drop(open);
+    assert_eq!(names(&watcher), Vec::<String>::new());
+    // Renamed while open: the name is free, and another file may have it.
+    let mut open = fs::File::create(at("open")).unwrap();
+    open.write_all(b"half").unwrap();
+    fs::rename(at("open"), at("closed")).unwrap();
+    assert_eq!(names(&watcher), Vec::<String>::new());
+}
+
+/// spec 5.2: the temporary file of rsync says that more is to come, and is itself nothing
+#[test]
+fn a_temporary_file_says_that_somebody_is_at_work() {
+    let home = tempfile::tempdir().unwrap();
+    let (watcher, heard) = start(home.path());
+    let _ = watcher.take();
+    fs::write(home.path().join(".a.conf.qX1zPq"), "1").unwrap();
+    assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::AtWork));
+    assert_eq!(watcher.take(), Dirty::nothing());
+}
+
+/// spec 5.2: the directory may be named by a link that a deployment switches
+#[test]
+fn a_link_that_is_switched_is_another_directory() {
+    use std::os::unix::fs::symlink;
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::create_dir_all(at("v1")).unwrap();
+    fs::create_dir_all(at("v2")).unwrap();
+    symlink("v1", at("current")).unwrap();
+    let (watcher, heard) = start(&at("current"));
+    let _ = watcher.take();
+    fs::write(at("v1/x"), "1").unwrap();
+    assert_eq!(taken(&watcher), [("x".to_owned(), true)]);
+    symlink("v2", at("next")).unwrap();
+    fs::rename(at("next"), at("current")).unwrap();
+    assert_eq!(watcher.take(), Dirty::all(), "known at once by who asks");
+    // The first write may have been told before.
+    while !matches!(heard.recv_timeout(LIMIT).expect("and told"), WatchEvent::Replaced(_)) {}
 }

@@ -5,12 +5,16 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::inotify::{self, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{AtFlags, CWD, FileType, statat};
 use rustix::io::Errno;
 
 use super::Dirty;
-use crate::mirror::path::{RelPath, is_left_out};
+use crate::mirror::exclude::{Exclude, is_left_out, is_temporary};
+use crate::mirror::path::RelPath;
 use crate::mirror::scan::ENTRIES_MAX;
 
 /// Changes of content, attributes and names, of directories alone. Opening, reading and closing what was read wake nobody.
@@ -26,6 +30,8 @@ const WANTED: WatchFlags = WatchFlags::ATTRIB
     .union(WatchFlags::ONLYDIR)
     .union(WatchFlags::DONT_FOLLOW)
     .union(WatchFlags::EXCL_UNLINK);
+/// Files that are written to at once and waited for; further ones are not.
+const WRITING_MAX: usize = 1_000;
 /// After so many events at once the rest counts as lost, so that a busy writer holds nobody up.
 const EVENTS_AT_ONCE_MAX: usize = 100_000;
 /// Many small events, or one with the longest name.
@@ -36,10 +42,14 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub(super) enum Heard {
     /// Nothing that is mirrored.
     Nothing,
+    /// Nothing that is mirrored, but somebody is at work: a temporary file that will be renamed.
+    AtWork,
     /// Something changed.
     Changed,
     /// Events were lost.
     Lost,
+    /// The watched directory has another name now, or is no more.
+    Over,
     /// It is over.
     Failed(String),
 }
@@ -50,25 +60,62 @@ pub(super) struct Watches {
     paths: BTreeMap<i32, Option<RelPath>>,
     /// The other way round.
     numbers: BTreeMap<Option<RelPath>, i32>,
+    /// The operator's patterns.
+    pub exclude: Arc<Exclude>,
+    /// Files written to and not closed since, with the first and the last write.
+    writing: BTreeMap<RelPath, (Instant, Instant)>,
 }
 
 impl Watches {
     pub fn new(top: &Path) -> Self {
-        Self { top: top.to_owned(), paths: BTreeMap::new(), numbers: BTreeMap::new() }
+        Self {
+            top: top.to_owned(),
+            paths: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            exclude: Arc::default(),
+            writing: BTreeMap::new(),
+        }
+    }
+
+    /// The directory as it was named.
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// Which directory has the name of the top now: device and inode; none: there is none.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        let stat = statat(CWD, &self.top, AtFlags::empty()).ok()?;
+        (FileType::from_raw_mode(stat.st_mode) == FileType::Directory).then_some((stat.st_dev, stat.st_ino))
+    }
+
+    /// Files written to less than `idle` ago and not closed since; and since when.
+    pub fn writing(&mut self, idle: Duration) -> impl Iterator<Item = (&RelPath, Duration)> {
+        self.writing.retain(|_, (_, last)| last.elapsed() < idle);
+        self.writing.iter().map(|(path, (first, _))| (path, first.elapsed()))
     }
 
     /// Watches everything, from nothing; the error says why not.
     pub fn begin(&mut self, fd: BorrowedFd<'_>) -> Result<(), String> {
+        self.release(fd);
+        let added = self.add(fd, None);
+        if added.is_err() {
+            self.release(fd);
+        }
+        added?;
+        if self.paths.is_empty() {
+            return Err(format!("{} is not there", self.top.display()));
+        }
+        Ok(())
+    }
+
+    /// Watches nothing: what cannot watch everything must not take from others the watches that they need.
+    pub fn release(&mut self, fd: BorrowedFd<'_>) {
         for number in std::mem::take(&mut self.paths).into_keys() {
             // Its directory may be gone, and the watch with it.
             let _ = inotify::remove_watch(fd, number);
         }
         self.numbers.clear();
-        self.add(fd, None)?;
-        if self.paths.is_empty() {
-            return Err(format!("{} is not there", self.top.display()));
-        }
-        Ok(())
+        self.writing.clear();
     }
 
     /// A directory with all inside it. What vanishes meanwhile is told by its own directory.
@@ -76,7 +123,9 @@ impl Watches {
         let mut waiting = vec![from];
         while let Some(path) = waiting.pop() {
             let place = self.place(path.as_ref());
-            let number = match inotify::add_watch(fd, &place, WANTED) {
+            // The top may be a link, as a deployment switches it; inside none is followed.
+            let wanted = if path.is_some() { WANTED } else { WANTED.difference(WatchFlags::DONT_FOLLOW) };
+            let number = match inotify::add_watch(fd, &place, wanted) {
                 Ok(number) => number,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 // It is held back by the scan, which says so.
@@ -101,7 +150,8 @@ impl Watches {
                 let name = entry.file_name();
                 let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 if is_directory && !is_left_out(name.as_bytes()) {
-                    waiting.extend(RelPath::child(path.as_ref(), name.as_bytes()).ok().map(Some));
+                    let child = RelPath::child(path.as_ref(), name.as_bytes()).ok();
+                    waiting.extend(child.filter(|child| !self.exclude.covers(child, true)).map(Some));
                 }
             }
         }
@@ -143,9 +193,10 @@ impl Watches {
             let name = event.file_name().map(|name| name.to_bytes().to_vec());
             match self.event(fd, event.wd(), event.events(), name.as_deref(), dirty) {
                 Heard::Nothing => {}
-                Heard::Changed => heard = if heard == Heard::Nothing { Heard::Changed } else { heard },
+                Heard::AtWork => heard = if heard == Heard::Nothing { Heard::AtWork } else { heard },
+                Heard::Changed => heard = if heard == Heard::Lost { heard } else { Heard::Changed },
                 Heard::Lost => heard = Heard::Lost,
-                failed @ Heard::Failed(_) => return failed,
+                over @ (Heard::Over | Heard::Failed(_)) => return over,
             }
         }
         Heard::Lost
@@ -170,7 +221,7 @@ impl Watches {
                 return Heard::Nothing;
             }
             if directory.is_none() {
-                return Heard::Failed(format!("{} was moved, deleted or unmounted", self.top.display()));
+                return Heard::Over;
             }
             if what.intersects(ReadFlags::IGNORED | ReadFlags::UNMOUNT) {
                 self.paths.remove(&number);
@@ -181,7 +232,7 @@ impl Watches {
             return Heard::Nothing;
         };
         if is_left_out(name) {
-            return Heard::Nothing;
+            return if is_temporary(name) { Heard::AtWork } else { Heard::Nothing };
         }
         let Ok(path) = RelPath::child(directory.as_ref(), name) else {
             // A name that cannot be mirrored: the scan of its directory says so.
@@ -192,6 +243,10 @@ impl Watches {
             return Heard::Changed;
         };
         let is_directory = what.contains(ReadFlags::ISDIR);
+        if self.exclude.covers(&path, is_directory) {
+            return Heard::Nothing;
+        }
+        self.follow_writer(&path, what);
         let is_named =
             what.intersects(ReadFlags::CREATE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO);
         if is_directory && what.contains(ReadFlags::MOVED_FROM) {
@@ -208,5 +263,22 @@ impl Watches {
             return Heard::Failed(why);
         }
         Heard::Changed
+    }
+
+    /// Who writes has the file open until it is closed.
+    fn follow_writer(&mut self, path: &RelPath, what: ReadFlags) {
+        if what.contains(ReadFlags::ISDIR) {
+            if what.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE) {
+                self.writing.retain(|inside, _| !inside.is_within(path));
+            }
+        } else if what.contains(ReadFlags::MODIFY) {
+            if self.writing.len() < WRITING_MAX || self.writing.contains_key(path) {
+                let now = Instant::now();
+                self.writing.entry(path.clone()).or_insert((now, now)).1 = now;
+            }
+        } else if !what.intersects(ReadFlags::ATTRIB) {
+            // Closed, or another file has the name now.
+            self.writing.remove(path);
+        }
     }
 }

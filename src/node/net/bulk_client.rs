@@ -1,5 +1,7 @@
 //! The asking side of a bulk connection. Every size is checked before anything is allocated for it.
 
+use std::collections::VecDeque;
+
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -9,14 +11,40 @@ use super::connect::{Goal, connect};
 use super::framed::{FrameReader, write_frame};
 use super::tls::Pin;
 use crate::engine::base::{Digest, Fingerprint, RevisionId};
-use crate::wire::bulk::{self, DIGESTS_MAX, ENTRIES_MAX, Entry, Reply, Request, decode_reply, encode_request};
+use crate::store::Packed;
+use crate::wire::bulk::{self, DIGESTS_MAX, ENTRIES_MAX, Entry, Piece, Reply, Request, decode_reply, encode_request};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 use crate::wire::link::NAME_MAX_CHARS;
 
 /// Signs of life without anything else in one answer: at one every two seconds, an hour.
 const WORKING_MAX: u32 = 1_800;
+/// Requests for contents under way at once, so that no round trip is waited for between two of them.
+const REQUESTS_AHEAD: usize = 4;
+const MISFIT: &str = "the other side sent pieces of a content that do not fit together";
 /// Most memory taken for a content before its bytes have come.
 const FIRST_ALLOCATION_BYTES: u64 = 1024 * 1024;
+
+/// What has come of a content.
+pub struct Partial {
+    digest: Digest,
+    /// Packed bytes in all.
+    total: u64,
+    packed: Packed,
+}
+
+impl Partial {
+    /// The first `bytes` of a packed content of `total`.
+    #[cfg(test)]
+    pub(super) fn of(digest: Digest, total: u64, packed: Packed) -> Self {
+        Self { digest, total, packed }
+    }
+
+    /// Packed bytes that are here.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.packed.bytes.len() as u64
+    }
+}
 
 /// One connection for what is too large for the link. After an error it is of no use any more.
 pub struct BulkClient {
@@ -66,19 +94,23 @@ impl BulkClient {
         }
     }
 
-    /// Has the other side read every file again: its digest and entries.
+    /// Has the other side read every file again: its digest; `sink` gets the entries as they come.
     ///
     /// # Errors
-    /// As for [`BulkClient::manifest`].
-    pub async fn verify(&mut self) -> Result<(Digest, Vec<Entry>), String> {
+    /// As for [`BulkClient::manifest`], and those of `sink`.
+    pub async fn verify(&mut self, mut sink: impl FnMut(Vec<Entry>) -> Result<(), String>) -> Result<Digest, String> {
         self.ask(&Request::Verify).await?;
-        let mut all = Vec::new();
+        let mut count = 0;
         loop {
             match self.hear().await? {
                 Reply::VerifyChunk { root, entries, last } => {
-                    take(&mut all, entries)?;
+                    count += entries.len();
+                    if count > ENTRIES_MAX {
+                        return Err(too_many());
+                    }
+                    sink(entries)?;
                     if last {
-                        return Ok((root, all));
+                        return Ok(root);
                     }
                 }
                 other => return Err(unexpected(other)),
@@ -98,56 +130,62 @@ impl BulkClient {
         }
     }
 
-    /// Fetches each content and hands it to `sink`, in order. That its bytes have that digest is for `sink` to check, which
-    /// knows how digests are made; its error ends the transfer.
+    /// Fetches each content and hands it to `sink`, in order, packed. That its bytes have that digest is for `sink` to check,
+    /// which knows how digests are made; its error ends the transfer. What has come of a content when the connection breaks
+    /// stays in `partial`, and need not come again if that content is the first one asked for next.
     ///
     /// # Errors
     /// As for [`BulkClient::manifest`], and those of `sink`.
     pub async fn contents(
         &mut self,
         digests: &[Digest],
-        mut sink: impl FnMut(Digest, Vec<u8>) -> Result<(), String>,
+        partial: &mut Option<Partial>,
+        mut sink: impl FnMut(Digest, Packed) -> Result<(), String>,
     ) -> Result<(), String> {
+        let known = partial.take_if(|partial| digests.first() == Some(&partial.digest));
+        *partial = known;
+        let mut asked = digests.chunks(DIGESTS_MAX);
+        for batch in asked.by_ref().take(REQUESTS_AHEAD) {
+            self.ask_contents(batch, partial.as_ref()).await?;
+        }
         for batch in digests.chunks(DIGESTS_MAX) {
-            self.ask(&Request::Contents { digests: batch.to_vec() }).await?;
+            let mut pieces = VecDeque::new();
             for digest in batch {
-                let content = self.content(*digest).await?;
-                sink(*digest, content)?;
+                loop {
+                    let Some(piece) = pieces.pop_front() else {
+                        pieces = self.hear_pieces().await?;
+                        continue;
+                    };
+                    if join(partial, *digest, piece, self.file_limit)? {
+                        break;
+                    }
+                }
+                let whole = partial.take().ok_or("a content without an end")?;
+                sink(*digest, whole.packed)?;
+            }
+            if !pieces.is_empty() {
+                return Err(MISFIT.into());
+            }
+            if let Some(next) = asked.next() {
+                self.ask_contents(next, None).await?;
             }
         }
         Ok(())
     }
 
-    async fn content(&mut self, wanted: Digest) -> Result<Vec<u8>, String> {
-        let mut content = Vec::new();
-        let mut announced = None;
-        loop {
-            let Reply::ContentChunk { digest, offset, total, bytes, last } = self.hear_content().await? else {
-                return Err("the other side answered something else".into());
-            };
-            if total > self.file_limit {
-                return Err(format!("a content of {total} bytes is over the limit of {} for a file", self.file_limit));
-            }
-            if announced.is_none() {
-                let first = usize::try_from(total.min(FIRST_ALLOCATION_BYTES)).unwrap_or_default();
-                content.reserve_exact(first);
-            }
-            let end = content.len() as u64 + bytes.len() as u64;
-            let fits = digest == wanted && offset == content.len() as u64 && *announced.get_or_insert(total) == total;
-            // Without an end or a byte it would go on for ever.
-            if !fits || end > total || last != (end == total) || (bytes.is_empty() && !last) {
-                return Err("the other side sent pieces of a content that do not fit together".into());
-            }
-            content.extend_from_slice(&bytes);
-            if last {
-                return Ok(content);
-            }
-        }
+    async fn ask_contents(&mut self, batch: &[Digest], partial: Option<&Partial>) -> Result<(), String> {
+        let from = partial.filter(|partial| batch.first() == Some(&partial.digest));
+        let from = from.map_or(0, |partial| partial.packed.bytes.len() as u64);
+        self.ask(&Request::Contents { digests: batch.to_vec(), packed: true, from }).await
     }
 
-    async fn hear_content(&mut self) -> Result<Reply, String> {
+    async fn hear_pieces(&mut self) -> Result<VecDeque<Piece>, String> {
         match self.hear().await? {
-            chunk @ Reply::ContentChunk { .. } => Ok(chunk),
+            Reply::Parcel { pieces } if !pieces.is_empty() => Ok(pieces.into()),
+            // From an instance that does not know parcels.
+            Reply::ContentChunk { digest, offset, total, bytes, .. } => {
+                Ok([Piece { digest, encoding: Packed::PLAIN, size: total, total, offset, bytes }].into())
+            }
             other => Err(unexpected(other)),
         }
     }
@@ -170,12 +208,40 @@ impl BulkClient {
     }
 }
 
+/// Adds a piece to the content under way; true: it is whole.
+fn join(partial: &mut Option<Partial>, wanted: Digest, piece: Piece, file_limit: u64) -> Result<bool, String> {
+    let Piece { digest, encoding, size, total, offset, bytes } = piece;
+    if size > file_limit {
+        return Err(format!("a content of {size} bytes is over the limit of {file_limit} for a file"));
+    }
+    let known = partial.take();
+    let known = known.unwrap_or_else(|| {
+        let first = usize::try_from(total.min(FIRST_ALLOCATION_BYTES)).unwrap_or_default();
+        Partial { digest, total, packed: Packed { encoding, size, bytes: Vec::with_capacity(first) } }
+    });
+    let Partial { packed, .. } = &known;
+    let is_same = (known.digest, packed.encoding, packed.size, known.total) == (digest, encoding, size, total);
+    let end = offset + bytes.len() as u64;
+    // A packed content is never larger than the content; and without a byte or an end it would go on for ever.
+    let fits = total <= size && end <= total && (!bytes.is_empty() || total == 0);
+    if digest != wanted || !is_same || offset != packed.bytes.len() as u64 || !fits {
+        return Err(MISFIT.into());
+    }
+    let whole = partial.insert(known);
+    whole.packed.bytes.extend_from_slice(&bytes);
+    Ok(end == total)
+}
+
 fn take(all: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), String> {
     if all.len() + entries.len() > ENTRIES_MAX {
-        return Err(format!("a tree of more than {ENTRIES_MAX} entries"));
+        return Err(too_many());
     }
     all.extend(entries);
     Ok(())
+}
+
+fn too_many() -> String {
+    format!("a tree of more than {ENTRIES_MAX} entries")
 }
 
 fn unexpected(reply: Reply) -> String {

@@ -8,13 +8,17 @@ use super::framed::{FrameReader, write_frame};
 use super::listen::Incoming;
 use super::{BulkServer, Shared};
 use crate::engine::base::{Digest, Fingerprint};
-use crate::wire::bulk::{CHUNK_BYTES, Reply, Request, decode_request, encode_reply, pieces};
+use crate::store::Packed;
+use crate::wire::bulk::{CHUNK_BYTES, Piece, Reply, Request, decode_request, encode_reply, pieces};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 
 /// Between two requests.
 const IDLE_MS: u64 = 60_000;
 /// While a disk is read, as often as this a sign of life is given.
 const WORKING_MS: u64 = 2_000;
+
+/// Contents read from the store at once.
+const READ_BYTES: usize = 1024 * 1024;
 
 /// The other end is gone, or does not read.
 struct Gone;
@@ -80,7 +84,8 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
                 Ok(contents) => self.say(Reply::Forgotten { contents }).await,
                 Err(why) => self.fail(why).await,
             },
-            Request::Contents { digests } => {
+            Request::Contents { digests, packed: true, from } => self.parcels(digests, from).await,
+            Request::Contents { digests, .. } => {
                 for digest in digests {
                     match self.blocking(move |bulk| Ok(bulk.content(&digest))).await? {
                         Ok(Some(content)) => self.content(digest, &content).await?,
@@ -131,6 +136,27 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
         }
     }
 
+    /// Contents as they are kept, the first one from the byte `from` on.
+    async fn parcels(&mut self, digests: Vec<Digest>, mut from: u64) -> Result<(), Gone> {
+        let mut rest = digests;
+        while !rest.is_empty() {
+            let read = move |bulk: &dyn BulkServer| Ok((read_some(bulk, &rest), rest));
+            let (contents, all) = match self.blocking(read).await? {
+                Ok(read) => read,
+                Err(why) => return self.fail(why).await,
+            };
+            let contents = match contents {
+                Ok(contents) => contents,
+                Err(why) => return self.fail(why).await,
+            };
+            rest = all[contents.len()..].to_vec();
+            for pieces in parcels(contents, &mut from) {
+                self.say(Reply::Parcel { pieces }).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn fail(&mut self, why: String) -> Result<(), Gone> {
         self.say(Reply::Failed { why }).await
     }
@@ -139,5 +165,72 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
         let payload = encode_reply(reply).map_err(|_| Gone)?;
         let limit_ms = self.shared.limits.bulk_idle_ms;
         write_frame(&mut self.writer, &payload, BULK_FRAME_MAX_BYTES, limit_ms).await.map_err(|_| Gone)
+    }
+}
+
+/// The first of `digests`, as many as are read at once; at least one.
+fn read_some(bulk: &dyn BulkServer, digests: &[Digest]) -> Result<Vec<(Digest, Packed)>, String> {
+    let (mut contents, mut bytes) = (Vec::new(), 0);
+    for digest in digests {
+        let content = bulk.packed(digest)?.ok_or_else(|| format!("there is no content {digest} here"))?;
+        bytes += content.bytes.len();
+        contents.push((*digest, content));
+        if bytes >= READ_BYTES {
+            break;
+        }
+    }
+    Ok(contents)
+}
+
+/// Contents as pieces, as many to a chunk as fit. `from`: where the first content begins; 0 afterwards.
+fn parcels(contents: Vec<(Digest, Packed)>, from: &mut u64) -> Vec<Vec<Piece>> {
+    let mut parcels = vec![Vec::new()];
+    let mut room = CHUNK_BYTES;
+    for (digest, content) in contents {
+        let Packed { encoding, size, bytes } = content;
+        let total = bytes.len();
+        let mut offset = usize::try_from(std::mem::take(from)).unwrap_or(usize::MAX).min(total);
+        loop {
+            let end = total.min(offset + room);
+            let piece = bytes[offset..end].to_vec();
+            room -= piece.len();
+            if let Some(parcel) = parcels.last_mut() {
+                parcel.push(Piece { digest, encoding, size, total: total as u64, offset: offset as u64, bytes: piece });
+            }
+            offset = end;
+            if room == 0 {
+                parcels.push(Vec::new());
+                room = CHUNK_BYTES;
+            }
+            if offset == total {
+                break;
+            }
+        }
+    }
+    parcels.retain(|parcel| !parcel.is_empty());
+    parcels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spec 5.5: from where a break left off, and not from the beginning; bounded chunks
+    #[test]
+    fn parcels_are_full_and_begin_where_they_should() {
+        let bytes: Vec<u8> = (0..CHUNK_BYTES * 2).map(|at| (at % 251) as u8).collect();
+        let plain = |bytes: &[u8]| Packed { encoding: Packed::PLAIN, size: bytes.len() as u64, bytes: bytes.to_vec() };
+        let contents =
+            || vec![(Digest([1; 32]), plain(&bytes)), (Digest([2; 32]), plain(&[])), (Digest([3; 32]), plain(b"z"))];
+        let (mut none, mut half) = (0, CHUNK_BYTES as u64);
+        let (whole, rest) = (parcels(contents(), &mut none), parcels(contents(), &mut half));
+        let size = |parcels: &[Vec<Piece>]| parcels.iter().flatten().map(|piece| piece.bytes.len()).sum::<usize>();
+        assert_eq!((size(&whole), size(&rest)), (CHUNK_BYTES * 2 + 1, CHUNK_BYTES + 1));
+        assert!(whole.iter().all(|parcel| size(std::slice::from_ref(parcel)) <= CHUNK_BYTES));
+        let first = &rest[0][0];
+        assert_eq!((first.offset, first.bytes.as_slice()), (CHUNK_BYTES as u64, &bytes[CHUNK_BYTES..]));
+        assert_eq!(half, 0, "only the first content");
+        let digests: Vec<u8> = rest.iter().flatten().map(|piece| piece.digest.0[0]).collect();
+        assert_eq!(digests, [1, 2, 3]);
     }
 }

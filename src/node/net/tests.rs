@@ -52,6 +52,9 @@ impl BulkServer for NoBulk {
     fn content(&self, _: &Digest) -> Option<Vec<u8>> {
         None
     }
+    fn packed(&self, _: &Digest) -> Result<Option<crate::store::Packed>, String> {
+        Ok(None)
+    }
     fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
         Err("nothing here".into())
     }

@@ -116,8 +116,11 @@ fn connection(page: &mut Page, status: &Status) {
     }
     if let Some(transfer) = &status.transfer {
         let percent = (transfer.bytes_done * 100).checked_div(transfer.bytes_total).unwrap_or(0);
+        let rate = transfer.rate.map_or(String::new(), |rate| format!(", {}/s", facts::bytes(rate)));
+        let left = transfer.left_ms.map_or(String::new(), |ms| format!(", {} left", facts::age(ms)));
         let text = format!(
-            "{} of {}, {} of {}, {percent} %",
+            "{} {} of {}, {} of {}, {percent} %{rate}{left}",
+            transfer.step.word(),
             facts::grouped(transfer.files_done),
             facts::counted(transfer.files_total, "file"),
             facts::bytes(transfer.bytes_done),

@@ -74,6 +74,7 @@ fn bodies() -> Vec<Body> {
             checks: None,
             addresses: None,
             clock_difference_ms: None,
+            transfer: Some(crate::engine::status::Transfer { rate: Some(7), ..Default::default() }),
         }),
         Body::Push(Box::new(push)),
         Body::FarewellHeard,

@@ -4,15 +4,19 @@
 //! With an arbiter in every life, but after an operator's `become-master --without-arbiter`. Without one two are permitted from a
 //! moment at which the rules choose to go on though the other cannot be seen, until the two have settled who is master:
 //! a takeover by silence while the network or a stopped process hid the master; a boot hold that nobody answered; an order that
-//! forces a role. Everything else is judged.
+//! forces a role; a takeover by silence after an operator ended the boot hold of a master that its shadow had not heard of yet.
+//! Everything else is judged.
 
-use standin::engine::base::Role;
+use standin::engine::Glance;
+use standin::engine::base::{LinkState, Role};
 
 use crate::sim::check::Checker;
 use crate::sim::node::Node;
 
 /// A silence has its cause at most so long before it is noticed, ms.
 const NOTICED_WITHIN_MS: u64 = 12_000;
+/// The same in a walk: the settings let nobody be deaf for longer, ticks.
+const NOTICED_WITHIN_TICKS: u64 = 4;
 
 impl Checker {
     /// A service begins to run: two become active at no other moment.
@@ -30,6 +34,11 @@ impl Checker {
         Ok(())
     }
 
+    /// See [`NOTICED_WITHIN_MS`].
+    pub fn noticed_ms(&self) -> u64 {
+        if self.tick_ms > 0 { NOTICED_WITHIN_TICKS * self.tick_ms } else { NOTICED_WITHIN_MS }
+    }
+
     /// Nobody answered, and the rules go on; or an operator knows better.
     pub fn permit_two(&mut self, node: usize, nodes: &[Node; 2]) {
         // With an offer on its way the other may become master on it.
@@ -42,9 +51,24 @@ impl Checker {
     /// A takeover by silence.
     pub fn permit_takeover(&mut self, node: usize, nodes: &[Node; 2]) {
         let since = self.seen[node].lost.map(|(since, _)| since);
-        let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + NOTICED_WITHIN_MS >= since));
-        if is_hidden {
+        let is_hidden = self.unseen_at.is_some_and(|at| since.is_none_or(|since| at + self.noticed_ms() >= since));
+        if is_hidden || self.resumed == Some(1 - node) {
             self.permit_two(node, nodes);
+        }
+    }
+
+    /// `ha resume`, or `become-master`, made this master active before its shadow had answered it: the operator's word for the
+    /// answer (spec 7.5, 7.8). A shadow that still waits for the run before does not hear that word, until it is attached to this one.
+    pub fn resumed(&mut self, node: usize) {
+        self.resumed = Some(node);
+    }
+
+    /// The shadow follows a master again, or that master has died or given way: the word counts no more.
+    pub fn settle_resumed(&mut self, node: usize, was: Option<LinkState>, glance: &Glance) {
+        let is_attached = |state| matches!(state, Some(LinkState::Initsync | LinkState::Ready));
+        let has_attached = glance.role == Some(Role::Shadow) && is_attached(glance.state) && !is_attached(was);
+        if self.resumed == Some(1 - node) && has_attached || self.resumed == Some(node) && !glance.is_active {
+            self.resumed = None;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{ADDRESSES_MAX, DESCRIPTION_MAX_CHARS, Effect, Kind, Lock, MASTER_HOSTS_MAX, Row, TAKEOVER_TARGETS_MAX};
 use crate::engine::settings::REQUIRE;
+use crate::engine::settings::patterns::PATTERNS_MAX;
 
 /// Milliseconds of a minute.
 const MINUTE: u64 = 60_000;
@@ -17,7 +18,7 @@ const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 
 /// What stands above each section of the file.
-pub const SECTIONS: [(&str, &str); 13] = [
+pub const SECTIONS: [(&str, &str); 14] = [
     ("administration", "Where this instance listens."),
     ("high_availability", "The pair, as the master sees it."),
     ("shadow", "The master and the timing, as the shadow sees them."),
@@ -26,6 +27,7 @@ pub const SECTIONS: [(&str, &str); 13] = [
         "configuration.history",
         "How much of the history is kept: what exceeds one of these goes, but never what the other instance still needs.",
     ),
+    ("configuration.validate", "A command of your own that judges each change on the master before it is committed."),
     ("takeover_checks", "Proofs that this machine is the connected one, asked before a takeover."),
     ("arbiter", "The third vote: with one, no fault of the network makes two active instances."),
     ("service", "What the active instance runs."),
@@ -40,7 +42,7 @@ pub const SECTIONS: [(&str, &str); 13] = [
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 70] = [
+pub const ROWS: [Row; 73] = [
     Row {
         key: "description",
         label: "Description",
@@ -224,7 +226,7 @@ pub const ROWS: [Row; 70] = [
     Row {
         key: "configuration.quiet_time",
         label: "Quiet time",
-        help: "How long the directory must be quiet before a change is committed",
+        help: "How long the directory must be quiet before a change is committed; longer while many files change",
         kind: Kind::Duration(0, MINUTE),
         absent: "",
         effect: Effect::AtOnce,
@@ -234,7 +236,7 @@ pub const ROWS: [Row; 70] = [
     Row {
         key: "configuration.quiet_time_limit",
         label: "Quiet time limit",
-        help: "The longest wait for quiet",
+        help: "The longest wait for quiet, and for a file that is being written to",
         kind: Kind::Duration(0, 10 * MINUTE),
         absent: "",
         effect: Effect::AtOnce,
@@ -247,6 +249,16 @@ pub const ROWS: [Row; 70] = [
         help: "A larger file is held back with an alert",
         kind: Kind::Bytes(KIB, GIB),
         absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.exclude",
+        label: "Left out of the mirror",
+        help: "Paths left out of the mirror, as in a .gitignore; left alone on both; set the same on both",
+        kind: Kind::Patterns(PATTERNS_MAX),
+        absent: "only editors' temporary files are",
         effect: Effect::AtOnce,
         lock: Lock::Free,
         in_form: false,
@@ -276,6 +288,26 @@ pub const ROWS: [Row; 70] = [
         label: "History: size",
         help: "Contents that only older revisions need take at most so much in the database",
         kind: Kind::Bytes(1_024 * KIB, 1_024 * GIB),
+        absent: "",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.validate.command",
+        label: "Validation command",
+        help: "Ends with 0 if STANDIN_CANDIDATE (a private copy, its working directory) may be committed",
+        kind: Kind::Command,
+        absent: "every change is committed",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.validate.timeout",
+        label: "Validation time limit",
+        help: "After this it is killed, and the change is held back",
+        kind: Kind::Duration(100, 10 * MINUTE),
         absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,

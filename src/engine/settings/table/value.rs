@@ -8,6 +8,7 @@ use serde_yaml::Value;
 use super::lists;
 use super::{COMMAND_WORDS_MAX, HOST_MAX_CHARS, Kind, PATH_MAX_BYTES, Row, duration};
 use crate::engine::base::Problem;
+use crate::engine::settings::patterns::fault_of;
 use crate::engine::setup::quoted;
 
 /// Longest word of a command, in bytes.
@@ -159,6 +160,10 @@ pub(super) fn parse(row: &Row, text: &str) -> Result<Value, Problem> {
             let items = text.split([',', ' ']).map(str::trim).filter(|item| !item.is_empty());
             Value::Sequence(items.map(Value::from).collect())
         }
+        Kind::Patterns(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Sequence(items.map(Value::from).collect())
+        }
         Kind::HttpChecks(_) | Kind::Addresses(_) | Kind::Commands(_) => {
             lists::parse(row.kind, text).map_err(|why| refusal(row, text, &why))?
         }
@@ -217,6 +222,7 @@ pub(super) fn check(row: &Row, value: &Value) -> Option<Problem> {
         Kind::Addresses(max) => lists::wrong_addresses(value, max),
         Kind::Commands(max) => lists::wrong_commands(value, max),
         Kind::Urls(max) => wrong_list(value, max, is_url, "neither https://host:port nor http://host:port"),
+        Kind::Patterns(max) => wrong_patterns(value, max),
         Kind::Target => (!is_target(&text)).then(|| "it is not host:port".to_owned()),
         Kind::Url => (!is_page(&text)).then(|| "it is no address of HTTP or HTTPS".to_owned()),
         Kind::Unit => (!is_unit(&text)).then(|| "it is not the name of a service unit".to_owned()),
@@ -256,6 +262,14 @@ fn wrong_list(value: &Value, max: usize, is_right: fn(&str) -> bool, what: &str)
         .enumerate()
         .find(|(index, item)| items[..*index].iter().any(|earlier| earlier.eq_ignore_ascii_case(item)));
     twice.map(|(_, item)| format!("'{item}' stands there twice"))
+}
+
+fn wrong_patterns(value: &Value, max: usize) -> Option<String> {
+    let items: Vec<&str> = value.as_sequence()?.iter().filter_map(Value::as_str).collect();
+    if items.len() > max {
+        return Some(format!("it has {} entries, {max} at most", items.len()));
+    }
+    items.iter().find_map(|item| fault_of(item).map(|why| format!("'{item}' {why}")))
 }
 
 pub(super) fn wrong_command(value: &Value) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::order::FileKind;
+use crate::store::Packed;
 
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -45,11 +46,16 @@ impl BulkServer for Tree {
         Some(content(digest.0[0], length))
     }
 
+    fn packed(&self, digest: &Digest) -> Result<Option<Packed>, String> {
+        Ok(self.content(digest).map(Packed::of))
+    }
+
     fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
         Ok((digest(9), entries()))
     }
-    fn forget(&self, _: &[u8], _: &str) -> Result<u64, String> {
-        Err("nothing here".into())
+
+    fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
+        if path == b"leaked\xff" && by == "anna" { Ok(3) } else { Err("no such path".into()) }
     }
 }
 
@@ -76,8 +82,8 @@ async fn contents_and_lists_arrive_as_they_are() {
     assert_eq!(bulk.manifest(revision(8)).await.unwrap_err(), "revision 8 is gone");
     let mut got = Vec::new();
     let wanted = [digest(1), digest(2), digest(3)];
-    bulk.contents(&wanted, |digest, bytes| {
-        got.push((digest.0[0], bytes));
+    bulk.contents(&wanted, &mut None, |digest, packed| {
+        got.push((digest.0[0], packed.unpack().unwrap().into_owned()));
         Ok(())
     })
     .await
@@ -86,11 +92,17 @@ async fn contents_and_lists_arrive_as_they_are() {
     let expected: Vec<(u8, Vec<u8>)> =
         (1..=3).zip(lengths).map(|(number, length)| (number, content(number, length))).collect();
     assert!(got == expected);
-    assert_eq!(bulk.verify().await.unwrap(), (digest(9), entries()));
+    let mut listed = Vec::new();
+    let root = bulk.verify(|some| {
+        listed.extend(some);
+        Ok(())
+    });
+    assert_eq!(root.await.unwrap(), digest(9));
+    assert_eq!(listed, entries());
 
     let many = vec![digest(2); 3 * wire::bulk::DIGESTS_MAX + 1];
     let mut count = 0;
-    bulk.contents(&many, |_, _| {
+    bulk.contents(&many, &mut None, |_, _| {
         count += 1;
         Ok(())
     })
@@ -99,17 +111,29 @@ async fn contents_and_lists_arrive_as_they_are() {
     assert_eq!(count, many.len());
 }
 
+/// spec 5.6: the other side is told to forget a path, whatever bytes it has, and says what it did.
+#[tokio::test]
+async fn the_other_side_forgets() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let mut bulk = client(&own, &server).await.unwrap();
+    assert_eq!(bulk.forget(b"leaked\xff", "anna").await, Ok(3));
+    assert_eq!(bulk.forget(b"another", "anna").await, Err("no such path".into()));
+    let too_long = vec![b'x'; wire::bulk::PATH_MAX_BYTES + 1];
+    assert!(bulk.forget(&too_long, "anna").await.is_err());
+}
+
 #[tokio::test]
 async fn what_cannot_be_had_is_said() {
     let (server, own) = (server(), node(Options::default()));
     server.net.set_peer(Some(own.identity.fingerprint()));
     for (number, words) in [(4, "over the limit"), (5, "the work failed"), (6, "no content")] {
         let mut bulk = client(&own, &server).await.unwrap();
-        let why = bulk.contents(&[digest(number)], |_, _| Ok(())).await.unwrap_err();
+        let why = bulk.contents(&[digest(number)], &mut None, |_, _| Ok(())).await.unwrap_err();
         assert!(why.contains(words), "{why}");
     }
     let mut bulk = client(&own, &server).await.unwrap();
-    assert_eq!(bulk.contents(&[digest(2)], |_, _| Err("disk full".into())).await.unwrap_err(), "disk full");
+    assert_eq!(bulk.contents(&[digest(2)], &mut None, |_, _| Err("disk full".into())).await.unwrap_err(), "disk full");
 }
 
 /// spec 3.2: only the peer gets configuration data, and only as long as it is the peer.
@@ -128,7 +152,7 @@ async fn nobody_but_the_peer_is_served() {
     let mut bulk = client(&own, &server).await.unwrap();
     bulk.manifest(revision(7)).await.unwrap();
     server.net.set_peer(None);
-    assert!(bulk.contents(&[digest(1)], |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
+    assert!(bulk.contents(&[digest(1)], &mut None, |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
 }
 
 /// architecture, The link: bulk never delays a check. A link answers while 3 MB are under way.
@@ -138,10 +162,39 @@ async fn a_link_goes_on_while_bulk_data_flows() {
     server.net.set_peer(Some(own.identity.fingerprint()));
     let (link, _) = own.link_to(&mut server).await;
     let mut bulk = client(&own, &server).await.unwrap();
-    let flow = tokio::spawn(async move { bulk.contents(&[digest(1); 8], |_, _| Ok(())).await });
+    let flow = tokio::spawn(async move { bulk.contents(&[digest(1); 8], &mut None, |_, _| Ok(())).await });
     for nonce in 0..20 {
         own.net.send(link, &question(nonce));
         assert_eq!(server.received().await.0, question(nonce));
     }
     tokio::time::timeout(LIMIT, flow).await.unwrap().unwrap().unwrap();
+}
+
+/// spec 5.5: what had come of a large content when the link broke does not come again; what does not fit is begun anew
+#[tokio::test]
+async fn a_content_goes_on_where_it_broke_off() {
+    let (server, own) = (server(), node(Options::default()));
+    server.net.set_peer(Some(own.identity.fingerprint()));
+    let packed = Tree.packed(&digest(1)).unwrap().unwrap();
+    let total = packed.bytes.len() as u64;
+    let half = packed.bytes[..packed.bytes.len() / 2].to_vec();
+    let begun = |bytes: Vec<u8>| Some(Partial::of(digest(1), total, Packed { bytes, ..packed.clone() }));
+    let mut partial = begun(half);
+    let mut got = Vec::new();
+    let mut bulk = client(&own, &server).await.unwrap();
+    bulk.contents(&[digest(1), digest(3)], &mut partial, |_, content| {
+        got.push(content);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(got[0], packed);
+    assert!(partial.is_none());
+    // Of another content than the one asked for: thrown away.
+    let mut other = begun(vec![1]);
+    bulk.contents(&[digest(3)], &mut other, |_, _| Ok(())).await.unwrap();
+    // Not what the other side has: an error once, then from the beginning.
+    let mut wrong = Some(Partial::of(digest(1), total + 1, Packed { bytes: vec![1], ..packed.clone() }));
+    assert!(bulk.contents(&[digest(1)], &mut wrong, |_, _| Ok(())).await.unwrap_err().contains("do not fit"));
+    assert!(wrong.is_none());
 }

@@ -1,0 +1,123 @@
+//! What is held back now (spec 5.4): since when, for the list, and as alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use crate::engine::base::UnixMillis;
+use crate::engine::input::Input;
+use crate::engine::order::{HELD_MAX, HeldFile};
+use crate::mirror::Rejection;
+use crate::mirror::scan::Held;
+use crate::node::clock;
+use crate::node::shared::{Shared, lock};
+
+/// Most alerts about single files; the list has all of them.
+const ALERTS_MAX: usize = 100;
+/// Subject of the alert about those beyond [`ALERTS_MAX`].
+const MORE: &str = "and more";
+
+/// Held back since, by path.
+#[derive(Default)]
+pub struct HeldBook {
+    files: BTreeMap<String, HeldFile>,
+    /// All of them, those that are not listed included.
+    count: u64,
+    /// Subjects of the alerts that stand.
+    told: BTreeSet<String>,
+    is_rejected: bool,
+}
+
+impl HeldBook {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sorted by path, at most [`HELD_MAX`].
+    pub fn list(&self) -> Vec<HeldFile> {
+        self.files.values().cloned().collect()
+    }
+
+    /// What is held back now; what was already keeps its time. The alerts that begin or go on, each with its reason, and those
+    /// that are over.
+    fn set(&mut self, held: &[Held], at: UnixMillis) -> (BTreeMap<String, String>, Vec<String>) {
+        self.count = held.len() as u64;
+        let file = |held: &Held| {
+            let since = self.files.get(&held.path).map_or(at, |known| known.since);
+            HeldFile { path: held.path.clone(), why: held.why.clone(), line: held.line, since }
+        };
+        self.files = held.iter().take(HELD_MAX).map(|held| (held.path.clone(), file(held))).collect();
+        let single: Vec<&Held> = held.iter().filter(|held| !held.is_rejected).collect();
+        let mut alerts: BTreeMap<String, String> =
+            single.iter().take(ALERTS_MAX).map(|held| (held.path.clone(), held.why.clone())).collect();
+        if let Some(more) = single.len().checked_sub(ALERTS_MAX).filter(|more| *more > 0) {
+            let why = format!("{more} more files are held back: `standin config list --held` names them");
+            alerts.insert(MORE.to_owned(), why);
+        }
+        let over = self.told.iter().filter(|subject| !alerts.contains_key(*subject)).cloned().collect();
+        self.told = alerts.keys().cloned().collect();
+        (alerts, over)
+    }
+}
+
+/// Notes what is held back, and tells of it: one alert a file, and one for a change that was rejected as a whole.
+pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Option<&Rejection>) {
+    let (alerts, over, was_rejected) = {
+        let mut book = lock(book);
+        let (alerts, over) = book.set(held, clock::wall());
+        (alerts, over, std::mem::replace(&mut book.is_rejected, rejected.is_some()))
+    };
+    for subject in over {
+        shared.input_blocking(Input::TroubleOver { code: "F-002", subject });
+    }
+    for (subject, why) in alerts {
+        shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
+    }
+    let subject = String::new();
+    match rejected {
+        Some(Rejection { why, output }) if output.is_empty() => {
+            shared.input_blocking(Input::Trouble { code: "F-006", subject, why: why.clone() });
+        }
+        Some(Rejection { why, output }) => {
+            shared.input_blocking(Input::Trouble { code: "F-006", subject, why: format!("{why}; {output}") });
+        }
+        None if was_rejected => shared.input_blocking(Input::TroubleOver { code: "F-006", subject }),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(path: &str) -> Held {
+        Held { path: path.into(), why: "is a pipe".into(), ..Held::default() }
+    }
+
+    /// spec 5.4: since when is kept as long as it is held back, and what is over is told
+    #[test]
+    fn the_list_knows_since_when() {
+        let mut book = HeldBook::default();
+        let (alerts, over) = book.set(&[held("a"), held("b")], UnixMillis(1));
+        assert_eq!((alerts.len(), over.len(), book.count()), (2, 0, 2));
+        let rejected = Held { is_rejected: true, line: Some(3), ..held("c") };
+        let (alerts, over) = book.set(&[held("b"), rejected], UnixMillis(2));
+        assert_eq!(alerts.into_keys().collect::<Vec<_>>(), ["b"], "a rejected change is told as a whole");
+        assert_eq!(over, ["a"]);
+        let since: Vec<_> = book.list().into_iter().map(|file| (file.path, file.since.0, file.line)).collect();
+        assert_eq!(since, [("b".to_owned(), 1, None), ("c".to_owned(), 2, Some(3))]);
+    }
+
+    /// architecture, wall 5: a hundred thousand pipes are no hundred thousand alerts
+    #[test]
+    fn many_are_one_alert_more() {
+        let mut book = HeldBook::default();
+        let many: Vec<_> = (0..HELD_MAX + 5).map(|number| held(&format!("{number:06}"))).collect();
+        let (alerts, _) = book.set(&many, UnixMillis(1));
+        assert_eq!((alerts.len(), book.list().len()), (ALERTS_MAX + 1, HELD_MAX));
+        assert_eq!(book.count(), (HELD_MAX + 5) as u64);
+        assert!(alerts[MORE].starts_with(&format!("{} more", HELD_MAX + 5 - ALERTS_MAX)));
+        let (alerts, over) = book.set(&[], UnixMillis(2));
+        assert_eq!((alerts.len(), over.len()), (0, ALERTS_MAX + 1));
+    }
+}
