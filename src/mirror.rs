@@ -15,6 +15,7 @@ mod ground;
 pub mod history;
 mod intake;
 mod keeping;
+mod listing;
 mod on_disk;
 pub mod path;
 mod place;
@@ -56,6 +57,7 @@ use self::watch::{Dirty, Pending, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
+use crate::engine::listing::FilesPart;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
 pub use crate::store::CONTENT_MAX_BYTES;
@@ -340,6 +342,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<FileEntry>, Problem> {
         history::list(&self.inner.store)
+    }
+
+    /// The same in parts, or what changed since a revision; see [`listing::part`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list_part(&self, since: Option<&RevisionId>, after: Option<&str>) -> Result<FilesPart, Problem> {
+        listing::part(&self.inner.store, since, after)
     }
 
     /// Revisions, newest first; see [`history::log`].

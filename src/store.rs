@@ -6,6 +6,7 @@
 mod contents;
 mod exchange;
 mod forget;
+mod listing;
 mod lock;
 mod log;
 mod notes;

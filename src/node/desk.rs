@@ -319,6 +319,10 @@ impl MirrorDesk {
         match order {
             Order::HeldFiles => Ok(Reply::Held(lock(&self.held).list())),
             Order::ListFiles => self.mirror.list().map(Reply::Files),
+            Order::ListPart { since, after } => {
+                let part = self.mirror.list_part(since.as_ref(), after.as_deref())?;
+                Ok(Reply::FilesPart(Box::new(part)))
+            }
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }

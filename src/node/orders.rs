@@ -62,6 +62,7 @@ impl Orders {
             Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles
+            | Order::ListPart { .. }
             | Order::HeldFiles
             | Order::ShowFile { .. }
             | Order::FileBytes { .. }
