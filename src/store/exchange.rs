@@ -120,6 +120,9 @@ fn failed(error: &io::Error) -> Problem {
     )
 }
 
+/// A path that the peer has yet to be told to forget, and who ordered it.
+type Due = (Vec<u8>, String);
+
 impl Store {
     /// A copy of the whole database as it is at this moment, whoever writes meanwhile, without what was removed from it. `to`
     /// must not exist.
@@ -141,7 +144,7 @@ impl Store {
     /// # Errors
     /// When one of the two cannot be read, or this one not be written.
     pub fn forget_as(&self, other: &Self) -> Result<(), Problem> {
-        let read = || -> rusqlite::Result<(Vec<[u8; 32]>, Vec<(Vec<u8>, String)>)> {
+        let read = || -> rusqlite::Result<(Vec<[u8; 32]>, Vec<Due>)> {
             let connection = other.mirror();
             let mut forgotten = connection.prepare("SELECT digest FROM forgotten")?;
             let digests = forgotten.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
