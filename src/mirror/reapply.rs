@@ -115,7 +115,8 @@ impl Mirror {
         let newest = self.newest();
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
-        let (found, obstacles) = self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
+        let (found, obstacles) =
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
         drop(work);
         if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
             let why = format!("{} cannot be kept: it {}", held.path, held.why);
