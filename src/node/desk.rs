@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
-use super::drift::{DriftWatch, Due};
+use super::drift::DriftWatch;
 use super::net::{Net, Partial};
 use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
@@ -31,9 +31,10 @@ use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, Drift, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
+mod drifting;
 mod held;
 
 use held::HeldBook;
@@ -407,64 +408,6 @@ impl MirrorDesk {
             };
             self.shared.input_blocking(input);
         }
-    }
-
-    /// Looks for drift where that is due; how long until the next time.
-    fn care_for_drift(&self, drift: &mut DriftWatch) -> Option<Duration> {
-        if !self.is_shadow.load(Ordering::Relaxed) {
-            drift.stop();
-        }
-        let due = drift.due(clock::monotonic().0);
-        match due {
-            Due::Look => self.put_drift_back(drift),
-            Due::Over => {
-                for code in ["F-021", "F-022"] {
-                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
-                }
-            }
-            Due::In(_) | Due::Nothing => {}
-        }
-        self.drift.store(drift.paths(), Ordering::Relaxed);
-        match due {
-            Due::Look | Due::Over => Some(Duration::ZERO),
-            Due::In(ms) => Some(Duration::from_millis(ms)),
-            Due::Nothing => None,
-        }
-    }
-
-    fn put_drift_back(&self, watch: &mut DriftWatch) {
-        let subject = String::new();
-        match self.mirror.look_for_drift() {
-            Ok(drift) => {
-                let had_failed = watch.has_failed();
-                watch.found(clock::monotonic().0, drift.paths_total);
-                self.drift.store(watch.paths(), Ordering::Relaxed);
-                if drift.paths_total > 0 {
-                    self.tell_drift(&drift);
-                }
-                if had_failed {
-                    self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
-                }
-            }
-            Err(problem) => {
-                watch.failed(clock::monotonic().0);
-                self.drift.store(watch.paths(), Ordering::Relaxed);
-                let why = format!("{}: {}", problem.what, problem.why);
-                self.shared.input_blocking(Input::Trouble { code: "F-022", subject, why });
-            }
-        }
-    }
-
-    fn tell_drift(&self, drift: &Drift) {
-        let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let kept = drift.kept.as_ref().map_or_else(
-            || "nothing of it could be kept".to_owned(),
-            |branch| format!("what was found is kept as {}", branch.name),
-        );
-        let why = format!("{}{more}; put back, {kept}", drift.paths.join(", "));
-        self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
-        self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
     }
 
     /// While nothing else is to be done.
