@@ -3,8 +3,8 @@
 
 mod addresses;
 mod backup;
-mod drift;
 mod directory;
+mod drift;
 mod failover;
 mod faults;
 mod harness;
