@@ -225,6 +225,11 @@ pub fn restore(model: &Model) -> Reason {
     only_on_master(model, "changed")
 }
 
+/// `m`
+pub fn held_back(model: &Model) -> Reason {
+    with(model, |status| (status.configuration.held == 0).then(|| "Nothing is held back".into()))
+}
+
 /// `n`
 pub fn next(model: &Model) -> Reason {
     if model.overlay == Some(Overlay::Diff) {
@@ -358,7 +363,7 @@ pub fn open(model: &Model) -> Reason {
         return model.files.history.entries.is_empty().then(|| "The list is empty".into());
     }
     let is_empty = match model.screen {
-        crate::console::Screen::Configuration => model.files.tree.len() == 0,
+        crate::console::Screen::Configuration => model.files.tree.rows() == 0,
         crate::console::Screen::Alerts => model.alerts.list.is_empty(),
         _ => model.events.list.is_empty(),
     };
