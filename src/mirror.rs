@@ -9,6 +9,7 @@ mod commit;
 pub mod compare;
 pub mod diff;
 pub mod digest;
+mod drift;
 pub mod exclude;
 mod ground;
 pub mod history;
@@ -21,6 +22,7 @@ mod place;
 mod plan;
 pub mod push;
 pub mod quiet;
+mod reapply;
 pub mod scan;
 pub mod source;
 mod stage;
@@ -41,6 +43,7 @@ use self::candidate::Candidate;
 pub use self::candidate::{Judge, Rejection};
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
+pub use self::drift::Drift;
 use self::exclude::Exclude;
 use self::ground::Ground;
 pub use self::on_disk::OnDisk;
@@ -57,6 +60,7 @@ use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
 use crate::engine::listing::FilesPart;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
+pub use crate::store::CONTENT_MAX_BYTES;
 use crate::store::{Packed, RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).
@@ -122,6 +126,21 @@ impl Mirror {
     /// # Errors
     /// When the store cannot be read, or an interrupted apply can be neither finished nor undone.
     pub fn open(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
+        let mirror = Self::open_as_it_is(store, directory, limits)?;
+        mirror.recover(&mut mirror.lock_work())?;
+        // Not before: an interrupted apply needs contents that only its plan names.
+        // What has come of a transfer that a break or a restart interrupted is still to be used.
+        if !mirror.inner.store.is_receiving()? {
+            mirror.inner.store.drop_unused_contents()?;
+        }
+        Ok(mirror)
+    }
+
+    /// The same, for [`Mirror::plan_restore`]: an interrupted apply stays as it is, and contents that nothing names yet too.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_as_it_is(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
@@ -140,7 +159,7 @@ impl Mirror {
             make_directory(&directory)?;
         }
         let stage = Stage::new(store.home(), &directory);
-        let mirror = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 directory,
@@ -154,14 +173,7 @@ impl Mirror {
                 #[cfg(test)]
                 crash: testing::Crash::default(),
             }),
-        };
-        mirror.recover(&mut mirror.lock_work())?;
-        // Not before: an interrupted apply needs contents that only its plan names.
-        // What has come of a transfer that a break or a restart interrupted is still to be used.
-        if !mirror.inner.store.is_receiving()? {
-            mirror.inner.store.drop_unused_contents()?;
-        }
-        Ok(mirror)
+        })
     }
 
     /// Watches the directory from now on, so that later looks cost only what changed. Once.
@@ -270,6 +282,14 @@ impl Mirror {
         let mut branches = self.inner.store.branches()?;
         branches.retain(|branch| branch.name.starts_with(plan::DRIFT));
         Ok(branches)
+    }
+
+    /// Branches and drifts together, oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn all_branches(&self) -> Result<Vec<Branch>, Problem> {
+        self.inner.store.branches()
     }
 
     /// The branch or drift of this name.

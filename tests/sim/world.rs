@@ -414,8 +414,10 @@ impl World {
         if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
-            let is_held = self.glance(node).is_some_and(|seen| seen.condition == Some(Condition::BootHold));
-            let may_resume = is_held && matches!(order, Order::Resume | Order::BecomeMaster { .. });
+            let seen = self.glance(node).unwrap_or_default();
+            let is_held = seen.condition == Some(Condition::BootHold);
+            let is_word = matches!(order, Order::BecomeMaster { .. }) || is_held && matches!(order, Order::Resume);
+            let may_resume = is_word && !seen.is_active;
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
             if may_resume && self.glance(node).is_some_and(|seen| seen.is_active) {
                 self.check.resumed(node);

@@ -57,8 +57,8 @@ impl Checker {
         }
     }
 
-    /// `ha resume`, or `become-master`, made this master active before its shadow had answered it: the operator's word for the
-    /// answer (spec 7.5, 7.8). A shadow that still waits for the run before does not hear that word, until it is attached to this one.
+    /// `ha resume` on the boot hold, or `become-master`, made this instance active before the other had answered it: the operator's
+    /// word for the answer (spec 7.5, 7.8). A shadow that still waits for the run before does not hear that word, until it is attached to this one.
     pub fn resumed(&mut self, node: usize) {
         self.resumed = Some(node);
     }
