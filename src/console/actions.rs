@@ -52,6 +52,7 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
         Action::History => history::open(model),
         Action::WithDirectory => history::with_directory(model),
         Action::Restore => history::restore(model),
+        Action::Reapply => history::reapply(model),
         Action::ShowSecrets if is_diff(model) && keymap::are_secrets_shown(model) => {
             history::show_secrets(model, false)
         }

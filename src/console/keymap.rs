@@ -141,6 +141,7 @@ pub enum Action {
     Next,
     Previous,
     HeldBack,
+    Reapply,
     Branches,
     CheckTimeouts,
     ShowSecrets,

@@ -225,6 +225,14 @@ pub fn restore(model: &Model) -> Reason {
     only_on_master(model, "changed")
 }
 
+/// `O`
+pub fn reapply(model: &Model) -> Reason {
+    if model.files.branches.is_empty() {
+        return no("No branch is kept");
+    }
+    only_on_master(model, "changed")
+}
+
 /// `m`
 pub fn held_back(model: &Model) -> Reason {
     with(model, |status| (status.configuration.held == 0).then(|| "Nothing is held back".into()))
@@ -321,10 +329,9 @@ pub fn verify(model: &Model) -> Reason {
 
 /// `o`
 pub fn branches(model: &Model) -> Reason {
+    // Those that the other instance keeps, and drifts, are told when asked for.
     with(model, |status| {
-        status
-            .branches
-            .is_empty()
+        (status.branches.is_empty() && status.peer.is_none())
             .then(|| "No branch is kept here; after a divergence alert F-020 names who keeps one".into())
     })
 }
