@@ -6,7 +6,7 @@ pub mod history;
 mod listing;
 mod moves;
 
-pub use listing::{list_files, take_part};
+pub use listing::{list_files, list_held, take_part};
 
 use super::facts;
 use super::files::EditState;
@@ -48,9 +48,11 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Leave => leave(model),
         Action::Copy => copy(model),
         Action::Next | Action::Previous => history::next(model, action == Action::Next),
+        Action::HeldBack => overlay(model, Overlay::Held),
         Action::History => history::open(model),
         Action::WithDirectory => history::with_directory(model),
         Action::Restore => history::restore(model),
+        Action::Reapply => history::reapply(model),
         Action::ShowSecrets if is_diff(model) && keymap::are_secrets_shown(model) => {
             history::show_secrets(model, false)
         }
@@ -151,7 +153,13 @@ pub fn go(model: &mut Model, screen: Screen) -> Vec<Command> {
         model.files.show_secrets = false;
     }
     model.screen = screen;
-    if screen == Screen::Configuration { list_files(model) } else { Vec::new() }
+    if screen != Screen::Configuration {
+        return Vec::new();
+    }
+    model.files.held_asked = None;
+    let mut commands = list_files(model);
+    commands.extend(list_held(model));
+    commands
 }
 
 fn step_screen(model: &mut Model, by: usize) -> Vec<Command> {

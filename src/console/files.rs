@@ -10,7 +10,7 @@ use super::tree::{FileTree, RowKind, TreeRow};
 use super::yaml::{Lexer, Span, is_yaml_name};
 use crate::engine::base::{Digest, RevisionId};
 use crate::engine::message::Branch;
-use crate::engine::order::{FileContent, FileEntry, VerifyReport};
+use crate::engine::order::{FileContent, FileEntry, HeldFile, VerifyReport};
 
 /// The Configuration screen.
 #[derive(Default)]
@@ -55,6 +55,10 @@ pub struct Files {
     pub editing: Option<Editing>,
     /// In the file shown.
     pub search: Search,
+    /// What is held back, as last told.
+    pub held: Vec<HeldFile>,
+    /// How many the status told, and of which revision, when that was asked for.
+    pub held_asked: Option<(u64, u64)>,
     /// What is said about paths.
     pub marks: Marks,
 }
@@ -194,9 +198,22 @@ impl Files {
         }
     }
 
+    /// Why a path is held back.
+    #[must_use]
+    pub fn held(&self, path: &str) -> Option<&HeldFile> {
+        self.held.binary_search_by(|held| held.path.as_str().cmp(path)).ok().map(|at| &self.held[at])
+    }
+
+    /// Takes in what is held back.
+    pub fn take_held(&mut self, mut held: Vec<HeldFile>) {
+        held.sort_by(|one, other| one.path.cmp(&other.path));
+        self.held = held;
+        self.mark();
+    }
+
     /// Selects a row; true: it is another one than before.
     pub fn select(&mut self, index: usize) -> bool {
-        let index = index.min(self.tree.len().saturating_sub(1));
+        let index = index.min(self.tree.rows().saturating_sub(1));
         let path = self.tree.row(index).map(|row| self.tree.path(row.id));
         self.cursor = index;
         let is_another = path != self.selected;
@@ -246,6 +263,9 @@ impl Files {
         let mut marks = Marks::default();
         for difference in self.report.iter().flat_map(|report| &report.differences) {
             marks.add(&difference.path, &difference.what);
+        }
+        for held in &self.held {
+            marks.add(&held.path, "held");
         }
         self.marks = marks;
     }

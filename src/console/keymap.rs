@@ -140,6 +140,8 @@ pub enum Action {
     Restore,
     Next,
     Previous,
+    HeldBack,
+    Reapply,
     Branches,
     CheckTimeouts,
     ShowSecrets,
@@ -249,7 +251,6 @@ impl Row {
             Action::Maintenance if has_maintenance => "end maintenance",
             Action::Pair if model.role() == Some(Role::Shadow) => "shadow connector",
             Action::ShowSecrets if reasons::are_secrets_shown(model) => "hide secrets",
-            Action::Edit if model.screen == Screen::Configuration => "edit the file",
             Action::Open if model.overlay == Some(super::model::Overlay::History) => "what changed",
             Action::History if model.overlay == Some(super::model::Overlay::History) => {
                 match model.files.history.path {
@@ -257,6 +258,7 @@ impl Row {
                     None => "of the path alone",
                 }
             }
+            Action::Confirm if model.filtering && (model.overlay.is_some() || model.files.in_file) => "keep the search",
             Action::Filter if model.overlay == Some(super::model::Overlay::Diff) || model.files.in_file => "search",
             _ => self.label,
         }

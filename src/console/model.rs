@@ -106,6 +106,8 @@ pub enum Asked {
     File(String),
     /// A comparison of both sides.
     Verify,
+    /// What is held back.
+    Held,
     /// Revisions of a path; none: of the configuration.
     Log(Option<String>),
     /// A comparison of two versions.
@@ -155,6 +157,8 @@ pub enum Overlay {
     Report,
     /// Branches kept after a divergence.
     Branches,
+    /// What is held back (spec 5.4).
+    Held,
     /// Revisions.
     History,
     /// Two versions compared.

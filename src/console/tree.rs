@@ -168,7 +168,7 @@ impl FileTree {
 
     /// Number of visible rows.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.rows.len()
     }
 

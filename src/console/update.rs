@@ -179,7 +179,12 @@ fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Co
         model.screen = Screen::Pair;
         return actions::connect(model);
     }
-    if model.screen == Screen::Configuration { actions::list_files(model) } else { Vec::new() }
+    if model.screen != Screen::Configuration {
+        return Vec::new();
+    }
+    let mut commands = actions::list_files(model);
+    commands.extend(actions::list_held(model));
+    commands
 }
 
 /// On a shadow that was just set up, *connect* follows the save (spec 1.1).

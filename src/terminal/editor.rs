@@ -131,6 +131,8 @@ impl Editor {
             (None, Some(127)) => {
                 format!("{} was not found; set VISUAL or EDITOR to an editor of this machine", self.name)
             }
+            // As a shell tells that a signal ended what it ran.
+            (None, Some(code @ 129..=192)) => format!("{} was ended by signal {}", self.name, code - 128),
             (None, Some(code)) if code != 0 => format!("{} ended with status {code}", self.name),
             _ => match edited {
                 Ok(_) if is_same => return Edited::Same,

@@ -63,6 +63,7 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     };
     let held =
         if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let same = status.transfer.as_ref().map_or(same, facts::transfer);
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
     let right = format!("revision {}  {same}{held} ", status.configuration.revision);
     let width = usize::from(area.width);
@@ -105,11 +106,11 @@ fn empty(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, them
 fn tree(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let files = &model.files;
     let mut page = Page::new(area.width, theme);
-    if files.tree.len() == 0 {
+    if files.tree.rows() == 0 {
         page.text(3, "No path holds this text.", theme.plain());
     }
     let rows = usize::from(area.height).max(1);
-    let first = super::first_visible(files.cursor, rows, files.tree.len());
+    let first = super::first_visible(files.cursor, rows, files.tree.rows());
     for (index, row) in (first..first + rows).filter_map(|index| Some((index, files.tree.row(index)?))) {
         let is_selected = index == files.cursor && files.selected.is_some();
         let style = if is_selected { theme.selected() } else { theme.plain() };
@@ -142,6 +143,10 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
     let head = file_head(model, status);
     for (index, line) in head.iter().enumerate() {
         page.line(line, if index == 0 { theme.strong() } else { theme.quiet() });
+    }
+    if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
+        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
+        page.text(0, &format!("HELD BACK  {line}{}; w shows what waits", held.why), theme.warning());
     }
     let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
     if let Some(shown) = shown {

@@ -169,7 +169,7 @@ fn look(kind: DiffKind, theme: Theme) -> (&'static str, Style) {
 pub fn branches(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) -> Drawn {
     let files = &model.files;
     let mut page = Page::new(area.width, theme);
-    page.title("Branches kept after both sides had changed the configuration", "nothing is lost ");
+    page.title("Kept: what one side alone had after both changed, and drifts", "nothing is lost ");
     if files.branches.is_empty() {
         page.blank();
         page.text(1, "None.", theme.plain());
@@ -193,6 +193,19 @@ pub fn branches(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) 
         let revisions = facts::counted(branch.revisions, "revision");
         let text = format!("{revisions} {common}, {} changed", facts::counted(branch.files_total, "path"));
         page.line(&format!(" {text}"), theme.strong());
+        let mut words = Vec::new();
+        if branch.at.0 != 0 {
+            words.push(format!("kept {}", facts::moment(branch.at, model.now)));
+        }
+        if !branch.author.is_empty() {
+            words.push(format!("made by {}", branch.author));
+        }
+        if !branch.holder.is_empty() {
+            words.push(format!("kept on {}", facts::short_host(&branch.holder)));
+        }
+        if !words.is_empty() {
+            page.line(&format!(" {}", words.join(", ")), theme.plain());
+        }
         for file in &branch.files {
             page.line(&format!("   {file}"), theme.plain());
         }

@@ -25,6 +25,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay,
             None => page.text(1, "Nothing was verified yet; v does.", theme.plain()),
         },
         Overlay::Branches => return history::branches(frame, area, model, theme),
+        Overlay::Held => add_held(&mut page, model),
         Overlay::History => return history::revisions(frame, area, model, theme),
         Overlay::Diff => return history::diff(frame, area, model.files.diff.as_ref(), theme),
         Overlay::Timeouts(report) => add_timeouts(&mut page, report),
@@ -99,6 +100,25 @@ fn palette(frame: &mut Frame<'_>, area: Rect, model: &Model, text: &str, chosen:
         ]);
     }
     page.draw(frame, area, 0)
+}
+
+/// Spec 5.4: which file, which line, why.
+fn add_held(page: &mut Page, model: &Model) {
+    let theme = page.theme;
+    let all = model.status.as_ref().map_or(0, |status| status.configuration.held);
+    page.title("Held back: not mirrored as it is in the directory now", &format!("{} ", facts::grouped(all)));
+    page.text(
+        1,
+        "What was mirrored last stays on both sides. Correct the file, and it goes through by itself.",
+        theme.plain(),
+    );
+    for held in &model.files.held {
+        page.blank();
+        page.line(&format!(" {}", held.path), theme.strong());
+        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
+        page.text(3, &format!("{line}{}", held.why), theme.warning());
+        page.text(3, &format!("since {}", facts::moment(held.since, model.now)), theme.quiet());
+    }
 }
 
 fn add_report(page: &mut Page, model: &Model, report: &VerifyReport) {

@@ -1,14 +1,13 @@
 //! A fixed, realistic pair: node-a.example.net and node-b.example.net on 2026-11-22.
 
+mod files;
+
+pub use files::*;
 use standin::console::{Message, Model, update};
 use standin::engine::alerts::{Alert, AlertAction, Category};
-use standin::engine::base::{Condition, Digest, Fingerprint, LinkState, Reason, RevisionId, Role, Term, UnixMillis};
+use standin::engine::base::{Condition, Digest, Fingerprint, LinkState, Reason, Role, Term, UnixMillis};
 use standin::engine::event::{Event, EventKind, Severity};
-use standin::engine::history::{
-    Became, ChangeReport, DiffBody, DiffLine, DiffReport, DiffSide, FileDiff, Hunk, LogEntry, PathChange, Sign,
-};
-use standin::engine::listing::FilesPart;
-use standin::engine::order::{FileContent, FileEntry, FileKind, Reply, ServerFrame};
+use standin::engine::order::{FileContent, Reply, ServerFrame};
 use standin::engine::status::{
     AddressStatus, AlertCounts, ArbiterStatus, CheckResult, ConfigurationStatus, DialBack, HaStatus, HealthStatus,
     Hold, InstanceStatus, IsolationStatus, LastChange, LinkStep, Notice, PeerStatus, Protection, ServiceStatus, Status,
@@ -419,93 +418,6 @@ pub fn events() -> Vec<Event> {
     ];
     list[3].who = Some("ops".into());
     list
-}
-
-pub fn files() -> Vec<FileEntry> {
-    let entry = |path: &str, kind, size, revision| FileEntry {
-        path: path.into(),
-        kind,
-        mode: 0o640,
-        size,
-        digest: Digest([0xb7; 32]),
-        revision,
-    };
-    let mut list = vec![entry("subaccounts", FileKind::Directory, 0, 1), entry("current", FileKind::Link, 11, 3)];
-    for (path, revision) in [
-        ("alerting.yaml", 12),
-        ("connector.yaml", 4_001),
-        ("subaccounts/eu12/mappings/orders.yaml", 4_807),
-        ("subaccounts/eu12/mappings/stock.yaml", 12),
-        ("subaccounts/eu12/channels/price-db.yaml", 9),
-        ("subaccounts/us10/mappings/orders.yaml", 9),
-        ("trust/allowlist.yaml", 2),
-    ] {
-        list.push(entry(path, FileKind::File, 1_412, revision));
-    }
-    list
-}
-
-/// The whole list, as revision 4812 has it.
-pub fn part() -> Reply {
-    let revision = Some(RevisionId { number: 4_812, term: Term(7), root: Digest([7; 32]) });
-    Reply::FilesPart(Box::new(FilesPart { revision, begins: true, entries: files(), ..FilesPart::default() }))
-}
-
-/// Revisions that changed a file.
-pub fn log() -> Vec<LogEntry> {
-    let entry = |number, ago_ms, author: &str, message: &str, counts: (u64, u64, u64), path: &str| LogEntry {
-        revision: RevisionId { number, term: Term(7), root: Digest([7; 32]) },
-        at: ago(ago_ms),
-        author: author.into(),
-        message: message.into(),
-        added: counts.0,
-        changed: counts.1,
-        removed: counts.2,
-        paths: vec![path.into()],
-    };
-    let orders = "subaccounts/eu12/mappings/orders.yaml";
-    vec![
-        entry(4_812, 211_000, "ops", "", (0, 1, 0), orders),
-        entry(4_807, 3 * DAY, "directory", "", (1_140, 2, 31), orders),
-        entry(12, 90 * DAY, "ops", "restore of revision 9", (0, 1, 0), orders),
-    ]
-}
-
-/// What one of them changed.
-pub fn diff() -> Reply {
-    let side = |mode| Some(DiffSide { kind: FileKind::File, mode, size: 1_412 });
-    let line = |sign, text: &str, masked| DiffLine { sign, text: text.into(), masked, no_newline: false };
-    let lines = vec![
-        line(Sign::Both, "virtualHost: orders.cloud", false),
-        line(Sign::Old, "localHost: app16.corp.example", false),
-        line(Sign::New, "localHost: app17.corp.example", false),
-        line(Sign::Both, "protocol: HTTPS", false),
-        line(Sign::New, "credential: ********  (masked)", true),
-    ];
-    let hunk = Hunk { old_start: 1, old_lines: 3, new_start: 1, new_lines: 4, lines };
-    let file = |path: &str, mode, body| FileDiff {
-        path: path.into(),
-        renamed_from: None,
-        old: side(0o640),
-        new: side(mode),
-        body,
-    };
-    let files = vec![
-        file("subaccounts/eu12/mappings/orders.yaml", 0o640, DiffBody::Text(vec![hunk])),
-        file("trust/store.p12", 0o600, DiffBody::Binary),
-    ];
-    let report = DiffReport { from: "revision 4811".into(), to: "revision 4812".into(), files, files_total: 2 };
-    Reply::Diff(Box::new(report))
-}
-
-/// What a restore would change.
-pub fn preview() -> Reply {
-    let change = |path: &str, what| PathChange { path: path.into(), what };
-    let changes = vec![
-        change("subaccounts/eu12/mappings/orders.yaml", Became::Changed),
-        change("subaccounts/eu12/mappings/stock.yaml", Became::Removed),
-    ];
-    Reply::Changed(Box::new(ChangeReport { revision: None, dry_run: true, changes, total: 1_171 }))
 }
 
 pub const ORDERS: &str = "virtualHost: orders.cloud\nvirtualPort: \"443\"\nlocalHost: app17.corp.example\nprotocol: HTTPS\n\

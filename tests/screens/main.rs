@@ -333,6 +333,44 @@ fn configuration_history() {
     });
 }
 
+fn held_model(columns: u16, rows: u16) -> Model {
+    let mut status = f::master();
+    status.configuration.held = 2;
+    let mut model = f::model(status, Vec::new(), columns, rows);
+    press(&mut model, "3");
+    while let Some((id, pending)) = model.pending.iter().next().map(|(id, pending)| (*id, pending.asked.clone())) {
+        let reply = match pending {
+            standin::console::model::Asked::Held => f::held(),
+            standin::console::model::Asked::Part(_) => f::part(),
+            _ => f::shown(&model),
+        };
+        update(&mut model, Message::Frame(Box::new(ServerFrame::Reply { id, outcome: Ok(reply) }), f::NOW));
+    }
+    press(&mut model, "n");
+    while !model.pending.is_empty() {
+        let reply = f::shown(&model);
+        f::answer(&mut model, reply);
+    }
+    model
+}
+
+/// spec 5.4: what is held back is marked, with reason and line; `n` goes there.
+#[test]
+fn configuration_held() {
+    scene("configuration_held", held_model);
+    scene("configuration_held_list", |columns, rows| {
+        let mut model = held_model(columns, rows);
+        press(&mut model, "m");
+        model
+    });
+}
+
+/// spec 4.3: how far a transfer is, where the files are looked at.
+#[test]
+fn configuration_transfer() {
+    scene("configuration_transfer", |columns, rows| configuration_model(f::transfer(), columns, rows));
+}
+
 /// A colour tells the parts of a file apart; without colours they read the same.
 #[test]
 fn yaml_is_told_apart() {

@@ -114,6 +114,8 @@ pub fn compare(model: &mut Model, view: DiffView) -> Vec<Command> {
         (_, Version::Directory) => "Comparing with the directory",
         _ => "Comparing",
     };
+    // The answer to an earlier question must not be taken for this one's.
+    model.pending.retain(|_, pending| pending.asked != Asked::Diff);
     let order = Order::Diff { from, to, paths, show_secrets };
     let commands = send(model, order, Asked::Diff, label);
     if !commands.is_empty() {
@@ -145,11 +147,21 @@ pub fn restore(model: &mut Model) -> Vec<Command> {
     preview(model, title, Change::Restore { revision, paths }, message)
 }
 
+/// `O`: what a branch or a drift changed, once more (spec 7.6).
+pub fn reapply(model: &mut Model) -> Vec<Command> {
+    let Some(branch) = model.files.branches.get(model.files.branch) else { return Vec::new() };
+    let branch = branch.name.clone();
+    let (title, message) = (format!("Re-apply {}", facts::clean(&branch)), format!("re-applied from {branch}"));
+    preview(model, title, Change::Reapply { branch, paths: Vec::new(), theirs: Vec::new() }, message)
+}
+
 /// Asks what a change would do, in a dialog that then offers to do it.
 pub fn preview(model: &mut Model, title: String, change: Change, message: String) -> Vec<Command> {
     let mut dialog = Dialog::new(Topic::Change, title, Vec::new());
     dialog.waiting = Some("Looking what would change; nothing is changed yet".into());
     model.dialog = Some(dialog);
+    // The answer to an earlier question must not be taken for this one's.
+    model.pending.retain(|_, pending| !matches!(pending.asked, Asked::Preview(_)));
     let asked = Asked::Preview(Box::new((change.clone(), message.clone())));
     send(model, Order::Change { change, message, dry_run: true }, asked, "Looking what would change")
 }
@@ -157,7 +169,7 @@ pub fn preview(model: &mut Model, title: String, change: Change, message: String
 /// What would change, in the dialog that waits for it.
 pub fn fill_preview(dialog: &mut Dialog, change: Change, message: String, report: &ChangeReport) {
     dialog.waiting = None;
-    if report.total == 0 {
+    if report.total == 0 && report.conflicts_total == 0 {
         dialog.body = vec!["Nothing would change: it is so already.".into()];
         if let Some(button) = dialog.buttons.first_mut() {
             button.label = "Close".into();
@@ -165,16 +177,42 @@ pub fn fill_preview(dialog: &mut Dialog, change: Change, message: String, report
         return;
     }
     let paths = facts::counted(report.total, "path");
-    dialog.body = vec![format!("{paths} would change, as one new revision; the ones before stay in the history:")];
-    for one in report.changes.iter().take(PREVIEW_MAX) {
-        dialog.body.push(format!("  {:<8} {}", one.what.word(), facts::clean(&one.path)));
+    dialog.body = match report.total {
+        0 => vec!["Nothing would change.".into()],
+        _ => vec![format!("{paths} would change, as one new revision; the ones before stay in the history:")],
+    };
+    let few = report.changes.iter().take(PREVIEW_MAX);
+    dialog.body.extend(few.map(|one| format!("  {:<8} {}", one.what.word(), facts::clean(&one.path))));
+    dialog.body.extend(and_more(report.total, report.changes.len()));
+    if report.conflicts_total > 0 {
+        let paths = facts::counted(report.conflicts_total, "path");
+        dialog.body.push(format!("In conflict, {paths} would stay as now:"));
+        let few = report.conflicts.iter().take(PREVIEW_MAX);
+        dialog.body.extend(few.map(|one| format!("  {}: {}", facts::clean(&one.path), facts::clean(&one.why))));
+        dialog.body.extend(and_more(report.conflicts_total, report.conflicts.len()));
     }
-    let missing = report.total.saturating_sub(report.changes.len().min(PREVIEW_MAX) as u64);
-    if missing > 0 {
-        dialog.body.push(format!("  and {} more", facts::grouped(missing)));
+    let button = |label: &str, change: Change| Button {
+        label: label.into(),
+        deed: Deed::Send(
+            Order::Change { change, message: message.clone(), dry_run: false },
+            "Changing the configuration".into(),
+        ),
+    };
+    // Only what the operator has seen is taken over.
+    let all_seen = report.conflicts_total == report.conflicts.len().min(PREVIEW_MAX) as u64;
+    if let (Change::Reapply { branch, paths, .. }, true) = (&change, report.conflicts_total > 0 && all_seen) {
+        let theirs = report.conflicts.iter().map(|one| one.path.clone()).collect();
+        let change = Change::Reapply { branch: branch.clone(), paths: paths.clone(), theirs };
+        dialog.buttons.push(button("Conflicts too", change));
     }
-    let deed = Deed::Send(Order::Change { change, message, dry_run: false }, "Changing the configuration".into());
-    dialog.buttons.push(Button { label: "Change it".into(), deed });
+    if report.total > 0 {
+        dialog.buttons.insert(1, button("Change it", change));
+    }
+}
+
+fn and_more(all: u64, told: usize) -> Option<String> {
+    let missing = all.saturating_sub(told.min(PREVIEW_MAX) as u64);
+    (missing > 0).then(|| format!("  and {} more", facts::grouped(missing)))
 }
 
 /// What was changed, for the message line.
@@ -183,7 +221,11 @@ pub fn changed_text(report: &ChangeReport) -> String {
     match report.revision {
         None => "Nothing was changed: it is so already".into(),
         Some(revision) => {
-            format!("Revision {}: {} changed", revision.number, facts::counted(report.total, "path"))
+            let conflicts = match report.conflicts_total {
+                0 => String::new(),
+                some => format!("; {} in conflict stay", facts::counted(some, "path")),
+            };
+            format!("Revision {}: {} changed{conflicts}", revision.number, facts::counted(report.total, "path"))
         }
     }
 }

@@ -30,6 +30,25 @@ fn ask(model: &mut Model, since: Option<RevisionId>, after: Option<String>) -> V
     model.order(Order::ListPart { since, after }, Asked::Part(since), label).into_iter().collect()
 }
 
+/// Asks what is held back, if there is something and it may be another than before.
+pub fn list_held(model: &mut Model) -> Vec<Command> {
+    let Some(status) = &model.status else { return Vec::new() };
+    let now = (status.configuration.held, status.configuration.revision);
+    if now.0 == 0 {
+        model.files.held_asked = None;
+        if !model.files.held.is_empty() {
+            model.files.take_held(Vec::new());
+        }
+        return Vec::new();
+    }
+    let is_asking = model.pending.values().any(|pending| pending.asked == Asked::Held);
+    if is_asking || !model.is_connected() || model.files.held_asked == Some(now) {
+        return Vec::new();
+    }
+    model.files.held_asked = Some(now);
+    model.order(Order::HeldFiles, Asked::Held, "Reading what is held back").into_iter().collect()
+}
+
 /// Takes a part in, and asks for the next.
 pub fn take_part(model: &mut Model, since: Option<RevisionId>, part: FilesPart) -> Vec<Command> {
     let FilesPart { revision, begins, entries, gone, next } = part;

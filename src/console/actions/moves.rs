@@ -119,7 +119,7 @@ fn files(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Open | Action::Right => open(model),
         Action::Left => fold(model),
         _ => {
-            let to = step(model.files.cursor, model.files.tree.len(), page(model), action);
+            let to = step(model.files.cursor, model.files.tree.rows(), page(model), action);
             model.files.select(to);
         }
     }

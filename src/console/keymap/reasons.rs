@@ -225,6 +225,19 @@ pub fn restore(model: &Model) -> Reason {
     only_on_master(model, "changed")
 }
 
+/// `O`
+pub fn reapply(model: &Model) -> Reason {
+    if model.files.branches.is_empty() {
+        return no("No branch is kept");
+    }
+    only_on_master(model, "changed")
+}
+
+/// `m`
+pub fn held_back(model: &Model) -> Reason {
+    with(model, |status| (status.configuration.held == 0).then(|| "Nothing is held back".into()))
+}
+
 /// `n`
 pub fn next(model: &Model) -> Reason {
     if model.overlay == Some(Overlay::Diff) {
@@ -316,10 +329,9 @@ pub fn verify(model: &Model) -> Reason {
 
 /// `o`
 pub fn branches(model: &Model) -> Reason {
+    // Those that the other instance keeps, and drifts, are told when asked for.
     with(model, |status| {
-        status
-            .branches
-            .is_empty()
+        (status.branches.is_empty() && status.peer.is_none())
             .then(|| "No branch is kept here; after a divergence alert F-020 names who keeps one".into())
     })
 }
@@ -358,7 +370,7 @@ pub fn open(model: &Model) -> Reason {
         return model.files.history.entries.is_empty().then(|| "The list is empty".into());
     }
     let is_empty = match model.screen {
-        crate::console::Screen::Configuration => model.files.tree.len() == 0,
+        crate::console::Screen::Configuration => model.files.tree.rows() == 0,
         crate::console::Screen::Alerts => model.alerts.list.is_empty(),
         _ => model.events.list.is_empty(),
     };

@@ -101,6 +101,10 @@ pub static TABLE: &[Row] = rows![
         "Master: put the path back, or the whole configuration, as it was at this revision; a new revision.", why::restore;
     Next [k('n')] in FILES.or(DIFF), footer DIFF; Look Plain "next"
         "The next place with what is searched for; else the next compared path, or the next marked file.", why::next;
+    Reapply [k('O')] in BRANCHES, footer BRANCHES; Look Ask "re-apply"
+        "Master: make what the branch changed once more, where the path has not changed since; conflicts are shown.", why::reapply;
+    HeldBack [k('m')] in FILES, footer FILES; Look Plain "held back"
+        "Every file that is not mirrored as it is now, with the reason and the line.", why::held_back;
     Previous [k('N')] in FILES.or(DIFF), footer NONE; Look Plain "previous place" "The place before.", why::next;
     Verify [k('v')] in SCREENS, footer FILES.or(PAIR); Look Plain "verify"
         "Read every file on both sides again and list each difference.", why::verify;

@@ -23,7 +23,7 @@ fn drawn(tree: &FileTree) -> Vec<String> {
             _ => format!("{indent}{} {}", row.name, row.since.word()).trim_end().to_owned(),
         }
     };
-    (0..tree.len()).filter_map(|index| tree.row(index)).map(line).collect()
+    (0..tree.rows()).filter_map(|index| tree.row(index)).map(line).collect()
 }
 
 fn open(tree: &mut FileTree, path: &str) {
@@ -113,8 +113,11 @@ fn work_follows_what_is_seen_at_a_hundred_thousand_files() {
         let before = std::mem::replace(&mut last, tree.looked_at());
         tree.looked_at() - before
     };
-    assert_eq!((tree.files(), tree.len()), (100_000, 250));
-    let frame = |tree: &FileTree| (100..120).filter_map(|index| tree.row(index)).map(|row| tree.path(row.id)).count();
+    assert_eq!((tree.files(), tree.rows()), (100_000, 250));
+    let frame = |tree: &FileTree| {
+        let rows = (100..120).filter_map(|index| tree.row(index));
+        rows.filter(|row| !tree.path(row.id).is_empty()).count()
+    };
     assert_eq!(frame(&tree), 20);
     assert!(spent(&tree) < 100, "a frame of 20 rows");
     open(&mut tree, "tenant-007");

@@ -36,8 +36,6 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
-        (Asked::Part(since), Reply::FilesPart(part)) => actions::take_part(model, since, *part),
-        (Asked::File(_), Reply::File(content)) => file(model, *content),
         (Asked::Verify, Reply::Verified(report)) => {
             let total = report.differences_total;
             let peer = model.status.as_deref().map(facts::peer_name).unwrap_or_default();
@@ -58,6 +56,24 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
+        (Asked::Timeouts, Reply::Timeouts(report)) => timeouts(model, report),
+        (_, Reply::Done(sentence)) => {
+            model.say(Tone::Plain, facts::clean(&sentence));
+            Vec::new()
+        }
+        (asked, reply) => of_files(model, asked, reply),
+    }
+}
+
+/// Answers about the configuration.
+fn of_files(model: &mut Model, asked: Asked, reply: Reply) -> Vec<Command> {
+    match (asked, reply) {
+        (Asked::Part(since), Reply::FilesPart(part)) => actions::take_part(model, since, *part),
+        (Asked::File(_), Reply::File(content)) => file(model, *content),
+        (Asked::Held, Reply::Held(held)) => {
+            model.files.take_held(held);
+            Vec::new()
+        }
         (Asked::Log(path), Reply::Log(entries)) => actions::history::take(model, path.as_ref(), entries),
         (Asked::Diff, Reply::Diff(report)) => {
             if let Some(diff) = &mut model.files.diff {
@@ -74,11 +90,6 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
         }
         (Asked::EditRead(_), Reply::File(content)) => actions::editing::open(model, *content),
         (Asked::EditKeep, Reply::Kept(digest)) => actions::editing::apply(model, digest),
-        (asked, Reply::Changed(report)) => {
-            model.say(Tone::Plain, actions::history::changed_text(&report));
-            if asked == Asked::EditApply { actions::editing::done(model) } else { Vec::new() }
-        }
-        (Asked::Timeouts, Reply::Timeouts(report)) => timeouts(model, report),
         (Asked::Branches, Reply::Branches(branches)) => {
             model.files.branches = branches;
             model.files.branch = 0;
@@ -87,9 +98,9 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
-        (_, Reply::Done(sentence)) => {
-            model.say(Tone::Plain, facts::clean(&sentence));
-            Vec::new()
+        (asked, Reply::Changed(report)) => {
+            model.say(Tone::Plain, actions::history::changed_text(&report));
+            if asked == Asked::EditApply { actions::editing::done(model) } else { Vec::new() }
         }
         _ => {
             model.say(Tone::Warning, "The engine gave an answer that this console does not know");
@@ -145,7 +156,7 @@ fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> 
     }
     match asked {
         Asked::Part(_) => (model.files.asked_for, model.files.reading) = (None, None),
-        Asked::File(_) => {}
+        Asked::File(_) | Asked::Held => {}
         _ if model.dialog.is_none() => model.dialog = Some(dialogs::problem(problem)),
         _ => {}
     }

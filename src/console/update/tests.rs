@@ -3,8 +3,11 @@ use crate::console::dialog::Topic;
 use crate::console::message::{Code, Edited, Key, Leave};
 use crate::console::model::Asked;
 use crate::engine::base::{Condition, Digest, LinkState, Problem, RevisionId, Role, Term};
-use crate::engine::history::{Became, Change, ChangeReport, Expected, FileBytes, LogEntry, PathChange, Version};
+use crate::engine::history::{
+    Became, Change, ChangeReport, Expected, FileBytes, LogEntry, PathChange, PathConflict, Version,
+};
 use crate::engine::listing::FilesPart;
+use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry, FileKind, MasterSeen, Order, Rehearsal, Reply};
 use crate::engine::status::{Notice, PeerStatus, Status};
 
@@ -490,6 +493,52 @@ fn history_leads_to_differences_and_back() {
     assert_eq!(orders(&press(&mut model, "\t\n")), [Order::Change { change, message, dry_run: false }]);
     press(&mut model, "t");
     assert_eq!(model.files.history.path, None, "t again: everything");
+}
+
+/// spec 7.6: re-applying shows conflicts, and takes one over only where the operator has seen it.
+#[test]
+fn reapplying_a_branch_shows_conflicts() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    let head = RevisionId { number: 3, term: Term(6), root: Digest::ZERO };
+    let mut status = status(Role::Master);
+    status.branches = vec!["diverged-term-6-rev-3".into()];
+    status.configuration.revision = 4;
+    frame(&mut model, ServerFrame::Status(Box::new(status)));
+    model.pending.clear();
+    assert_eq!(orders(&press(&mut model, "o")), [Order::Branches]);
+    let branch = Branch {
+        name: "diverged-term-6-rev-3".into(),
+        common: None,
+        head,
+        revisions: 1,
+        files: vec!["a.yaml".into()],
+        files_total: 2,
+        at: AT,
+        author: "ops".into(),
+        holder: String::new(),
+    };
+    reply(&mut model, Ok(Reply::Branches(vec![branch.clone()])));
+    let change = |theirs: &[&str]| Change::Reapply {
+        branch: branch.name.clone(),
+        paths: vec![],
+        theirs: theirs.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let asked = orders(&press(&mut model, "O"));
+    assert!(matches!(asked.as_slice(), [Order::Change { change: asked, dry_run: true, .. }] if *asked == change(&[])));
+    let report = ChangeReport {
+        revision: None,
+        dry_run: true,
+        changes: vec![PathChange { path: "b".into(), what: Became::Added }],
+        total: 1,
+        conflicts: vec![PathConflict { path: "a.yaml".into(), why: "changed on both sides".into() }],
+        conflicts_total: 1,
+    };
+    reply(&mut model, Ok(Reply::Changed(Box::new(report))));
+    let body = model.dialog.as_ref().map(|dialog| dialog.body.join("\n")).unwrap_or_default();
+    assert!(body.contains("a.yaml: changed on both sides"), "{body}");
+    let asked = orders(&press(&mut model, "\t\t\n"));
+    let taken = change(&["a.yaml"]);
+    assert!(matches!(asked.as_slice(), [Order::Change { change: asked, dry_run: false, .. }] if *asked == taken));
 }
 
 /// A search goes from hit to hit, in a file and in a comparison; Esc ends it first.
