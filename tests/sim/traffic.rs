@@ -58,9 +58,10 @@ impl World {
             if !self.is_calm && self.random.chance(10) {
                 conn.is_dead = true;
                 self.later((0, 3_000), What::Die { conn: id });
+            } else if self.tick_ms > 0 {
+                self.at(t + self.tick_ms, What::Retransmit);
             } else {
-                let again = if self.tick_ms > 0 { (self.tick_ms, self.tick_ms) } else { (20, 60) };
-                self.later(again, What::Deliver { conn: id, end });
+                self.later((20, 60), What::Deliver { conn: id, end });
             }
             return;
         }
@@ -85,6 +86,18 @@ impl World {
                 self.net.conns.get_mut(&id).unwrap().ends[end].is_open = false;
                 self.net.sweep();
                 self.feed(node, Input::LinkDown { link, why });
+            }
+        }
+    }
+
+    /// Each waiting item is tried, the oldest connection first: in which order they came to wait decides nothing.
+    pub fn retransmit(&mut self) {
+        let t = self.t;
+        let ends = self.net.conns.iter().filter(|(_, conn)| !conn.is_dead);
+        let ends = ends.flat_map(|(id, conn)| [0, 1].map(|end| (*id, end, conn.ends[end].inbox.len())));
+        for (conn, end, items) in ends.collect::<Vec<_>>() {
+            for _ in 0..items {
+                self.at(t, What::Deliver { conn, end });
             }
         }
     }
