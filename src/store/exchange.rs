@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use super::{DATABASE, Store, lock, trouble};
 use crate::engine::base::Problem;
 
+/// Digests that were forgotten, and paths with who ordered it, of which the other instance has to be told.
+type Known = (Vec<[u8; 32]>, Vec<(Vec<u8>, String)>);
+
 /// Where they are written.
 const ASIDE: &str = "restore.new";
 /// Where they are when all of them are there.
@@ -120,9 +123,6 @@ fn failed(error: &io::Error) -> Problem {
     )
 }
 
-/// A path that the peer has yet to be told to forget, and who ordered it.
-type Due = (Vec<u8>, String);
-
 impl Store {
     /// A copy of the whole database as it is at this moment, whoever writes meanwhile, without what was removed from it. `to`
     /// must not exist.
@@ -144,7 +144,7 @@ impl Store {
     /// # Errors
     /// When one of the two cannot be read, or this one not be written.
     pub fn forget_as(&self, other: &Self) -> Result<(), Problem> {
-        let read = || -> rusqlite::Result<(Vec<[u8; 32]>, Vec<Due>)> {
+        let read = || -> rusqlite::Result<Known> {
             let connection = other.mirror();
             let mut forgotten = connection.prepare("SELECT digest FROM forgotten")?;
             let digests = forgotten.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

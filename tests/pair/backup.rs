@@ -20,7 +20,8 @@ fn a_backup_comes_back_on_a_pair() {
     edit(&pair.a, "audit.yaml", b"changed: since\n");
     fs::write(pair.a.directory.join("stranger"), "since").unwrap();
     fs::remove_dir_all(pair.a.directory.join("notes")).unwrap();
-    pair.wait_settled(&pair.a, &pair.b);
+    let edited = tree(&pair.a.directory);
+    eventually("the shadow has the edits", || tree(&pair.b.directory) == edited);
     let restore = |more: &[&'static str]| -> Vec<String> {
         ["restore", &file].iter().chain(&with).chain(more).map(|text| (*text).to_owned()).collect()
     };
