@@ -10,6 +10,9 @@ use crate::sim::net::{Conn, End, Item};
 use crate::sim::node::fingerprint;
 use crate::sim::world::{What, World};
 
+/// In a walk a connection over which nothing arrives is given up after this, longer than whatever a rule waits for on it, ticks.
+const GIVEN_UP_TICKS: u64 = 16;
+
 impl World {
     pub fn send(&mut self, node: usize, link: LinkId, envelope: Box<standin::engine::message::Envelope>) {
         if let Err(why) = self.check.says(node, &self.nodes, &envelope) {
@@ -90,14 +93,27 @@ impl World {
         }
     }
 
-    /// Each waiting item is tried, the oldest connection first: in which order they came to wait decides nothing.
+    /// In a walk: what waited for a way that is open again arrives, the oldest connection first; one whose oldest item waited for
+    /// too long is given up, as TCP does.
     pub fn retransmit(&mut self) {
-        let t = self.t;
-        let ends = self.net.conns.iter().filter(|(_, conn)| !conn.is_dead);
-        let ends = ends.flat_map(|(id, conn)| [0, 1].map(|end| (*id, end, conn.ends[end].inbox.len())));
-        for (conn, end, items) in ends.collect::<Vec<_>>() {
-            for _ in 0..items {
-                self.at(t, What::Deliver { conn, end });
+        let (t, cut) = (self.t, self.net.cut);
+        let given_up_ms = GIVEN_UP_TICKS * self.tick_ms;
+        let mut waiting = Vec::new();
+        for (id, conn) in self.net.conns.iter().filter(|(_, conn)| !conn.is_dead) {
+            for end in 0..2 {
+                let since = conn.ends[end].inbox.front().map(|(at, _)| *at);
+                waiting.extend(
+                    since.map(|since| (*id, end, cut[conn.ends[1 - end].node], since, conn.ends[end].inbox.len())),
+                );
+            }
+        }
+        for (conn, end, is_cut, since, items) in waiting {
+            if !is_cut {
+                (0..items).for_each(|_| self.at(t, What::Deliver { conn, end }));
+            } else if since + given_up_ms <= t {
+                self.die(conn);
+            } else {
+                self.at(t + self.tick_ms, What::Retransmit);
             }
         }
     }
