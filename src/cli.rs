@@ -7,6 +7,7 @@ use clap::Parser;
 
 pub mod alerts;
 pub mod arguments;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod console;
@@ -18,6 +19,7 @@ pub mod output;
 pub mod password;
 pub mod paths;
 pub mod reconnect;
+pub mod restore;
 pub mod rooms;
 pub mod serve;
 pub mod setup;
@@ -68,6 +70,8 @@ fn run(context: &Context, command: Option<Command>, out: &mut Output) -> Outcome
         Some(Command::Alerts(arguments)) => alerts::run(context, &arguments, out),
         Some(Command::Events(arguments)) => events::run(context, &arguments, out),
         Some(Command::Users { action }) => users::run(context, &action, out),
+        Some(Command::Backup(arguments)) => backup::run(context, &arguments, out),
+        Some(Command::Restore(arguments)) => restore::run(context, &arguments, out),
         Some(Command::Doctor) => doctor::run(context, out),
         Some(Command::Paths) => paths::run(context, out),
         Some(Command::Guard { addresses, run }) => rooms::guard(addresses.zip(run)),

@@ -10,6 +10,7 @@ pub mod event;
 pub mod history;
 pub mod input;
 pub mod kit;
+pub mod listing;
 pub mod message;
 pub mod order;
 pub mod password;

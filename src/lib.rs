@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod arbiter;
+pub mod backup;
 pub mod cli;
 pub mod console;
 pub mod engine;

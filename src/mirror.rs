@@ -9,17 +9,20 @@ mod commit;
 pub mod compare;
 pub mod diff;
 pub mod digest;
+mod drift;
 pub mod exclude;
 mod ground;
 pub mod history;
 mod intake;
 mod keeping;
+mod listing;
 mod on_disk;
 pub mod path;
 mod place;
 mod plan;
 pub mod push;
 pub mod quiet;
+mod reapply;
 pub mod scan;
 pub mod source;
 mod stage;
@@ -40,6 +43,7 @@ use self::candidate::Candidate;
 pub use self::candidate::{Judge, Rejection};
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
+pub use self::drift::Drift;
 use self::exclude::Exclude;
 use self::ground::Ground;
 pub use self::on_disk::OnDisk;
@@ -53,8 +57,10 @@ use self::watch::{Dirty, Pending, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::history::LogEntry;
 use crate::engine::input::{COMMITTED_PATHS_MAX, Committed};
+use crate::engine::listing::FilesPart;
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry};
+pub use crate::store::CONTENT_MAX_BYTES;
 use crate::store::{Packed, RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).
@@ -120,6 +126,23 @@ impl Mirror {
     /// # Errors
     /// When the store cannot be read, or an interrupted apply can be neither finished nor undone.
     pub fn open(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
+        let mirror = Self::open_as_it_is(store, directory, limits)?;
+        mirror.recover(&mut mirror.lock_work())?;
+        // A death before the plan was noted leaves new contents, secrets among them, lying aside.
+        mirror.inner.stage.clear();
+        // Not before: an interrupted apply needs contents that only its plan names.
+        // What has come of a transfer that a break or a restart interrupted is still to be used.
+        if !mirror.inner.store.is_receiving()? {
+            mirror.inner.store.drop_unused_contents()?;
+        }
+        Ok(mirror)
+    }
+
+    /// The same, for [`Mirror::plan_restore`]: an interrupted apply stays as it is, and contents that nothing names yet too.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_as_it_is(store: Store, directory: PathBuf, limits: Limits) -> Result<Self, Problem> {
         let newest = store.newest_revision()?;
         let mut tree = Tree::default();
         let mut stamps = Stamps::new();
@@ -140,7 +163,7 @@ impl Mirror {
         let stage = Stage::new(store.home(), &directory);
         #[cfg(test)]
         let (crash, stage) = (store.crash(), stage.with_crash(store.crash()));
-        let mirror = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 directory,
@@ -154,16 +177,7 @@ impl Mirror {
                 #[cfg(test)]
                 crash,
             }),
-        };
-        mirror.recover(&mut mirror.lock_work())?;
-        // A death before the plan was noted leaves new contents, secrets among them, lying aside.
-        mirror.inner.stage.clear();
-        // Not before: an interrupted apply needs contents that only its plan names.
-        // What has come of a transfer that a break or a restart interrupted is still to be used.
-        if !mirror.inner.store.is_receiving()? {
-            mirror.inner.store.drop_unused_contents()?;
-        }
-        Ok(mirror)
+        })
     }
 
     /// Watches the directory from now on, so that later looks cost only what changed. Once.
@@ -274,6 +288,14 @@ impl Mirror {
         Ok(branches)
     }
 
+    /// Branches and drifts together, oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn all_branches(&self) -> Result<Vec<Branch>, Problem> {
+        self.inner.store.branches()
+    }
+
     /// The branch or drift of this name.
     ///
     /// # Errors
@@ -324,6 +346,14 @@ impl Mirror {
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<FileEntry>, Problem> {
         history::list(&self.inner.store)
+    }
+
+    /// The same in parts, or what changed since a revision; see [`listing::part`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list_part(&self, since: Option<&RevisionId>, after: Option<&str>) -> Result<FilesPart, Problem> {
+        listing::part(&self.inner.store, since, after)
     }
 
     /// Revisions, newest first; see [`history::log`].

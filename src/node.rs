@@ -25,11 +25,14 @@ use shared::Shared;
 use works::{Places, Works};
 
 pub mod arbiter;
+pub mod backup;
+mod branches;
 mod bulk_source;
 pub mod clock;
 mod compare;
 mod control;
 mod desk;
+mod drift;
 mod driver;
 mod facts;
 mod forget;
@@ -41,6 +44,7 @@ pub mod net;
 mod orders;
 mod progress;
 mod recorder;
+pub mod restore;
 mod settings_file;
 mod settings_watch;
 mod shared;
@@ -106,6 +110,10 @@ pub fn serve(options: &ServeOptions) -> Result<i32, Problem> {
 /// # Errors
 /// Why it cannot start; nothing has changed then.
 pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
+    if crate::store::is_exchange_open(&options.home) {
+        // A restore that was interrupted: its settings are those to be read.
+        drop(Store::open(&options.home)?);
+    }
     let settings = SettingsDesk::open(&options.settings)?;
     let store = Store::open(&options.home)?;
     let in_force = settings.in_force();

@@ -4,7 +4,9 @@
 //! (contents): the record, alerts and events, the mirror. All calls block, and are short.
 
 mod contents;
+mod exchange;
 mod forget;
+mod listing;
 mod lock;
 mod log;
 mod notes;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use self::contents::{CONTENT_MAX_BYTES, Packed};
+pub use self::exchange::{abandon_exchange, begin_exchange, exchange, is_exchange_open};
 pub use self::forget::{FORGETS_DUE_MAX, Forgotten};
 pub use self::log::Counts;
 pub use self::notes::EVENTS_MAX;
@@ -66,6 +69,7 @@ impl Store {
     /// When another process has it open (named), when it belongs to a newer Standin, or when it cannot be read or written.
     pub fn open(home: &Path) -> Result<Self, Problem> {
         let lock = lock::HomeLock::take(home)?;
+        exchange::move_all(home)?;
         let path = home.join(DATABASE);
         lock::make_private(&path)?;
         let mut record = connect(&path, false)?;

@@ -1,6 +1,7 @@
 //! The terminal: raw mode and its restoring, keys from bytes, frames written only where cells changed, the link to the
 //! engine. Blocking threads, no async; whatever happens here ends the console at most, never the engine (spec 8.1, 8.7).
 
+mod editor;
 mod engine_link;
 mod keys;
 mod main_loop;

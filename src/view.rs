@@ -12,11 +12,13 @@ mod chrome;
 mod configuration;
 mod dialog;
 mod events;
+mod history;
 mod overlay;
 mod overview;
 mod page;
 mod pair;
 mod picture;
+mod source;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

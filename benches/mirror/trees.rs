@@ -71,7 +71,7 @@ impl Draw {
 /// The path of file `number`, relative.
 pub fn path_of(number: usize) -> PathBuf {
     let directory = number / FILES_PER_DIRECTORY;
-    let kind = if number % BINARY_EVERY == 0 { "bin" } else { "yaml" };
+    let kind = if number.is_multiple_of(BINARY_EVERY) { "bin" } else { "yaml" };
     PathBuf::from(format!(
         "tree/{:03}/{:02}/service-{number}.{kind}",
         directory / DIRECTORIES_PER_DIRECTORY,
@@ -85,7 +85,7 @@ pub fn content(number: usize, version: u64) -> Vec<u8> {
     let size = draw.size();
     let mut draw = Draw::new((number as u64 + 1) ^ (version << 32));
     let mut bytes = Vec::with_capacity(size + 64);
-    if number % BINARY_EVERY == 0 {
+    if number.is_multiple_of(BINARY_EVERY) {
         while bytes.len() < size {
             bytes.extend(draw.next().to_le_bytes());
         }

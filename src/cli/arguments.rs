@@ -112,6 +112,10 @@ pub enum Command {
         #[command(subcommand)]
         action: users::UsersAction,
     },
+    /// One encrypted file with configuration, settings and users
+    Backup(super::backup::BackupArguments),
+    /// Bring back what `backup` has kept; says first what that changes
+    Restore(super::restore::RestoreArguments),
     /// Check this machine and this home, and say what to do
     Doctor,
     /// Where everything is

@@ -203,6 +203,7 @@ fn time_limit(order: &Order) -> Duration {
         // Reads every byte on both sides.
         Order::Verify => 1_800,
         Order::ListFiles
+        | Order::ListPart { .. }
         | Order::HeldFiles
         | Order::ShowFile { .. }
         | Order::FileBytes { .. }

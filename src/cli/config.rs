@@ -9,10 +9,10 @@ use super::reconnect::plain_order;
 use super::rooms;
 use super::text::{bytes, count, mode};
 use crate::engine::base::Problem;
-use crate::engine::message::Branch;
 use crate::engine::order::{FileEntry, FileKind, Order, Reply, VerifyReport};
 
-mod change;
+mod branches;
+pub mod change;
 mod diff;
 mod edit;
 mod held;
@@ -49,11 +49,13 @@ pub enum ConfigAction {
     Verify,
     /// Push again now
     Push,
-    /// Changes kept after a divergence
+    /// Make what a branch or a drift changed once more, where the path has not changed since: one revision, on the master
+    Reapply(branches::ReapplyArguments),
+    /// Changes kept after a divergence, and files found changed on a shadow and put back
     Branches {
         /// None: all of them.
         #[command(subcommand)]
-        action: Option<BranchAction>,
+        action: Option<branches::BranchAction>,
     },
 }
 
@@ -65,16 +67,6 @@ pub struct ShowArguments {
     /// Of this revision [default: the newest]
     #[arg(long, value_name = "N")]
     pub revision: Option<u64>,
-}
-
-/// `standin config branches …`.
-#[derive(Debug, Subcommand)]
-pub enum BranchAction {
-    /// One branch with its files
-    Show {
-        /// As listed
-        branch: String,
-    },
 }
 
 /// Runs one of them.
@@ -94,8 +86,8 @@ pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcom
         ConfigAction::Forget(arguments) => change::forget(context, arguments, out),
         ConfigAction::Verify => verify(context, out),
         ConfigAction::Push => plain_order(context, Order::PushNow, out),
-        ConfigAction::Branches { action: None } => branches(context, out),
-        ConfigAction::Branches { action: Some(BranchAction::Show { branch }) } => branch_of(context, branch, out),
+        ConfigAction::Reapply(arguments) => branches::reapply(context, arguments, out),
+        ConfigAction::Branches { action } => branches::run(context, action.as_ref(), out),
     }
 }
 
@@ -165,50 +157,6 @@ fn print_report(report: &VerifyReport, out: &mut Output) -> Outcome {
             out.line(&format!("root there     {peer}"))?;
             Ok(Exit::No)
         }
-    }
-}
-
-fn branches(context: &Context, out: &mut Output) -> Outcome {
-    for branch in all_branches(&mut Client::connect(&context.home)?, Order::Branches)? {
-        let revisions = count(branch.revisions, "revision", "revisions");
-        out.line(&format!("{}  {revisions}, {}", branch.name, count(branch.files_total, "file", "files")))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn branch_of(context: &Context, name: &str, out: &mut Output) -> Outcome {
-    let mut client = Client::connect(&context.home)?;
-    let found = all_branches(&mut client, Order::ShowBranch { name: name.into() })?;
-    let Some(branch) = found.iter().find(|branch| branch.name == name) else {
-        return Err(Problem::new(
-            format!("There is no branch {name}"),
-            "none of that name is kept here",
-            "List them with: standin config branches",
-        )
-        .into());
-    };
-    let common = branch.common.map_or("no common revision".into(), |common| format!("revision {}", common.number));
-    out.line(&format!("Branch     {}", branch.name))?;
-    out.line(&format!("Left at    {common}"))?;
-    out.line(&format!(
-        "Newest     revision {} of term {}, {}",
-        branch.head.number, branch.head.term, branch.head.root
-    ))?;
-    out.line(&format!("Revisions  {}", branch.revisions))?;
-    for file in &branch.files {
-        out.line(&format!("File       {file}"))?;
-    }
-    let listed = branch.files.len() as u64;
-    if branch.files_total > listed {
-        out.line(&format!("           and {} more", branch.files_total - listed))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn all_branches(client: &mut Client, order: Order) -> Result<Vec<Branch>, Failure> {
-    match client.order(order)? {
-        Reply::Branches(branches) => Ok(branches),
-        _ => Err(unexpected().into()),
     }
 }
 

@@ -14,9 +14,11 @@ use super::arguments::ColorWhen;
 use super::console::ParentLink;
 use super::home::Context;
 use super::output::{Exit, Failure, Outcome, note};
+use super::restore::RestoreArguments;
 use super::setup::{self, HomeWriter};
+use crate::backup::archive::Part;
 use crate::console::wizard::Wizard;
-use crate::engine::base::{Problem, Role, UnixMillis};
+use crate::engine::base::{Digest, Problem, Role, UnixMillis};
 use crate::engine::history::{DiffReport, LogEntry, Version};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::VirtualAddress;
@@ -147,6 +149,82 @@ pub fn diff_at_rest(
     show_secrets: bool,
 ) -> Result<DiffReport, Problem> {
     home::diff(&context.home, &context.settings, &home::Wanted { from, to, paths, show_secrets })
+}
+
+pub use crate::node::restore::Look as RestoreLook;
+
+/// Makes a backup; `with`: the identity, the history.
+///
+/// # Errors
+/// There is no instance, or something cannot be read or written.
+pub fn backup(
+    context: &Context,
+    file: &Path,
+    with: (bool, bool),
+    force: bool,
+    password: &Secret,
+) -> Result<node::backup::Report, Problem> {
+    let (identity, history) = with;
+    let (home, settings) = (&context.home, &context.settings);
+    node::backup::make(&node::backup::Wanted { home, settings, file, identity, history, force }, password)
+}
+
+fn wanted<'a>(context: &'a Context, arguments: &'a RestoreArguments, by: &'a str) -> node::restore::Wanted<'a> {
+    node::restore::Wanted {
+        home: &context.home,
+        file: &arguments.file,
+        configuration_only: arguments.configuration_only,
+        identity: arguments.identity,
+        history: arguments.history,
+        by,
+    }
+}
+
+/// What a backup would change.
+///
+/// # Errors
+/// It cannot be opened, or is not whole.
+pub fn look_into_backup(
+    context: &Context,
+    arguments: &RestoreArguments,
+    password: &Secret,
+) -> Result<RestoreLook, Problem> {
+    node::restore::look(&wanted(context, arguments, ""), password)
+}
+
+/// Restores a backup while nothing runs; says what was restored.
+///
+/// # Errors
+/// Something runs, or it cannot be read or written; nothing changed then.
+pub fn restore(context: &Context, arguments: &RestoreArguments, password: &Secret) -> Result<Vec<String>, Problem> {
+    let user = super::home::user_name(rustix::process::geteuid().as_raw());
+    node::restore::restore(&wanted(context, arguments, &user), password)
+}
+
+/// Reads a backup to its end.
+///
+/// # Errors
+/// It cannot be opened, is not whole, or `take` refuses a part.
+pub fn read_backup(
+    file: &Path,
+    password: &Secret,
+    take: &mut dyn FnMut(Part<'_>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    node::restore::read(file, password, take)
+}
+
+/// A part that is not wanted.
+///
+/// # Errors
+/// It cannot be read to its end.
+pub fn skip(part: Part<'_>) -> Result<(), Problem> {
+    node::restore::skip(part)
+}
+
+/// Of a content, as the mirror names it.
+#[must_use]
+pub fn digest_of(content: &[u8]) -> Digest {
+    crate::mirror::digest::of_content(content)
 }
 
 /// One local user.

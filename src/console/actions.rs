@@ -1,16 +1,21 @@
 //! What each action does. The key table says where, and whether now.
 
 pub mod dialogs;
+pub mod editing;
+pub mod history;
+mod listing;
 mod moves;
 
+pub use listing::{list_files, list_held, take_part};
+
 use super::facts;
+use super::files::EditState;
 use super::form;
-use super::keymap::Action;
+use super::keymap::{self, Action};
 use super::message::{Command, Leave};
 use super::model::{Asked, Model, Overlay, Screen, Tone};
-use super::tree::{self, RowKind};
 use crate::engine::base::{Condition, Role};
-use crate::engine::order::{FileKind, Order, SHOWN_FILE_MAX_BYTES};
+use crate::engine::order::{Order, SHOWN_FILE_MAX_BYTES};
 
 /// Does it. The caller has asked the table's reason before.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
@@ -42,6 +47,15 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Redraw => vec![Command::Redraw],
         Action::Leave => leave(model),
         Action::Copy => copy(model),
+        Action::Next | Action::Previous => history::next(model, action == Action::Next),
+        Action::HeldBack => overlay(model, Overlay::Held),
+        Action::History => history::open(model),
+        Action::WithDirectory => history::with_directory(model),
+        Action::Restore => history::restore(model),
+        Action::Reapply => history::reapply(model),
+        Action::ShowSecrets if is_diff(model) && keymap::are_secrets_shown(model) => {
+            history::show_secrets(model, false)
+        }
         _ => order(model, action),
     }
 }
@@ -59,6 +73,9 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
         },
         Action::Verify => {
             send(model, Order::Verify, Asked::Verify, "Verifying: every file is read again on both sides")
+        }
+        Action::Differences if model.screen == Screen::Configuration || model.overlay.is_some() => {
+            history::differences(model)
         }
         Action::Differences => {
             if model.files.report.is_some() {
@@ -79,6 +96,7 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
             model.dialog = Some(dialog);
             send(model, Order::Switch { dry_run: true }, Asked::Rehearsal, "Running every check of a switch")
         }
+        Action::Edit if model.screen == Screen::Configuration => editing::begin(model),
         Action::Edit => {
             model.overlay = None;
             model.form = model.status.as_deref().map(|status| match role {
@@ -93,6 +111,10 @@ fn order(model: &mut Model, action: Action) -> Vec<Command> {
             Vec::new()
         }
     }
+}
+
+fn is_diff(model: &Model) -> bool {
+    model.overlay == Some(Overlay::Diff)
 }
 
 /// Sends it and says so.
@@ -131,7 +153,13 @@ pub fn go(model: &mut Model, screen: Screen) -> Vec<Command> {
         model.files.show_secrets = false;
     }
     model.screen = screen;
-    if screen == Screen::Configuration { list_files(model) } else { Vec::new() }
+    if screen != Screen::Configuration {
+        return Vec::new();
+    }
+    model.files.held_asked = None;
+    let mut commands = list_files(model);
+    commands.extend(list_held(model));
+    commands
 }
 
 fn step_screen(model: &mut Model, by: usize) -> Vec<Command> {
@@ -149,7 +177,15 @@ pub fn overlay(model: &mut Model, overlay: Overlay) -> Vec<Command> {
 /// Esc: closes the uppermost thing; never leaves.
 fn back(model: &mut Model) -> Vec<Command> {
     model.scroll = 0;
-    if model.overlay.take().is_some() {
+    if is_diff(model) && model.filtering {
+        model.filtering = false;
+        return Vec::new();
+    }
+    if let Some(closed) = model.overlay.take() {
+        if closed == Overlay::Diff {
+            model.files.diff = None;
+            model.overlay = model.files.under.take();
+        }
         return Vec::new();
     }
     let on_files = model.screen == Screen::Configuration;
@@ -157,6 +193,8 @@ fn back(model: &mut Model) -> Vec<Command> {
         model.filtering = false;
     } else if on_files && model.files.show_secrets {
         model.files.show_secrets = false;
+    } else if on_files && model.files.in_file && model.files.search.is_on() {
+        model.files.search = super::search::Search::default();
     } else if on_files && model.files.in_file {
         model.files.in_file = false;
     } else {
@@ -169,7 +207,7 @@ fn clear_filter(model: &mut Model) -> Vec<Command> {
     match model.screen {
         Screen::Configuration if !model.files.filter.is_empty() => {
             model.files.filter.clear();
-            refresh_tree(model);
+            model.files.refilter();
             show_selected(model)
         }
         Screen::Events => {
@@ -186,6 +224,12 @@ fn clear_filter(model: &mut Model) -> Vec<Command> {
 
 /// `q` and Ctrl-C (spec 8.1).
 fn leave(model: &mut Model) -> Vec<Command> {
+    let has_editor = model.files.editing.as_ref().is_some_and(|editing| editing.state == EditState::Suspended);
+    if has_editor && !model.is_too_small() && !model.embeds {
+        model.overlay = None;
+        model.dialog = Some(dialogs::leave_editor(model));
+        return Vec::new();
+    }
     if !model.embeds || model.is_too_small() || !model.is_connected() {
         return vec![Command::Quit(Leave::LeaveRunning)];
     }
@@ -217,7 +261,7 @@ pub fn what_to_copy(model: &Model) -> Option<(String, String)> {
             let fingerprint = status.instance.fingerprint?;
             Some(("this instance's fingerprint".into(), fingerprint.to_string()))
         }
-        Screen::Configuration => model.files.current().map(|row| ("the path".into(), row.path.clone())),
+        Screen::Configuration => model.files.selected.clone().map(|path| ("the path".into(), path)),
         Screen::Alerts => model.alerts.current().map(|alert| {
             let text = format!(
                 "{} {}\nWhat: {}\nWhy: {}\nMeans: {}\nDo: {}",
@@ -245,42 +289,15 @@ fn report_text(report: &crate::engine::order::VerifyReport) -> String {
     lines.join("\n")
 }
 
-/// Asks for the list of files, if it was never asked for at this revision.
-pub fn list_files(model: &mut Model) -> Vec<Command> {
-    let Some(status) = &model.status else { return Vec::new() };
-    let current = Some((status.configuration.revision, status.configuration.root));
-    if !model.is_connected() || model.files.asked_for == current {
-        return Vec::new();
-    }
-    model.files.asked_for = current;
-    model.order(Order::ListFiles, Asked::Files, "Reading the list of files").into_iter().collect()
-}
-
-/// Builds the visible rows anew and keeps the selection by path.
-pub fn refresh_tree(model: &mut Model) {
-    let files = &mut model.files;
-    if files.filter.is_empty() {
-        files.rows = tree::rows(&files.list, &files.open);
-        files.matching = files.list.iter().filter(|entry| entry.kind != FileKind::Directory).count();
-    } else {
-        (files.rows, files.matching) = tree::filtered(&files.list, &files.filter);
-    }
-    if files.position().is_none() {
-        let first = files.rows.iter().find(|row| matches!(row.kind, RowKind::File(_)));
-        let first = if files.filter.is_empty() { files.rows.first() } else { first };
-        files.selected = first.map(|row| row.path.clone());
-    }
-}
-
 /// Asks for the selected file, one at a time: the answer asks for the next if the selection has moved on.
 pub fn show_selected(model: &mut Model) -> Vec<Command> {
     let is_asking = model.pending.values().any(|pending| matches!(pending.asked, Asked::File(_)));
     let Some(entry) = model.files.current_file() else { return Vec::new() };
-    let is_shown = model.files.shown.as_ref().is_some_and(|shown| shown.entry == *entry);
+    let is_shown = model.files.shown.as_ref().is_some_and(|shown| shown.entry == entry);
     if is_asking || is_shown || !model.is_connected() || entry.size > SHOWN_FILE_MAX_BYTES as u64 {
         return Vec::new();
     }
-    let path = entry.path.clone();
+    let path = entry.path;
     let label = format!("Reading {}", facts::clean(&path));
     let order = Order::ShowFile { path: path.clone(), revision: None };
     model.order(order, Asked::File(path), &label).into_iter().collect()

@@ -85,6 +85,8 @@ pub enum Topic {
     Probe,
     /// Leaving.
     Leave,
+    /// The configuration is to be changed; waits for what would change.
+    Change,
     /// Says what went wrong.
     Problem,
     /// Anything else.

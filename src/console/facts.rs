@@ -2,7 +2,7 @@
 
 use crate::engine::base::{Role, UnixMillis};
 use crate::engine::settings::Settings;
-use crate::engine::status::Status;
+use crate::engine::status::{Status, Transfer};
 
 const SECOND_MS: u64 = 1_000;
 const MINUTE_S: u64 = 60;
@@ -92,6 +92,19 @@ pub fn counted(number: u64, one: &str) -> String {
         _ => "s",
     };
     format!("{} {one}{plural}", grouped(number))
+}
+
+/// How far a transfer is: `receiving 42 %, 62 MB/s, 11s left`.
+#[must_use]
+pub fn transfer(transfer: &Transfer) -> String {
+    let (done, all) = match transfer.bytes_total {
+        0 => (transfer.files_done, transfer.files_total),
+        all => (transfer.bytes_done, all),
+    };
+    let percent = u128::from(done) * 100 / u128::from(all.max(1));
+    let rate = transfer.rate.map_or(String::new(), |rate| format!(", {}/s", bytes(rate)));
+    let left = transfer.left_ms.map_or(String::new(), |ms| format!(", {} left", age(ms)));
+    format!("{} {} %{rate}{left}", transfer.step.word(), percent.min(100))
 }
 
 /// Time of day if it is the day of `now`, else date and time: `13:58:40Z`, `2026-11-16 09:50:11Z`.

@@ -10,6 +10,7 @@ mod tests;
 use super::message::Key;
 use super::model::{Model, Screen};
 use crate::engine::base::{Condition, Role};
+pub use reasons::are_secrets_shown;
 pub use table::TABLE;
 
 /// Places where keys go; a set.
@@ -45,11 +46,17 @@ impl Contexts {
     pub const TOO_SMALL: Self = Self(1024);
     /// A form of settings: letters are typed.
     pub const FORM: Self = Self(2048);
+    /// The revisions.
+    pub const HISTORY: Self = Self(4096);
+    /// Two versions compared.
+    pub const DIFF: Self = Self(8192);
+    /// The branches.
+    pub const BRANCHES: Self = Self(16384);
     /// Where letters are typed.
     pub const TYPING: Self = Self(64 | 128 | 512 | 2048);
 
     /// All, one by one.
-    pub const EACH: [Self; 12] = [
+    pub const EACH: [Self; 15] = [
         Self::OVERVIEW,
         Self::PAIR,
         Self::CONFIGURATION,
@@ -62,6 +69,9 @@ impl Contexts {
         Self::ENTRY,
         Self::TOO_SMALL,
         Self::FORM,
+        Self::HISTORY,
+        Self::DIFF,
+        Self::BRANCHES,
     ];
 
     /// Both.
@@ -125,6 +135,13 @@ pub enum Action {
     Edit,
     Verify,
     Differences,
+    WithDirectory,
+    History,
+    Restore,
+    Next,
+    Previous,
+    HeldBack,
+    Reapply,
     Branches,
     CheckTimeouts,
     ShowSecrets,
@@ -233,7 +250,16 @@ impl Row {
             Action::Now => "push now",
             Action::Maintenance if has_maintenance => "end maintenance",
             Action::Pair if model.role() == Some(Role::Shadow) => "shadow connector",
-            Action::ShowSecrets if model.files.show_secrets => "hide secrets",
+            Action::ShowSecrets if reasons::are_secrets_shown(model) => "hide secrets",
+            Action::Open if model.overlay == Some(super::model::Overlay::History) => "what changed",
+            Action::History if model.overlay == Some(super::model::Overlay::History) => {
+                match model.files.history.path {
+                    Some(_) => "all revisions",
+                    None => "of the path alone",
+                }
+            }
+            Action::Confirm if model.filtering && (model.overlay.is_some() || model.files.in_file) => "keep the search",
+            Action::Filter if model.overlay == Some(super::model::Overlay::Diff) || model.files.in_file => "search",
             _ => self.label,
         }
     }

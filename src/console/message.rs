@@ -116,6 +116,43 @@ pub enum Message {
     Tick(UnixMillis),
     /// What was just drawn.
     Drawn(Drawn),
+    /// What came of the editor.
+    Edited(Edited),
+}
+
+/// What came of an editor that had the terminal.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Edited {
+    /// It left the text as it was.
+    Same,
+    /// It left another text; the copy stays until [`Command::RemoveCopy`].
+    Changed {
+        /// The text.
+        bytes: Vec<u8>,
+        /// Where it is.
+        copy: String,
+    },
+    /// It was stopped, and goes on at [`Command::ContinueEditor`].
+    Suspended,
+    /// It could not be started, or failed.
+    Failed {
+        /// In words.
+        why: String,
+        /// Where its text is, if it is another one.
+        copy: Option<String>,
+    },
+}
+
+impl std::fmt::Debug for Edited {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Same => "Same",
+            Self::Changed { .. } => "Changed",
+            Self::Suspended => "Suspended",
+            Self::Failed { .. } => "Failed",
+        })
+    }
 }
 
 /// What the view found out while drawing; scrolling needs it.
@@ -149,4 +186,15 @@ pub enum Command {
     Suspend,
     /// Draw everything anew.
     Redraw,
+    /// Give a private copy of this text, and the terminal, to the operator's editor; answered by [`Message::Edited`].
+    Edit {
+        /// Of the file; its last part names the copy.
+        path: String,
+        /// Its text.
+        text: String,
+    },
+    /// Give the terminal back to the editor that was suspended.
+    ContinueEditor,
+    /// The edited copy is not needed any more.
+    RemoveCopy(String),
 }

@@ -1,18 +1,17 @@
 //! Everything the console knows. The view draws from it and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::dialog::Dialog;
+use super::files::Files;
 use super::form::Form;
 use super::keymap::Contexts;
-use super::mask::ShownLine;
 use super::message::{Command, Drawn};
-use super::tree::{RowKind, TreeRow};
 use crate::engine::alerts::Alert;
-use crate::engine::base::{Condition, LinkState, Role, UnixMillis};
+use crate::engine::base::{Condition, LinkState, RevisionId, Role, UnixMillis};
 use crate::engine::event::Event;
-use crate::engine::message::Branch;
-use crate::engine::order::{ClientFrame, FileEntry, Order, VerifyReport};
+use crate::engine::history::Change;
+use crate::engine::order::{ClientFrame, Order};
 use crate::engine::status::Status;
 use crate::engine::timeouts::TimeoutReport;
 
@@ -101,12 +100,26 @@ pub enum Asked {
     Rehearsal,
     /// The master's fingerprint, for the open dialog.
     Probe,
-    /// The list of files.
-    Files,
+    /// A part of the list of files: all of it, or what changed since a revision.
+    Part(Option<RevisionId>),
     /// One file.
     File(String),
     /// A comparison of both sides.
     Verify,
+    /// What is held back.
+    Held,
+    /// Revisions of a path; none: of the configuration.
+    Log(Option<String>),
+    /// A comparison of two versions.
+    Diff,
+    /// What a change would do, for the open dialog: the change, and its message.
+    Preview(Box<(Change, String)>),
+    /// A file, to be edited.
+    EditRead(String),
+    /// The edited text was handed over.
+    EditKeep,
+    /// The edited text becomes a revision.
+    EditApply,
     /// The branches.
     Branches,
     /// Whether the timeouts hold.
@@ -144,89 +157,18 @@ pub enum Overlay {
     Report,
     /// Branches kept after a divergence.
     Branches,
+    /// What is held back (spec 5.4).
+    Held,
+    /// Revisions.
+    History,
+    /// Two versions compared.
+    Diff,
     /// Whether the timeouts hold (spec 4.2).
     Timeouts(Box<TimeoutReport>),
     /// One alert, whole, by its id.
     Alert(u64),
     /// One event, whole.
     Event(u64),
-}
-
-/// The Configuration screen.
-#[derive(Default)]
-pub struct Files {
-    /// Sorted as the tree wants it.
-    pub list: Vec<FileEntry>,
-    /// Revision and root that the list was asked for; none: never.
-    pub asked_for: Option<(u64, Option<crate::engine::base::Digest>)>,
-    /// A list has come.
-    pub loaded: bool,
-    /// Open directories.
-    pub open: BTreeSet<String>,
-    /// As typed.
-    pub filter: String,
-    /// Files that match.
-    pub matching: usize,
-    /// Visible rows.
-    pub rows: Vec<TreeRow>,
-    /// Path of the selected row.
-    pub selected: Option<String>,
-    /// The file shown.
-    pub shown: Option<ShownFile>,
-    /// The arrows scroll the file, not the tree.
-    pub in_file: bool,
-    /// First line shown of the file.
-    pub file_scroll: usize,
-    /// Masked values are shown.
-    pub show_secrets: bool,
-    /// The last comparison.
-    pub report: Option<Box<VerifyReport>>,
-    /// Branches as last asked for.
-    pub branches: Vec<Branch>,
-}
-
-/// A file as shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownFile {
-    /// About it.
-    pub entry: FileEntry,
-    /// Its lines; empty if it is no text.
-    pub lines: Vec<ShownLine>,
-    /// It is text.
-    pub is_text: bool,
-    /// Too long, cut.
-    pub is_cut: bool,
-}
-
-impl Files {
-    /// Where the selected row is.
-    #[must_use]
-    pub fn position(&self) -> Option<usize> {
-        let selected = self.selected.as_ref()?;
-        self.rows.iter().position(|row| row.path == *selected)
-    }
-
-    /// The selected row.
-    #[must_use]
-    pub fn current(&self) -> Option<&TreeRow> {
-        self.position().map(|index| &self.rows[index])
-    }
-
-    /// The selected file.
-    #[must_use]
-    pub fn current_file(&self) -> Option<&FileEntry> {
-        match self.current()?.kind {
-            RowKind::File(index) => self.list.get(index),
-            RowKind::Directory { .. } => None,
-        }
-    }
-
-    /// What the last comparison says about a path.
-    #[must_use]
-    pub fn difference(&self, path: &str) -> Option<&str> {
-        let report = self.report.as_ref()?;
-        report.differences.iter().find(|difference| difference.path == path).map(|difference| difference.what.as_str())
-    }
 }
 
 /// The Alerts screen.
@@ -407,6 +349,10 @@ impl Model {
         }
         match &self.overlay {
             Some(Overlay::Palette { .. }) => Contexts::PALETTE,
+            Some(Overlay::Diff) if self.filtering => Contexts::FILTER,
+            Some(Overlay::Diff) => Contexts::DIFF,
+            Some(Overlay::History) => Contexts::HISTORY,
+            Some(Overlay::Branches) => Contexts::BRANCHES,
             Some(_) => Contexts::READING,
             None if self.filtering => Contexts::FILTER,
             None => Contexts::of(self.screen),

@@ -38,6 +38,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
             heard(model, at);
             Vec::new()
         }
+        Message::Edited(edited) => actions::editing::take(model, edited),
         Message::Drawn(drawn) => {
             model.drawn = drawn;
             model.scroll = model.scroll.min(drawn.scroll_max);
@@ -56,7 +57,7 @@ fn connected(model: &mut Model, at: UnixMillis) -> Vec<Command> {
         model.say(Tone::Plain, "The engine answers again");
     }
     model.link = EngineLink::Connected;
-    model.files.asked_for = None;
+    (model.files.asked_for, model.files.reading) = (None, None);
     let events_after = model.events.list.back().map_or(0, |event| event.id);
     vec![Command::Send(ClientFrame::Subscribe { events_after })]
 }
@@ -71,6 +72,9 @@ fn disconnected(model: &mut Model, why: String, at: UnixMillis) -> Vec<Command> 
         && dialog.waiting.take().is_some()
     {
         dialog.problem = Some("The engine went away before it answered.".into());
+    }
+    if model.files.editing.as_ref().is_some_and(|editing| editing.state == super::files::EditState::Applying) {
+        let _ = actions::editing::failed(model, None);
     }
     if was_stopping {
         return vec![Command::Quit(super::message::Leave::Stop)];
@@ -175,7 +179,12 @@ fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Co
         model.screen = Screen::Pair;
         return actions::connect(model);
     }
-    if model.screen == Screen::Configuration { actions::list_files(model) } else { Vec::new() }
+    if model.screen != Screen::Configuration {
+        return Vec::new();
+    }
+    let mut commands = actions::list_files(model);
+    commands.extend(actions::list_held(model));
+    commands
 }
 
 /// On a shadow that was just set up, *connect* follows the save (spec 1.1).

@@ -88,6 +88,9 @@ pub enum Effect {
         /// What.
         wanted: Box<WantedChange>,
     },
+    /// On a shadow, when nothing else is done with the directory: find what was changed behind Standin's back and put it back
+    /// (spec 4.5). No answer; never done once the role is another.
+    LookForDrift,
     /// Put back what was changed behind Standin's back (spec 7.3), before the service is started. No answer.
     RestoreDrift,
 

@@ -245,6 +245,31 @@ pub enum Change {
         /// At most [`PATHS_MAX`].
         files: Vec<NewFile>,
     },
+    /// `config reapply`: what a branch or a drift changed, where the path has not changed since (spec 7.6).
+    Reapply {
+        /// Its name.
+        branch: String,
+        /// Only these and what is inside them; empty: everything.
+        paths: Vec<String>,
+        /// These, and what is inside them, become what the branch has, whatever they are now.
+        theirs: Vec<String>,
+    },
+    /// `restore` of a backup: these files with their modes, and these paths gone.
+    Replace {
+        /// At most [`PATHS_MAX`].
+        files: Vec<NewFile>,
+        /// At most [`PATHS_MAX`].
+        removed: Vec<String>,
+    },
+}
+
+/// A path that was changed on both sides, or cannot be as it was: left as it is (spec 7.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathConflict {
+    /// Which.
+    pub path: String,
+    /// For people.
+    pub why: String,
 }
 
 /// What came of a [`Change`], or would come.
@@ -258,6 +283,12 @@ pub struct ChangeReport {
     pub changes: Vec<PathChange>,
     /// How many in all.
     pub total: u64,
+    /// Left as they are, in order of paths, at most [`CHANGES_TOLD_MAX`].
+    #[serde(default)]
+    pub conflicts: Vec<PathConflict>,
+    /// How many in all.
+    #[serde(default)]
+    pub conflicts_total: u64,
 }
 
 /// One path of a [`ChangeReport`].

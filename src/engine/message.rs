@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::base::{InstanceId, OwnTerms, PairId, RevisionId, Role, Run, Term};
+use super::base::{InstanceId, OwnTerms, PairId, RevisionId, Role, Run, Term, UnixMillis};
 use super::status::CheckResult;
 
 /// Every message: who says it, in which run, role and term (spec 7.1).
@@ -447,6 +447,15 @@ pub struct Branch {
     pub files: Vec<String>,
     /// How many paths in all.
     pub files_total: u64,
+    /// When it was kept; 0: by an earlier version, which did not note it.
+    #[serde(default)]
+    pub at: UnixMillis,
+    /// Who made its revisions.
+    #[serde(default)]
+    pub author: String,
+    /// Host of the other instance, where it is kept there and not here; only in lists.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub holder: String,
 }
 
 /// Most paths named in a [`Branch`].

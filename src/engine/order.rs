@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::alerts::Alert;
-use super::base::{Digest, Fingerprint, Problem, Role, Term, UnixMillis};
+use super::base::{Digest, Fingerprint, Problem, RevisionId, Role, Term, UnixMillis};
 use super::event::Event;
 use super::history::{Change, ChangeReport, DiffReport, FileBytes, ForgetReport, LogEntry, Version};
+use super::listing::FilesPart;
 use super::message::Branch;
 use super::settings::SettingsPatch;
 use super::status::{CheckResult, Status};
@@ -181,6 +182,13 @@ pub enum Order {
     Alerts,
     /// `config list`.
     ListFiles,
+    /// The list of files for a console: in parts, and what changed since a revision.
+    ListPart {
+        /// What is known already; none: nothing.
+        since: Option<RevisionId>,
+        /// Go on behind this path, from [`FilesPart::next`].
+        after: Option<String>,
+    },
     /// `config list --held` (spec 5.4).
     HeldFiles,
     /// `config show`.
@@ -278,6 +286,8 @@ pub enum Reply {
     Alerts(Vec<Alert>),
     /// To [`Order::ListFiles`], sorted by path.
     Files(Vec<FileEntry>),
+    /// To [`Order::ListPart`].
+    FilesPart(Box<FilesPart>),
     /// To [`Order::HeldFiles`], sorted by path, at most [`HELD_MAX`].
     Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].

@@ -296,6 +296,8 @@ fn words(order: &Order) -> Option<&'static str> {
         Order::PushNow => "push now",
         Order::Change { change: Change::Restore { .. }, dry_run: false, .. } => "restore of a revision",
         Order::Change { change: Change::Put { .. }, dry_run: false, .. } => "change of the configuration",
+        Order::Change { change: Change::Reapply { .. }, dry_run: false, .. } => "re-apply of a branch",
+        Order::Change { change: Change::Replace { .. }, dry_run: false, .. } => "restore of a backup",
         Order::Stop { keep_role: true } => "stop, keep the role",
         Order::Stop { keep_role: false } => "stop",
         Order::DismissNotice => "notice dismissed",

@@ -1,6 +1,6 @@
 //! Scanning the directory and pushing what changed (spec 5.1, 5.2, 5.5).
 
-use super::base::{LinkId, Millis, RevisionId, UnixMillis};
+use super::base::{LinkId, Millis, RevisionId, Role, UnixMillis};
 use super::core::Engine;
 use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
@@ -76,6 +76,8 @@ impl Engine {
     pub(super) fn directory_changed(&mut self) {
         if self.is_master() {
             self.reign.scan.dirty = true;
+        } else if self.role() == Some(Role::Shadow) {
+            self.out.push(Effect::LookForDrift);
         }
     }
 

@@ -11,7 +11,7 @@ use super::tree::{Entry, Tree};
 use super::{Mirror, Work, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::history::{
-    Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, PATHS_MAX, PathChange,
+    Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, PATHS_MAX, PathChange, PathConflict,
 };
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
@@ -42,10 +42,10 @@ impl Mirror {
     ) -> Result<Changed, Problem> {
         if dry_run {
             let now = self.on_disk()?.tree;
-            let outcome = self.target_of_change(&now, change).and_then(|target| {
+            let outcome = self.target_of_change(&now, change).and_then(|wanted| {
                 let mut work = self.work()?;
-                self.validated(&mut work, &target, &diff::between(&self.newest().tree, &target))?;
-                Ok(report(None, true, &now, &target))
+                self.validated(&mut work, &wanted.tree, &diff::between(&self.newest().tree, &wanted.tree))?;
+                Ok(report(None, true, &now, wanted))
             });
             return Ok(Changed { committed: None, outcome });
         }
@@ -65,11 +65,12 @@ impl Mirror {
     ) -> Result<(Option<Committed>, ChangeReport), Problem> {
         let mut work = self.work()?;
         let newest = self.newest();
-        let target = self.target_of_change(&newest.tree, change)?;
-        let changes = diff::between(&newest.tree, &target);
+        let wanted = self.target_of_change(&newest.tree, change)?;
+        let changes = diff::between(&newest.tree, &wanted.tree);
         if changes.is_empty() {
-            return Ok((None, report(None, false, &newest.tree, &target)));
+            return Ok((None, report(None, false, &newest.tree, wanted)));
         }
+        let target = wanted.tree.clone();
         self.validated(&mut work, &target, &changes)?;
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
@@ -110,7 +111,7 @@ impl Mirror {
         };
         let staged = (self.inner.stage.begin()?, [].as_slice());
         let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), staged, &mut |_| {})?;
-        let report = report(Some(committed.revision), false, &newest.tree, &target);
+        let report = report(Some(committed.revision), false, &newest.tree, wanted);
         Ok((Some(committed), report))
     }
 
@@ -127,19 +128,21 @@ impl Mirror {
     }
 
     /// `now` with the change made. What is excluded is not brought back.
-    fn target_of_change(&self, now: &Tree, change: &Change) -> Result<Tree, Problem> {
+    fn target_of_change(&self, now: &Tree, change: &Change) -> Result<Target, Problem> {
         let mut target = match change {
-            Change::Restore { revision, paths } => self.restored(now, *revision, paths)?,
-            Change::Put { files } => self.with_files(now, files)?,
+            Change::Restore { revision, paths } => Target::of(self.restored(now, *revision, paths)?),
+            Change::Put { files } => Target::of(self.with_files(now, files, true)?),
+            Change::Replace { files, removed } => Target::of(self.replaced(now, files, removed)?),
+            Change::Reapply { branch, paths, theirs } => self.reapplied(now, branch, paths, theirs)?,
         };
         let exclude = self.exclude();
-        for change in diff::between(now, &target) {
+        for change in diff::between(now, &target.tree) {
             let is_new = change.new.is_some_and(|new| exclude.covers(&change.path, new.kind == FileKind::Directory));
             if is_new {
-                target.remove(&change.path);
+                target.tree.remove(&change.path);
             }
         }
-        for change in diff::between(now, &target) {
+        for change in diff::between(now, &target.tree) {
             let Some(entry) = change.new.filter(Entry::has_content) else { continue };
             if self.inner.store.has_content(&entry.digest)? {
                 continue;
@@ -186,8 +189,18 @@ impl Mirror {
         Ok(target)
     }
 
-    /// `now` with these files in it.
-    fn with_files(&self, now: &Tree, files: &[NewFile]) -> Result<Tree, Problem> {
+    /// `now` without these paths, and with these files as they are given.
+    fn replaced(&self, now: &Tree, files: &[NewFile], removed: &[String]) -> Result<Tree, Problem> {
+        check_count(removed.len(), "cannot change the configuration")?;
+        let mut rest = now.clone();
+        for text in removed {
+            rest.remove(&history::path_of(text, "cannot remove")?);
+        }
+        self.with_files(&rest, files, false)
+    }
+
+    /// `now` with these files in it. `keeps_modes`: a path that is there keeps its own.
+    fn with_files(&self, now: &Tree, files: &[NewFile], keeps_modes: bool) -> Result<Tree, Problem> {
         check_count(files.len(), "cannot change the configuration")?;
         let mut target = now.clone();
         for file in files {
@@ -195,7 +208,7 @@ impl Mirror {
             let path = history::path_of(&file.path, &what)?;
             let known = now.get(&path);
             check_expected(&what, file.expected, known)?;
-            let kept_mode = known.filter(|known| known.kind == file.kind).map(|known| known.mode);
+            let kept_mode = known.filter(|known| keeps_modes && known.kind == file.kind).map(|known| known.mode);
             let mode = kept_mode.unwrap_or(file.mode);
             let entry = match file.kind {
                 FileKind::Directory => Entry::directory(mode),
@@ -257,7 +270,20 @@ impl Mirror {
     }
 }
 
-fn check_count(count: usize, what: &str) -> Result<(), Problem> {
+/// What a change leads to.
+pub(super) struct Target {
+    pub(super) tree: Tree,
+    /// What of it could not be, each path with its reason.
+    pub(super) conflicts: Vec<(RelPath, String)>,
+}
+
+impl Target {
+    fn of(tree: Tree) -> Self {
+        Self { tree, conflicts: Vec::new() }
+    }
+}
+
+pub(super) fn check_count(count: usize, what: &str) -> Result<(), Problem> {
     if count <= PATHS_MAX {
         return Ok(());
     }
@@ -277,8 +303,8 @@ fn check_expected(what: &str, expected: Expected, known: Option<Entry>) -> Resul
 }
 
 /// What leads from one tree to the other, for people.
-fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, to: &Tree) -> ChangeReport {
-    let changes = diff::between(from, to);
+fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, wanted: Target) -> ChangeReport {
+    let changes = diff::between(from, &wanted.tree);
     let total = changes.len() as u64;
     let told = changes.iter().take(CHANGES_TOLD_MAX).map(|change| PathChange {
         path: change.path.to_string(),
@@ -289,7 +315,10 @@ fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, to: &Tree) -
             _ => Became::Changed,
         },
     });
-    ChangeReport { revision, dry_run, changes: told.collect(), total }
+    let conflicts_total = wanted.conflicts.len() as u64;
+    let conflict = |(path, why): (RelPath, String)| PathConflict { path: path.to_string(), why };
+    let conflicts = wanted.conflicts.into_iter().take(CHANGES_TOLD_MAX).map(conflict).collect();
+    ChangeReport { revision, dry_run, changes: told.collect(), total, conflicts, conflicts_total }
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@ use super::candidate::Rejection;
 use super::diff::Change;
 use super::ground::Ground;
 use super::path::RelPath;
-use super::plan::{DRIFT, OwnSide};
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, ManifestEntry};
-use super::scan::{Found, Held, HoldBack, Leaves, Manner, Sink, Stamp, Stamps, look_at, scan};
+use super::scan::{Found, Held, HoldBack, Leaves, Manner, Sink, Stamps, look_at, scan};
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
-use super::{Mirror, Work, committed, place, yaml};
+use super::{Mirror, Work, committed, yaml};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
@@ -32,9 +31,6 @@ pub struct ScanOutcome {
 
 /// Bytes of contents that are kept by the commit itself; more go to the store before it.
 const WITH_COMMIT_BYTES: usize = 1024 * 1024;
-
-/// Up to so many entries all are looked at before a takeover, whatever the watcher has heard.
-const LOOK_AT_ALL_MAX: u64 = 500;
 
 /// Contents on their way to the store.
 pub(super) struct Keep<'a> {
@@ -145,71 +141,9 @@ impl Mirror {
         Ok(ScanOutcome { committed: head, held: found.held, postponed, rejected: None })
     }
 
-    /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths.
-    ///
-    /// # Errors
-    /// When the directory cannot be read or written; some of it may have been put back.
-    pub fn restore_drift(&self) -> Result<u64, Problem> {
-        let mut work = self.work()?;
-        let dirty = self.take_dirty();
-        let outcome = self.restore_where(&dirty, &mut work);
-        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
-        outcome.map(|(count, _)| count)
-    }
-
-    fn restore_where(&self, dirty: &Dirty, work: &mut Work) -> Result<(u64, Vec<Held>), Problem> {
-        let newest = self.newest();
-        let Some(head) = newest.head else { return Ok((0, Vec::new())) };
-        // The kernel tells of no change through shared memory or through a link from outside; a look at every file of a
-        // configuration of the usual size costs less than a millisecond, and notices them by their times.
-        let is_all = dirty.is_all || newest.tree.entries() <= LOOK_AT_ALL_MAX;
-        if dirty.is_nothing() && !is_all {
-            return Ok((0, Vec::new()));
-        }
-        let trusted = (is_all && !dirty.is_all).then(|| trusted(&work.stamps, dirty));
-        let stamps = trusted.as_ref().unwrap_or(&work.stamps);
-        let everything = Dirty::all();
-        let dirty = if is_all { &everything } else { dirty };
-        super::make_directory(&self.inner.directory)?;
-        let ground = self.ground()?;
-        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty, None)?;
-        // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
-        for held in found.held.iter().filter(|held| !held.is_worthless) {
-            if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
-                // Fails only where its directory is gone, which is then put back with it.
-                let _ = found.tree.set(path, entry);
-            }
-        }
-        let ops = super::diff::between(&found.tree, &newest.tree);
-        if ops.is_empty() && obstacles.is_empty() {
-            work.stamps.extend(found.stamps);
-            return Ok((0, found.held));
-        }
-        let row = self.inner.store.newest_revision()?;
-        let branch = OwnSide {
-            store: &self.inner.store,
-            head: Some(&head),
-            common: row.as_ref(),
-            tree: &newest.tree,
-            on_disk: &found.tree,
-            kind: DRIFT,
-            author: "drift",
-            at: now_ms(),
-        }
-        .branch()?;
-        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
-        let staged = self.inner.stage.begin()?;
-        place::stage(&self.inner.store, &staged, &ops)?;
-        place::place(&ground, &staged, &ops, &obstacles, &newest.tree, &mut || self.crash_point())?;
-        for op in &ops {
-            work.stamps.remove(&op.path);
-        }
-        Ok((ops.len().max(obstacles.len()) as u64, found.held))
-    }
-
     /// After a look at what was taken as dirty: what is held back may be right another time; after one that failed (none),
     /// everything is in doubt.
-    fn look_again(&self, held: Option<&[Held]>) {
+    pub(super) fn look_again(&self, held: Option<&[Held]>) {
         let mut again = if held.is_some() { Dirty::nothing() } else { Dirty::all() };
         for held in held.unwrap_or_default() {
             match &held.at {
@@ -334,16 +268,6 @@ fn look(
     } else {
         look_at(ground, known, stamps, manner, dirty.each(), sink)
     }
-}
-
-/// The stamps, where nothing was told to have changed as good as old ones: what changed all the same is noticed by its times,
-/// and reading every young file would cost what this look must not.
-fn trusted(stamps: &Stamps, dirty: &Dirty) -> Stamps {
-    let is_clean = |path: &RelPath| !dirty.paths.iter().any(|(other, _)| path.is_within(other));
-    let of = |(path, stamp): (&RelPath, &Stamp)| {
-        (path.clone(), Stamp { is_settled: stamp.is_settled || is_clean(path), ..*stamp })
-    };
-    stamps.iter().map(of).collect()
 }
 
 /// Stamps of paths that a revision took away are of no use.

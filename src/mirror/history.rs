@@ -251,7 +251,7 @@ pub(super) fn tree_before(store: &Store, newest: &Tree, number: u64) -> Result<T
     Ok(tree)
 }
 
-fn file_entry(path: &RelPath, entry: Entry, revision: u64) -> FileEntry {
+pub(super) fn file_entry(path: &RelPath, entry: Entry, revision: u64) -> FileEntry {
     let Entry { kind, mode, size, digest } = entry;
     debug_assert!(kind != FileKind::Directory || size == 0);
     FileEntry { path: path.to_string(), kind, mode, size, digest, revision }

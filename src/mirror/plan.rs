@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::diff::{self, Change, inverse};
 use super::path::RelPath;
 use super::tree::Tree;
-use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::base::{Problem, RevisionId, Term, UnixMillis};
 use crate::engine::input::Committed;
 use crate::engine::message::{BRANCH_FILES_MAX, Branch};
 use crate::store::{BranchPlan, NewRevision, RevisionRow, Store};
@@ -17,6 +17,11 @@ use crate::store::{BranchPlan, NewRevision, RevisionRow, Store};
 pub(super) const DRIFT: &str = "drift-";
 /// First part of the name of a branch (spec 7.6).
 pub(super) const DIVERGED: &str = "diverged-";
+
+/// Authors named of one branch.
+const AUTHORS_MAX: usize = 5;
+/// Characters of their names together.
+const AUTHORS_MAX_CHARS: usize = 200;
 
 /// An apply, from the head to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,8 +174,22 @@ impl OwnSide<'_> {
             revisions: revisions.len() as u64 + u64::from(uncommitted.is_some()),
             files: files.iter().take(BRANCH_FILES_MAX).map(ToString::to_string).collect(),
             files_total: files.len() as u64,
+            at: UnixMillis(self.at),
+            author: self.authors(&revisions, uncommitted.is_some()),
+            holder: String::new(),
         };
         Ok(Some(BranchPlan { branch, after, uncommitted }))
+    }
+
+    /// Each once, in the order of what they made.
+    fn authors(&self, revisions: &[RevisionRow], has_uncommitted: bool) -> String {
+        let mut authors: Vec<&str> = Vec::new();
+        for author in revisions.iter().map(|row| row.author.as_str()).chain(has_uncommitted.then_some(self.author)) {
+            if !authors.contains(&author) && authors.len() < AUTHORS_MAX {
+                authors.push(author);
+            }
+        }
+        authors.join(", ").chars().take(AUTHORS_MAX_CHARS).collect()
     }
 
     fn name(&self, head: &RevisionId) -> Result<String, Problem> {

@@ -128,7 +128,10 @@ pub fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
     Ok(tree)
 }
 
-pub(super) fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
+///
+/// # Errors
+/// That it is not possible, for people.
+pub fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
     if path.names().any(is_left_out) {
         return Err(refused(format!("it names {path}, which is never mirrored")));
     }

@@ -16,6 +16,7 @@ mod divergence;
 mod hostile;
 mod judged;
 mod large;
+mod listed;
 mod points;
 mod recovery;
 mod transfer;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
+use super::drift::DriftWatch;
 use super::net::{Net, Partial};
 use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
@@ -32,6 +34,7 @@ use crate::mirror::watch::WatchEvent;
 use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
+mod drifting;
 mod held;
 
 use held::HeldBook;
@@ -48,6 +51,7 @@ const FULL_LOOK_EVERY: Duration = Duration::from_secs(600);
 const DOWN_MAX: usize = 64;
 
 enum DiskJob {
+    Drift,
     Scan { term: Term, wait_quiet: bool },
     Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
     Change { order: u64, term: Term, wanted: Box<WantedChange> },
@@ -87,6 +91,10 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<Mutex<HeldBook>>,
+    /// Paths found changed behind Standin's back.
+    drift: Arc<AtomicU64>,
+    /// The role is shadow: what is changed in the directory is drift.
+    is_shadow: Arc<AtomicBool>,
     retention: Arc<Mutex<Kept>>,
     /// The content that was under way when a link broke; one, as contents come one after the other.
     partial: Arc<Mutex<Option<Partial>>>,
@@ -117,6 +125,8 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            drift: Arc::default(),
+            is_shadow: Arc::default(),
             partial: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
             retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
@@ -182,6 +192,22 @@ impl MirrorDesk {
     #[must_use]
     pub fn held(&self) -> u64 {
         lock(&self.held).count()
+    }
+
+    /// How many paths were found changed behind Standin's back, as long as its alert stands (spec 4.5).
+    #[must_use]
+    pub fn drift(&self) -> u64 {
+        self.drift.load(Ordering::Relaxed)
+    }
+
+    /// What the role is now; said before any effect of a change of roles is done.
+    pub fn set_shadow(&self, is_shadow: bool) {
+        self.is_shadow.store(is_shadow, Ordering::Relaxed);
+    }
+
+    /// See [`crate::engine::effect::Effect::LookForDrift`].
+    pub fn look_for_drift(&self) {
+        self.send(DiskJob::Drift);
     }
 
     /// Older revisions, newest first.
@@ -294,6 +320,10 @@ impl MirrorDesk {
         match order {
             Order::HeldFiles => Ok(Reply::Held(lock(&self.held).list())),
             Order::ListFiles => self.mirror.list().map(Reply::Files),
+            Order::ListPart { since, after } => {
+                let part = self.mirror.list_part(since.as_ref(), after.as_deref())?;
+                Ok(Reply::FilesPart(Box::new(part)))
+            }
             Order::ShowFile { path, revision } => {
                 self.mirror.show(path, *revision).map(|file| Reply::File(Box::new(file)))
             }
@@ -301,15 +331,7 @@ impl MirrorDesk {
                 self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
             }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
-            Order::ShowBranch { name } => match self.mirror.branch(name)? {
-                Some(branch) => Ok(Reply::Branches(vec![branch])),
-                None => Err(Problem::new(
-                    format!("There is no branch '{name}'"),
-                    "no divergence left one of that name",
-                    "`standin config branches` lists them.",
-                )),
-            },
-            _ => self.mirror.branches().map(Reply::Branches),
+            _ => self.mirror.all_branches().map(Reply::Branches),
         }
     }
 
@@ -340,12 +362,15 @@ impl MirrorDesk {
     }
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
+        let mut drift = DriftWatch::default();
         let mut rest = SETTLE_AFTER;
         let mut postponed = 0;
         loop {
-            let job = match jobs.recv_timeout(rest) {
+            let until_drift = self.care_for_drift(&mut drift);
+            let job = match jobs.recv_timeout(until_drift.map_or(rest, |until| until.min(rest))) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if until_drift.is_some_and(|until| until < rest) => continue,
                 Err(RecvTimeoutError::Timeout) if postponed > 0 => {
                     // Left alone for a while, and perhaps never closed: it is taken up as it is.
                     postponed = 0;
@@ -361,6 +386,11 @@ impl MirrorDesk {
             };
             rest = SETTLE_AFTER;
             let input = match job {
+                DiskJob::Drift => {
+                    lock(&self.quiet).clear();
+                    drift.changed(clock::monotonic().0);
+                    continue;
+                }
                 DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
                 DiskJob::Scan { term, wait_quiet } => {
                     let (input, count) = self.scan_now(term, wait_quiet);

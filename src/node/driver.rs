@@ -145,6 +145,7 @@ impl Driver {
             self.observe(&input);
             let mut effects = Effects::default();
             self.engine.handle(clock::now(), input, &mut effects);
+            self.mirror.set_shadow(self.engine.durable().role == Some(Role::Shadow));
             self.is_stale = true;
             for effect in effects.take() {
                 if self.execute(effect) {
@@ -199,6 +200,7 @@ impl Driver {
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),
             Effect::Apply { link, push, complete } => self.apply(link, push, complete),
             Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
+            Effect::LookForDrift => self.mirror.look_for_drift(),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
@@ -334,6 +336,7 @@ impl Driver {
         self.facts.complete(&mut status);
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
+        status.configuration.drift = self.mirror.drift();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
             let held = status.configuration.held;

@@ -14,11 +14,11 @@ use crate::access::Access;
 use crate::engine::base::{Digest, Fingerprint, LinkId, Millis, Now, Problem, RevisionId, Role};
 use crate::engine::event::{Event, EventKind, Severity};
 use crate::engine::input::Input;
-use crate::engine::message::{Envelope, PairGrant, Refusal};
+use crate::engine::message::{Branch, Envelope, PairGrant, Refusal};
 use crate::identity::Identity;
 use crate::store::Packed;
 use crate::wire;
-use crate::wire::bulk::Entry;
+use crate::wire::bulk::{ChangedEntry, Entry};
 use links::Handle;
 use names::Names;
 
@@ -116,6 +116,20 @@ pub trait BulkServer: Send + Sync + 'static {
     /// # Errors
     /// For people.
     fn forget(&self, path: &[u8], by: &str) -> Result<u64, String>;
+    /// Every branch and drift that is kept here (spec 4.5, 7.6).
+    ///
+    /// # Errors
+    /// For people.
+    fn branches(&self) -> Result<Vec<Branch>, String> {
+        Ok(Vec::new())
+    }
+    /// What one of them changed.
+    ///
+    /// # Errors
+    /// For people.
+    fn branch_changes(&self, name: &str) -> Result<Vec<ChangedEntry>, String> {
+        Err(format!("there is no branch {name} here"))
+    }
 }
 
 /// Who this instance says it is before anybody is trusted (spec 3.1).

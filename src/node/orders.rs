@@ -10,7 +10,7 @@ use super::net::Net;
 use super::settings_file::SettingsDesk;
 use super::shared::{OrderOutcome, Shared};
 use super::trips::Trips;
-use super::{clock, compare, hosts, timeouts, verify};
+use super::{branches, clock, compare, hosts, timeouts, verify};
 use crate::access::Access;
 use crate::engine::base::{Fingerprint, InstanceId, Problem, Role};
 use crate::engine::event::{Event, EventKind, Severity};
@@ -55,21 +55,23 @@ impl Orders {
     /// # Errors
     /// The refusal, for people.
     pub async fn carry_out(self: &Arc<Self>, actor: Actor, order: Order) -> OrderOutcome {
+        branches::have(self, &order).await?;
         match order {
             Order::Status => Ok(Reply::Status(Box::new(self.shared.status.borrow().as_ref().clone()))),
             Order::Alerts => Ok(Reply::Alerts(self.shared.alerts.borrow().as_ref().clone())),
             Order::Events { after, limit } => Ok(Reply::Events(self.kept_events(after, limit.min(EVENTS_MAX)).await)),
             Order::HostNames => blocking(|| Ok(Reply::HostNames(hosts::host_names()))).await,
             Order::ListFiles
+            | Order::ListPart { .. }
             | Order::HeldFiles
             | Order::ShowFile { .. }
             | Order::FileBytes { .. }
-            | Order::Log { .. }
-            | Order::Branches
-            | Order::ShowBranch { .. } => {
+            | Order::Log { .. } => {
                 let mirror = self.mirror.clone();
                 blocking(move || mirror.read(&order)).await
             }
+            Order::Branches => branches::list(self).await,
+            Order::ShowBranch { name } => branches::show(self, &name).await,
             Order::CheckTimeouts => timeouts::check(self).await,
             Order::Diff { from, to, paths, show_secrets } => {
                 compare::diff(self, compare::Wanted { from, to, paths, show_secrets }).await

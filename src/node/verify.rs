@@ -122,6 +122,14 @@ impl super::net::BulkServer for Served {
     fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
         super::forget::ForgetDesk::asked_by_peer(&self.0, path, by)
     }
+
+    fn branches(&self) -> Result<Vec<crate::engine::message::Branch>, String> {
+        self.0.mirror().all_branches().map_err(|problem| problem.to_string())
+    }
+
+    fn branch_changes(&self, name: &str) -> Result<Vec<crate::wire::bulk::ChangedEntry>, String> {
+        super::branches::served(&self.0, name)
+    }
 }
 
 /// A tree as it travels.

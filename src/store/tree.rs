@@ -27,7 +27,7 @@ pub struct TreeRow {
     pub stamp: Option<Stamp>,
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "SELECT path, kind, mode, size, digest, revision, stamp_size, mtime_ns, ctime_ns, inode FROM tree";
 
 impl Store {
@@ -186,7 +186,7 @@ pub(super) fn change_of(row: &Row<'_>) -> rusqlite::Result<Change> {
     Ok(Change { path: path_of(row, 0)?, old: entry_of(row, 1)?, new: entry_of(row, 5)? })
 }
 
-fn tree_row(row: &Row<'_>) -> rusqlite::Result<TreeRow> {
+pub(super) fn tree_row(row: &Row<'_>) -> rusqlite::Result<TreeRow> {
     let entry = entry_of(row, 1)?.ok_or(rusqlite::Error::InvalidQuery)?;
     let stamp_size: Option<i64> = row.get(6)?;
     let stamp = match stamp_size {

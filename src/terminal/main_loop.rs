@@ -1,18 +1,20 @@
 //! The one loop: what happened into the model, commands out, frames at most ten times a second.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::editor::{Editor, State, remove_copy};
 use super::engine_link::EngineLink;
 use super::keys::{Parser, Typed};
 use super::screen::Screen;
 use super::tty::{Guard, Tty};
 use super::{FAULT_VARIABLE, Interrupt, Options, Outcome};
-use crate::console::message::Code;
+use crate::console::message::{Code, Edited};
 use crate::console::{Command, Leave, Message, Model, update};
 use crate::engine::base::UnixMillis;
 use crate::engine::order::ServerFrame;
@@ -33,6 +35,10 @@ const READ_TOO_FAST: Duration = Duration::from_millis(20);
 const READS_TOO_FAST_MAX: u32 = 10;
 /// The reader pauses within this time.
 const PAUSE_LIMIT: Duration = Duration::from_millis(500);
+/// Nobody but the editor may read the terminal: a reader in the background would be stopped for it.
+const EDITOR_PAUSE_LIMIT: Duration = Duration::from_secs(5);
+/// How often an editor is looked at.
+const EDITOR_LOOK_GAP: Duration = Duration::from_millis(50);
 /// Most text given to the clipboard, in bytes.
 const COPY_MAX_BYTES: usize = 32 * 1024;
 
@@ -77,10 +83,13 @@ pub fn run(options: Options, tty: &Tty, guard: &Guard<'_>) -> Outcome {
         guard,
         reader: &reader,
         link: &link,
+        happened: &happened,
+        interrupts: options.interrupts.as_ref(),
+        editor: None,
         may_fault: std::env::var_os(FAULT_VARIABLE).is_some_and(|value| value == "1"),
         theme: options.theme,
     };
-    let outcome = console.run(&happened, options.interrupts.as_ref());
+    let outcome = console.run();
     link.stop();
     outcome.unwrap_or(Outcome::TerminalLost)
 }
@@ -99,13 +108,18 @@ struct Console<'a> {
     guard: &'a Guard<'a>,
     reader: &'a Reader,
     link: &'a EngineLink,
+    happened: &'a Receiver<Happened>,
+    interrupts: Option<&'a Receiver<Interrupt>>,
+    /// The operator's editor, while it has the terminal or is suspended.
+    editor: Option<Editor>,
     may_fault: bool,
     theme: crate::view::Theme,
 }
 
 impl Console<'_> {
     /// An error means that the terminal is gone.
-    fn run(&mut self, happened: &Receiver<Happened>, interrupts: Option<&Receiver<Interrupt>>) -> io::Result<Outcome> {
+    fn run(&mut self) -> io::Result<Outcome> {
+        let happened = self.happened;
         let mut drawn_at: Option<Instant> = None;
         let mut ticked_at = Instant::now();
         let mut is_dirty = true;
@@ -140,10 +154,8 @@ impl Console<'_> {
                     return Ok(outcome);
                 }
             }
-            match interrupts.map(Receiver::try_recv) {
-                Some(Ok(Interrupt::Stop)) => return Ok(Outcome::LeaveRunning),
-                Some(Ok(Interrupt::Hangup)) => return Ok(Outcome::TerminalLost),
-                _ => {}
+            if let Some(outcome) = self.interrupted() {
+                return Ok(outcome);
             }
             if ticked_at.elapsed() >= TICK {
                 ticked_at = Instant::now();
@@ -152,6 +164,14 @@ impl Console<'_> {
                     self.apply(Message::Tick(now()))?;
                 }
             }
+        }
+    }
+
+    fn interrupted(&self) -> Option<Outcome> {
+        match self.interrupts?.try_recv() {
+            Ok(Interrupt::Stop) => Some(Outcome::LeaveRunning),
+            Ok(Interrupt::Hangup) => Some(Outcome::TerminalLost),
+            Err(_) => None,
         }
     }
 
@@ -231,9 +251,98 @@ impl Console<'_> {
                 Command::Copy(text) => self.copy(&text)?,
                 Command::Suspend => self.suspend()?,
                 Command::Redraw => self.screen.forget()?,
+                Command::RemoveCopy(copy) => remove_copy(Path::new(&copy)),
+                Command::Edit { path, text } => {
+                    if let Some(outcome) = self.edit(Some((path, text)))? {
+                        return Ok(Some(outcome));
+                    }
+                }
+                Command::ContinueEditor => {
+                    if let Some(outcome) = self.edit(None)? {
+                        return Ok(Some(outcome));
+                    }
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Gives the terminal to a new editor, or to the suspended one, until it ends or is suspended. Meanwhile what the engine
+    /// says is taken in, so that it never has to wait for this console, and nothing is drawn.
+    fn edit(&mut self, file: Option<(String, String)>) -> io::Result<Option<Outcome>> {
+        if !self.pause_reader(EDITOR_PAUSE_LIMIT) {
+            self.reader.pause.store(false, Ordering::SeqCst);
+            let why = "the console could not let go of the terminal; try again".into();
+            return self.apply(Message::Edited(Edited::Failed { why, copy: None }));
+        }
+        self.guard.lend();
+        let started = match (file, &self.editor) {
+            (Some((path, text)), _) => Editor::start(self.tty, &path, text).map(|editor| self.editor = Some(editor)),
+            (None, Some(editor)) => {
+                editor.give(self.tty);
+                Ok(())
+            }
+            (None, None) => Err(io::Error::other("no editor is open")),
+        };
+        let waited = match started {
+            Ok(()) => self.wait_for_editor(),
+            Err(error) => Ok(Err(Edited::Failed { why: error.to_string(), copy: None })),
+        };
+        if let Some(editor) = &self.editor {
+            editor.take(self.tty);
+        }
+        self.guard.take_back()?;
+        self.reader.pause.store(false, Ordering::SeqCst);
+        self.screen.forget()?;
+        match waited? {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(edited) => {
+                if edited != Edited::Suspended {
+                    self.editor = None;
+                }
+                self.apply(Message::Edited(edited))
+            }
+        }
+    }
+
+    /// What came of the editor; or how the console ends, because somebody wants it to.
+    fn wait_for_editor(&mut self) -> io::Result<Result<Outcome, Edited>> {
+        loop {
+            if let Some(outcome) = self.interrupted() {
+                return Ok(Ok(outcome));
+            }
+            match self.editor.as_mut().map(Editor::look) {
+                Some(State::Open) => {}
+                Some(State::Suspended) => return Ok(Err(Edited::Suspended)),
+                Some(State::Ended(status)) => {
+                    // The terminal is taken back with what it knows: first that, then what it left.
+                    let Some(editor) = self.editor.take() else { continue };
+                    editor.take(self.tty);
+                    return Ok(Err(editor.result(status)));
+                }
+                None => return Ok(Err(Edited::Same)),
+            }
+            match self.happened.recv_timeout(EDITOR_LOOK_GAP) {
+                // Typed before the editor had the terminal: meant for neither.
+                Ok(Happened::Bytes(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Happened::Lost) | Err(RecvTimeoutError::Disconnected) => return Ok(Ok(Outcome::TerminalLost)),
+                Ok(happened) => {
+                    if let Some(outcome) = self.take(happened)? {
+                        return Ok(Ok(outcome));
+                    }
+                }
+            }
+        }
+    }
+
+    /// True: nobody reads the terminal any more, until `pause` is taken back.
+    fn pause_reader(&self, limit: Duration) -> bool {
+        self.reader.pause.store(true, Ordering::SeqCst);
+        let since = Instant::now();
+        while !self.reader.is_paused.load(Ordering::SeqCst) && since.elapsed() < limit {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.reader.is_paused.load(Ordering::SeqCst)
     }
 
     fn draw(&mut self) -> io::Result<()> {
@@ -253,11 +362,7 @@ impl Console<'_> {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        self.reader.pause.store(true, Ordering::SeqCst);
-        let since = Instant::now();
-        while !self.reader.is_paused.load(Ordering::SeqCst) && since.elapsed() < PAUSE_LIMIT {
-            thread::sleep(Duration::from_millis(10));
-        }
+        let _ = self.pause_reader(PAUSE_LIMIT);
         let result = self.guard.suspend();
         self.reader.pause.store(false, Ordering::SeqCst);
         self.screen.forget()?;

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use rustix::process::Pid;
 use rustix::termios::{self, OptionalActions, SpecialCodeIndex, Termios};
 
 /// Alternate screen, cleared, cursor off, bracketed paste.
@@ -89,6 +91,36 @@ impl Tty {
         if size.ws_col == 0 || size.ws_row == 0 { Ok((80, 24)) } else { Ok((size.ws_col, size.ws_row)) }
     }
 
+    /// The job that has the terminal; none: this terminal knows none, or belongs to another session.
+    #[must_use]
+    pub fn foreground(&self) -> Option<Pid> {
+        let job = termios::tcgetpgrp(&self.input).ok()?;
+        // Out of the background nothing may be given away.
+        (job == rustix::process::getpgrp()).then_some(job)
+    }
+
+    /// Makes a job the one that has the terminal, also out of the background.
+    ///
+    /// # Errors
+    /// The terminal, or the job, is gone.
+    pub fn set_foreground(&self, job: Pid) -> io::Result<()> {
+        // Who takes it back is in the background, and would be stopped for it.
+        let mut out_of_background = SigSet::empty();
+        out_of_background.add(Signal::SIGTTOU);
+        let before = out_of_background.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let done = termios::tcsetpgrp(&self.input, job);
+        before.thread_set_mask()?;
+        Ok(done?)
+    }
+
+    /// The terminal as input, output and errors of a program.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn handles(&self) -> io::Result<(File, File, File)> {
+        Ok((self.input.try_clone()?, self.output.try_clone()?, self.output.try_clone()?))
+    }
+
     /// Another handle for the reader's thread.
     ///
     /// # Errors
@@ -117,6 +149,21 @@ impl Guard<'_> {
         self.tty.restore();
         // The whole foreground job, as Ctrl-Z would in a program without raw mode.
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        self.tty.raw()
+    }
+}
+
+impl Guard<'_> {
+    /// The terminal as it was found, for a program that gets it alone.
+    pub fn lend(&self) {
+        self.tty.restore();
+    }
+
+    /// Raw mode and the alternate screen again.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn take_back(&self) -> io::Result<()> {
         self.tty.raw()
     }
 }

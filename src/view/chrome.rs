@@ -9,7 +9,7 @@ use super::page::{pad, shorten};
 use super::theme::Theme;
 use crate::console::facts;
 use crate::console::keymap::{self, Contexts};
-use crate::console::model::{COLUMNS_MIN, EngineLink, Model, ROWS_MIN, Screen, Tone};
+use crate::console::model::{COLUMNS_MIN, EngineLink, Model, Overlay, ROWS_MIN, Screen, Tone};
 use crate::engine::base::{LinkState, Role};
 use crate::engine::status::Status;
 
@@ -140,6 +140,14 @@ pub fn message(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
 
 fn message_words(model: &Model) -> (String, Tone) {
     if model.filtering {
+        let searched = match (&model.overlay, &model.files.diff) {
+            (Some(Overlay::Diff), Some(diff)) => Some(&diff.search),
+            (None, _) if model.screen == Screen::Configuration && model.files.in_file => Some(&model.files.search),
+            _ => None,
+        };
+        if let Some(search) = searched {
+            return (format!("search: {}_", search.text), Tone::Plain);
+        }
         let filter = if model.screen == Screen::Configuration { &model.files.filter } else { &model.events.filter };
         return (format!("filter: {filter}_"), Tone::Plain);
     }

@@ -3,12 +3,13 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::page::{Page, pad, shorten, shorten_left};
+use super::page::{Page, pad, shorten_left};
+use super::source;
 use super::theme::Theme;
 use crate::console::facts;
 use crate::console::message::Drawn;
-use crate::console::model::{Model, ShownFile};
-use crate::console::tree::RowKind;
+use crate::console::model::Model;
+use crate::console::tree::{RowKind, Since};
 use crate::engine::base::Role;
 use crate::engine::order::{FileEntry, FileKind};
 use crate::engine::status::Status;
@@ -23,7 +24,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
     breadcrumbs(frame, row(area.height.saturating_sub(1)), model, theme);
     let page = body.height;
-    if !model.files.loaded || model.files.list.is_empty() {
+    if !model.files.loaded || model.files.tree.is_empty() {
         empty(frame, body, model, status, theme);
     } else if area.width < SPLIT_COLUMNS {
         if model.files.in_file {
@@ -47,9 +48,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
 fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme: Theme) {
     let mode = if status.role == Some(Role::Shadow) { "READ ONLY" } else { "" };
     let filter = if model.files.filter.is_empty() {
-        facts::counted(model.files.matching as u64, "file")
+        facts::counted(model.files.tree.matching() as u64, "file")
     } else {
-        let (some, all) = (facts::grouped(model.files.matching as u64), facts::grouped(status.configuration.files));
+        let (some, all) =
+            (facts::grouped(model.files.tree.matching() as u64), facts::grouped(status.configuration.files));
         format!("/ {}    {some} of {all}", model.files.filter)
     };
     let peer = facts::peer_name(status);
@@ -61,6 +63,7 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     };
     let held =
         if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let same = status.transfer.as_ref().map_or(same, facts::transfer);
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
     let right = format!("revision {}  {same}{held} ", status.configuration.revision);
     let width = usize::from(area.width);
@@ -71,6 +74,12 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
 fn breadcrumbs(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let Some(path) = &model.files.selected else { return };
     let text = format!(" {}", path.replace('/', " > "));
+    let search = &model.files.search;
+    let text = if model.files.in_file && (search.is_on() || model.filtering) {
+        format!(" / {}   {}   {path}", search.text, search.told(model.files.file_scroll))
+    } else {
+        text
+    };
     let secrets = if model.files.show_secrets { "   SECRETS ARE SHOWN, X hides them" } else { "" };
     let room = usize::from(area.width).saturating_sub(secrets.len());
     frame.buffer_mut().set_string(area.x, area.y, shorten_left(&text, room), theme.strong());
@@ -95,29 +104,36 @@ fn empty(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, them
 }
 
 fn tree(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+    let files = &model.files;
     let mut page = Page::new(area.width, theme);
-    if model.files.rows.is_empty() {
+    if files.tree.rows() == 0 {
         page.text(3, "No path holds this text.", theme.plain());
     }
     let rows = usize::from(area.height).max(1);
-    let position = model.files.position().unwrap_or(0);
-    let first = super::first_visible(position, rows, model.files.rows.len());
-    for row in model.files.rows.iter().skip(first).take(rows) {
-        let is_selected = model.files.selected.as_ref() == Some(&row.path);
+    let first = super::first_visible(files.cursor, rows, files.tree.rows());
+    for (index, row) in (first..first + rows).filter_map(|index| Some((index, files.tree.row(index)?))) {
+        let is_selected = index == files.cursor && files.selected.is_some();
         let style = if is_selected { theme.selected() } else { theme.plain() };
-        let (fold, tail) = match row.kind {
-            RowKind::Directory { open: true, .. } => ("- ", String::new()),
-            RowKind::Directory { open: false, files } => ("+ ", format!("({}) ", facts::grouped(files as u64))),
-            RowKind::File(index) => {
-                let is_link = model.files.list.get(index).is_some_and(|entry| entry.kind == FileKind::Link);
-                let word = model.files.difference(&row.path).unwrap_or(if is_link { "link" } else { "" });
-                ("  ", if word.is_empty() { String::new() } else { format!("{word} ") })
+        // Only a marked tree needs the whole path.
+        let path = if files.marks.is_empty() { String::new() } else { files.tree.path(row.id) };
+        let (fold, tail, is_marked) = match row.kind {
+            RowKind::Directory { open, files: count } => {
+                let count = if open { String::new() } else { format!("({}) ", facts::grouped(count as u64)) };
+                let is_marked = !open && files.marks.is_above(&path);
+                (if open { "- " } else { "+ " }, format!("{}{count}", if is_marked { "! " } else { "" }), is_marked)
+            }
+            kind => {
+                let mark = files.marks.word(&path);
+                let plain = if kind == RowKind::Link { "link" } else { "" };
+                let word = mark.unwrap_or(if row.since == Since::Unchanged { plain } else { row.since.word() });
+                ("  ", if word.is_empty() { String::new() } else { format!("{word} ") }, mark.is_some())
             }
         };
-        let head = if is_selected && !model.files.in_file { " > " } else { "   " };
+        let head = if is_selected && !files.in_file { " > " } else { "   " };
         let name = format!("{}{fold}{}", "  ".repeat(row.depth.min(20)), row.name);
         let room = page.width.saturating_sub(3 + tail.chars().count());
-        page.spans(vec![(head.into(), theme.strong()), (pad(&name, room), style), (tail, theme.quiet())]);
+        let tail_style = if is_marked { theme.warning() } else { theme.quiet() };
+        page.spans(vec![(head.into(), theme.strong()), (pad(&name, room), style), (tail, tail_style)]);
     }
     let _ = page.draw(frame, area, 0);
 }
@@ -128,45 +144,27 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
     for (index, line) in head.iter().enumerate() {
         page.line(line, if index == 0 { theme.strong() } else { theme.quiet() });
     }
+    if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
+        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
+        page.text(0, &format!("HELD BACK  {line}{}; w shows what waits", held.why), theme.warning());
+    }
     let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
     if let Some(shown) = shown {
         page.blank();
         let room = usize::from(area.height).saturating_sub(page.lines.len());
-        add_lines(&mut page, shown, model, room);
+        source::add_lines(&mut page, shown, &model.files, room);
     }
     let _ = page.draw(frame, area, 0);
-}
-
-fn add_lines(page: &mut Page, shown: &ShownFile, model: &Model, room: usize) {
-    let theme = page.theme;
-    if !shown.is_text {
-        page.text(0, "Not text; its bytes are mirrored as they are.", theme.plain());
-        return;
-    }
-    if shown.lines.is_empty() {
-        page.text(0, "Empty.", theme.plain());
-    }
-    let digits = shown.lines.len().to_string().len().max(3);
-    let first = model.files.file_scroll.min(shown.lines.len().saturating_sub(1));
-    for (index, line) in shown.lines.iter().enumerate().skip(first).take(room) {
-        let text = line.text(model.files.show_secrets);
-        let width = page.width.saturating_sub(digits + 2);
-        let style = if line.masked.is_some() { theme.warning() } else { theme.plain() };
-        page.spans(vec![(format!("{:>digits$}  ", index + 1), theme.quiet()), (shorten(text, width), style)]);
-    }
-    if shown.is_cut && room > shown.lines.len().saturating_sub(first) {
-        page.text(0, "Longer than what is shown here.", theme.warning());
-    }
 }
 
 /// Name, revision, size, digest of the selected row.
 fn file_head(model: &Model, status: &Status) -> Vec<String> {
     if let Some(entry) = model.files.current_file() {
-        return entry_head(entry, status);
+        return entry_head(&entry, status);
     }
-    match model.files.current().map(|row| (row.path.clone(), row.kind)) {
-        Some((path, RowKind::Directory { files, .. })) => {
-            vec![path, facts::counted(files as u64, "file"), "Enter opens or folds it".into()]
+    match (&model.files.selected, model.files.current().map(|row| row.kind)) {
+        (Some(path), Some(RowKind::Directory { files, .. })) => {
+            vec![path.clone(), facts::counted(files as u64, "file"), "Enter opens or folds it".into()]
         }
         _ => Vec::new(),
     }

@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::events;
+use super::history;
 use super::page::{Page, pad, shorten};
 use super::theme::Theme;
 use crate::console::facts;
@@ -23,7 +24,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, overlay: &Overlay,
             Some(report) => add_report(&mut page, model, report),
             None => page.text(1, "Nothing was verified yet; v does.", theme.plain()),
         },
-        Overlay::Branches => add_branches(&mut page, model),
+        Overlay::Branches => return history::branches(frame, area, model, theme),
+        Overlay::Held => add_held(&mut page, model),
+        Overlay::History => return history::revisions(frame, area, model, theme),
+        Overlay::Diff => return history::diff(frame, area, model.files.diff.as_ref(), theme),
         Overlay::Timeouts(report) => add_timeouts(&mut page, report),
         Overlay::Alert(id) => match model.alerts.list.iter().find(|alert| alert.id == *id) {
             Some(alert) => super::alerts::add_detail(&mut page, alert, model),
@@ -98,6 +102,25 @@ fn palette(frame: &mut Frame<'_>, area: Rect, model: &Model, text: &str, chosen:
     page.draw(frame, area, 0)
 }
 
+/// Spec 5.4: which file, which line, why.
+fn add_held(page: &mut Page, model: &Model) {
+    let theme = page.theme;
+    let all = model.status.as_ref().map_or(0, |status| status.configuration.held);
+    page.title("Held back: not mirrored as it is in the directory now", &format!("{} ", facts::grouped(all)));
+    page.text(
+        1,
+        "What was mirrored last stays on both sides. Correct the file, and it goes through by itself.",
+        theme.plain(),
+    );
+    for held in &model.files.held {
+        page.blank();
+        page.line(&format!(" {}", held.path), theme.strong());
+        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
+        page.text(3, &format!("{line}{}", held.why), theme.warning());
+        page.text(3, &format!("since {}", facts::moment(held.since, model.now)), theme.quiet());
+    }
+}
+
 fn add_report(page: &mut Page, model: &Model, report: &VerifyReport) {
     let theme = page.theme;
     let peer = model.status.as_deref().map(facts::peer_name).unwrap_or_default();
@@ -167,34 +190,5 @@ fn add_timeouts(page: &mut Page, report: &TimeoutReport) {
     for note in &report.notes {
         page.text(3, &format!("Note: {note}"), theme.plain());
     }
-    page.text(3, "e changes the timeouts (also while connected), t measures again.", theme.plain());
-}
-
-fn add_branches(page: &mut Page, model: &Model) {
-    let theme = page.theme;
-    page.title("Branches kept after both sides had changed the configuration", "nothing is lost ");
-    for branch in &model.files.branches {
-        page.blank();
-        page.text(1, &branch.name, theme.strong());
-        let common = branch
-            .common
-            .map_or_else(|| "no common revision".into(), |common| format!("after revision {}", common.number));
-        let text = format!(
-            "{} {common}, {} changed",
-            facts::counted(branch.revisions, "revision"),
-            facts::counted(branch.files_total, "file")
-        );
-        page.text(3, &text, theme.plain());
-        for file in &branch.files {
-            page.line(&format!("     {file}"), theme.plain());
-        }
-        let missing = branch.files_total.saturating_sub(branch.files.len() as u64);
-        if missing > 0 {
-            page.line(&format!("     and {} more", facts::grouped(missing)), theme.plain());
-        }
-    }
-    if model.files.branches.is_empty() {
-        page.blank();
-        page.text(1, "None.", theme.plain());
-    }
+    page.text(3, "e changes the timeouts (also while connected), i measures again.", theme.plain());
 }

@@ -127,6 +127,46 @@ impl Theme {
         self.colored(Color::Blue).add_modifier(Modifier::BOLD)
     }
 
+    /// Before a colon in a file.
+    #[must_use]
+    pub fn yaml_key(self) -> Style {
+        match self.level {
+            ColorLevel::Mono => self.strong(),
+            ColorLevel::Ansi16 if self.scheme == Scheme::Light => self.colored(Color::Blue),
+            ColorLevel::Ansi16 => self.colored(Color::Cyan),
+        }
+    }
+
+    /// A quoted text in a file.
+    #[must_use]
+    pub fn yaml_text(self) -> Style {
+        self.colored(Color::Green)
+    }
+
+    /// A number or a truth value in a file.
+    #[must_use]
+    pub fn yaml_value(self) -> Style {
+        self.colored(if self.scheme == Scheme::Light { Color::Red } else { Color::Magenta })
+    }
+
+    /// An anchor, a reference to one, or a tag in a file.
+    #[must_use]
+    pub fn yaml_name(self) -> Style {
+        self.colored(Color::Blue).add_modifier(Modifier::UNDERLINED)
+    }
+
+    /// Only in the second of two versions; blue and yellow rather than green and red.
+    #[must_use]
+    pub fn added(self) -> Style {
+        self.colored(Color::Blue).add_modifier(Modifier::BOLD)
+    }
+
+    /// Only in the first of two versions.
+    #[must_use]
+    pub fn removed(self) -> Style {
+        self.colored(if self.scheme == Scheme::Light { Color::Magenta } else { Color::Yellow })
+    }
+
     /// Of an alert or event.
     #[must_use]
     pub fn severity(self, severity: Severity) -> Style {

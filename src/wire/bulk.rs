@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::link::{NAME_MAX_CHARS, WHY_MAX_CHARS};
 use super::{Limited, Part, WireError, check, cut, from_bytes, to_bytes};
 use crate::engine::base::{Digest, RevisionId};
+use crate::engine::message::Branch;
 use crate::engine::order::FileKind;
 
 /// Protocol name of a bulk connection in the TLS handshake.
@@ -34,6 +35,21 @@ pub struct Entry {
     pub size: u64,
     /// Of the content.
     pub digest: Digest,
+}
+
+/// One path that a branch changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedEntry {
+    /// Before; none: it was not there.
+    pub old: Option<Entry>,
+    /// After; none: it is gone.
+    pub new: Option<Entry>,
+}
+
+impl ChangedEntry {
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.old.iter().chain(&self.new)
+    }
 }
 
 /// From whoever dialled. One at a time: the next one after the last chunk of the answer.
@@ -66,6 +82,13 @@ pub enum Request {
         path: Vec<u8>,
         /// The operator who ordered it.
         by: String,
+    },
+    /// Every branch and drift that is kept there (spec 4.5, 7.6).
+    Branches,
+    /// What one of them changed.
+    BranchChanges {
+        /// Its name.
+        name: String,
     },
 }
 
@@ -131,6 +154,20 @@ pub enum Reply {
         /// How many contents.
         contents: u64,
     },
+    /// To [`Request::Branches`], one at a time.
+    BranchChunk {
+        /// None: there is none at all.
+        branch: Option<Branch>,
+        /// No more follow.
+        last: bool,
+    },
+    /// To [`Request::BranchChanges`].
+    ChangesChunk {
+        /// The next ones, sorted by path, each path once.
+        changes: Vec<ChangedEntry>,
+        /// No more follow.
+        last: bool,
+    },
     /// The work goes on; nothing to send yet. Keeps a long reading of the disk from looking like silence.
     Working,
     /// It could not be done. The connection stays usable.
@@ -182,15 +219,27 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, WireError> {
 /// `entries` in pieces that fit into one frame each; one empty piece if there are none.
 #[must_use]
 pub fn pieces(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    pieces_of(entries, |entry| entry.path.len(), CHUNK_ENTRIES_MAX)
+}
+
+/// As [`pieces`], for what a branch changed.
+#[must_use]
+pub fn change_pieces(changes: Vec<ChangedEntry>) -> Vec<Vec<ChangedEntry>> {
+    // Each has up to two entries.
+    let weight = |change: &ChangedEntry| change.entries().map(|entry| entry.path.len()).sum();
+    pieces_of(changes, weight, CHUNK_ENTRIES_MAX / 2)
+}
+
+fn pieces_of<T>(entries: Vec<T>, weight: impl Fn(&T) -> usize, most: usize) -> Vec<Vec<T>> {
     let mut pieces = vec![Vec::new()];
     let mut bytes = 0;
     for entry in entries {
-        let is_full = pieces.last().is_some_and(|piece: &Vec<Entry>| piece.len() >= CHUNK_ENTRIES_MAX);
-        if is_full || (bytes > 0 && bytes + entry.path.len() > CHUNK_BYTES) {
+        let is_full = pieces.last().is_some_and(|piece: &Vec<T>| piece.len() >= most);
+        if is_full || (bytes > 0 && bytes + weight(&entry) > CHUNK_BYTES) {
             pieces.push(Vec::new());
             bytes = 0;
         }
-        bytes += entry.path.len();
+        bytes += weight(&entry);
         if let Some(piece) = pieces.last_mut() {
             piece.push(entry);
         }
@@ -208,7 +257,8 @@ impl Limited for Request {
                 visit(Part::List("path", path.len(), PATH_MAX_BYTES, &mut |_| {}));
                 visit(Part::Text("by", by, NAME_MAX_CHARS));
             }
-            Self::Manifest { .. } | Self::Verify => {}
+            Self::BranchChanges { name } => visit(Part::Text("name", name, NAME_MAX_CHARS)),
+            Self::Manifest { .. } | Self::Verify | Self::Branches => {}
         }
     }
 }
@@ -224,6 +274,17 @@ impl Limited for Reply {
             }
             Self::ContentChunk { bytes, .. } => {
                 visit(Part::List("bytes", bytes.len(), CHUNK_BYTES, &mut |_| {}));
+            }
+            Self::BranchChunk { branch, .. } => {
+                if let Some(branch) = branch {
+                    branch.limits(visit);
+                }
+            }
+            Self::ChangesChunk { changes, .. } => {
+                visit(Part::List("changes", changes.len(), CHUNK_ENTRIES_MAX / 2, &mut |to| changes.truncate(to)));
+                for entry in changes.iter().flat_map(ChangedEntry::entries) {
+                    visit(Part::List("path", entry.path.len(), PATH_MAX_BYTES, &mut |_| {}));
+                }
             }
             Self::Parcel { pieces } => {
                 visit(Part::List("pieces", pieces.len(), DIGESTS_MAX, &mut |_| {}));
@@ -261,6 +322,23 @@ mod tests {
         assert!(decode_reply(&encode_reply(chunk(CHUNK_BYTES + 1)).unwrap()).is_err());
         let many = Request::Contents { digests: vec![Digest([2; 32]); DIGESTS_MAX + 1], packed: false, from: 0 };
         assert!(decode_request(&encode_request(&many).unwrap()).is_err());
+    }
+
+    /// spec 7.6: what a branch changed travels within the limit of a frame.
+    #[test]
+    fn changes_of_a_branch_travel_in_frames_within_the_limit() {
+        let one = |length| ChangedEntry { old: Some(entry(vec![b'p'; length])), new: Some(entry(vec![b'p'; length])) };
+        for (count, length) in [(100, PATH_MAX_BYTES), (3_000, 1), (0, 1)] {
+            let changes: Vec<_> = (0..count).map(|_| one(length)).collect();
+            let pieces = change_pieces(changes.clone());
+            assert_eq!(pieces.concat(), changes);
+            for changes in pieces {
+                let reply = Reply::ChangesChunk { changes, last: false };
+                let bytes = encode_reply(reply.clone()).unwrap();
+                assert!(bytes.len() <= BULK_FRAME_MAX_BYTES);
+                assert_eq!(decode_reply(&bytes), Ok(reply));
+            }
+        }
     }
 
     #[test]

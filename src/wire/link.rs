@@ -161,6 +161,8 @@ impl Limited for Push {
 impl Limited for Branch {
     fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
         visit(Part::Text("name", &mut self.name, NAME_MAX_CHARS));
+        visit(Part::Text("author", &mut self.author, NAME_MAX_CHARS));
+        visit(Part::Text("holder", &mut self.holder, NAME_MAX_CHARS));
         let files = &mut self.files;
         visit(Part::List("files", files.len(), BRANCH_FILES_MAX, &mut |to| files.truncate(to)));
         for file in files.iter_mut().take(BRANCH_FILES_MAX) {

@@ -29,6 +29,8 @@ fn master(home: &Path, refuses: bool) -> Engine {
             dry_run: false,
             changes: vec![PathChange { path: "a.yaml".into(), what: Became::Changed }],
             total: 1,
+            conflicts: Vec::new(),
+            conflicts_total: 0,
         }))),
         Order::Diff { .. } => Ok(Reply::Diff(Box::default())),
         order => Err(Problem::new("Not expected", format!("{order:?}"), "")),

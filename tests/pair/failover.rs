@@ -88,6 +88,22 @@ fn two_masters_meet() {
         };
         eventually("both sides tell of the branch", || instance.alerts().iter().any(told));
     }
+    // The winner does not have it, and makes it once more all the same.
+    let list = pair.b.ok(&["config", "branches"]);
+    assert!(list.contains("kept on"), "{list}");
+    let name = list.split_whitespace().next().unwrap_or_default().to_owned();
+    assert!(pair.a.refused(&["config", "reapply", &name]).contains("not the master"));
+    let differs = pair.b.standin(&["config", "branches", "diff", &name, "alerting.yaml"]);
+    assert_eq!(differs.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&differs.stdout).contains("+only: on a"));
+    let done = pair.b.ok(&["config", "reapply", &name]);
+    assert!(done.contains("alerting.yaml") && done.contains("Revision 3"), "{done}");
+    eventually("both have it", || {
+        let has = |instance: &crate::harness::Instance| {
+            std::fs::read(instance.directory.join("alerting.yaml")).is_ok_and(|bytes| bytes == b"only: on a\n")
+        };
+        has(&pair.a) && has(&pair.b)
+    });
 }
 
 /// spec 7.6: edits made while the former master was down are in its branch too.

@@ -93,7 +93,7 @@ pub struct Instance {
     /// Program and arguments that run Standin: `setpriv …`.
     pub wrap: Vec<String>,
     child: Option<Child>,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 impl Instance {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the probe prints the gaps")]
 
 mod addresses;
+mod backup;
 mod directory;
+mod drift;
 mod failover;
 mod faults;
 mod harness;

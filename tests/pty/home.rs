@@ -63,6 +63,23 @@ impl Home {
         home
     }
 
+    /// A master without a shadow.
+    pub fn new_master() -> Self {
+        Self::with_role("127.0.0.1", "master", &[])
+    }
+
+    /// Waits until the configuration is at this revision.
+    pub fn wait_for_revision(&self, number: u64) {
+        let came = comes_true(LIMIT, || {
+            self.status().is_some_and(|status| status["configuration"]["revision"].as_u64() == Some(number))
+        });
+        assert!(
+            came,
+            "revision {number} did not come: {:#?}",
+            self.status().map(|status| status["configuration"].clone())
+        );
+    }
+
     /// A shadow of `master`.
     pub fn shadow_of(master: &Self, host: &'static str) -> Self {
         let port = master.port.to_string();

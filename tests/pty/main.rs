@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod editing;
 mod ending;
 mod first_start;
 mod home;

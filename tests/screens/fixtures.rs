@@ -1,10 +1,13 @@
 //! A fixed, realistic pair: node-a.example.net and node-b.example.net on 2026-11-22.
 
+mod files;
+
+pub use files::*;
 use standin::console::{Message, Model, update};
 use standin::engine::alerts::{Alert, AlertAction, Category};
 use standin::engine::base::{Condition, Digest, Fingerprint, LinkState, Reason, Role, Term, UnixMillis};
 use standin::engine::event::{Event, EventKind, Severity};
-use standin::engine::order::{FileContent, FileEntry, FileKind, Reply, ServerFrame};
+use standin::engine::order::{FileContent, Reply, ServerFrame};
 use standin::engine::status::{
     AddressStatus, AlertCounts, ArbiterStatus, CheckResult, ConfigurationStatus, DialBack, HaStatus, HealthStatus,
     Hold, InstanceStatus, IsolationStatus, LastChange, LinkStep, Notice, PeerStatus, Protection, ServiceStatus, Status,
@@ -417,30 +420,6 @@ pub fn events() -> Vec<Event> {
     list
 }
 
-pub fn files() -> Vec<FileEntry> {
-    let entry = |path: &str, kind, size, revision| FileEntry {
-        path: path.into(),
-        kind,
-        mode: 0o640,
-        size,
-        digest: Digest([0xb7; 32]),
-        revision,
-    };
-    let mut list = vec![entry("subaccounts", FileKind::Directory, 0, 1), entry("current", FileKind::Link, 11, 3)];
-    for (path, revision) in [
-        ("alerting.yaml", 12),
-        ("connector.yaml", 4_001),
-        ("subaccounts/eu12/mappings/orders.yaml", 4_807),
-        ("subaccounts/eu12/mappings/stock.yaml", 12),
-        ("subaccounts/eu12/channels/price-db.yaml", 9),
-        ("subaccounts/us10/mappings/orders.yaml", 9),
-        ("trust/allowlist.yaml", 2),
-    ] {
-        list.push(entry(path, FileKind::File, 1_412, revision));
-    }
-    list
-}
-
 pub const ORDERS: &str = "virtualHost: orders.cloud\nvirtualPort: \"443\"\nlocalHost: app17.corp.example\nprotocol: HTTPS\n\
 resources:\n  - id: /orders\n    enabled: true\ncredential: hunter2\n";
 
@@ -595,6 +574,6 @@ pub fn answer(model: &mut Model, reply: Reply) {
 
 /// The file at the selection.
 pub fn shown(model: &Model) -> Reply {
-    let entry = model.files.current_file().expect("a file is selected").clone();
+    let entry = model.files.current_file().expect("a file is selected");
     Reply::File(Box::new(FileContent { entry, text: ORDERS.into(), is_text: true, is_cut: false }))
 }

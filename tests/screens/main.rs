@@ -132,7 +132,7 @@ fn timeouts() {
     use standin::engine::timeouts::{Measured, judge};
     scene("timeouts", |columns, rows| {
         let mut model = f::model(f::ready(), Vec::new(), columns, rows);
-        press(&mut model, "2t");
+        press(&mut model, "2i");
         let timing = Timing {
             check_interval_ms: 1_000,
             takeover_delay_ms: 3_000,
@@ -240,7 +240,7 @@ fn pair() {
 fn configuration_model(status: Status, columns: u16, rows: u16) -> Model {
     let mut model = f::model(status, Vec::new(), columns, rows);
     press(&mut model, "3");
-    f::answer(&mut model, Reply::Files(f::files()));
+    f::answer(&mut model, f::part());
     while model.files.selected.as_deref() != Some("subaccounts/eu12/mappings/orders.yaml") {
         press(&mut model, "↓");
         if model.files.current_file().is_some() {
@@ -300,6 +300,92 @@ fn configuration() {
         press(&mut model, "\u{1b}");
         model
     });
+}
+
+/// spec 5.6: revisions, and what they changed.
+#[test]
+fn configuration_history() {
+    let history = |columns, rows| {
+        let mut model = configuration_model(f::master(), columns, rows);
+        press(&mut model, "t");
+        f::answer(&mut model, Reply::Log(f::log()));
+        model
+    };
+    scene("configuration_history", history);
+    scene("configuration_diff", move |columns, rows| {
+        let mut model = history(columns, rows);
+        press(&mut model, "\n");
+        f::answer(&mut model, f::diff());
+        model
+    });
+    scene("configuration_diff_search", move |columns, rows| {
+        let mut model = history(columns, rows);
+        press(&mut model, "\n");
+        f::answer(&mut model, f::diff());
+        press(&mut model, "/host");
+        model
+    });
+    scene("configuration_restore", move |columns, rows| {
+        let mut model = history(columns, rows);
+        press(&mut model, "↓P");
+        f::answer(&mut model, f::preview());
+        model
+    });
+}
+
+fn held_model(columns: u16, rows: u16) -> Model {
+    let mut status = f::master();
+    status.configuration.held = 2;
+    let mut model = f::model(status, Vec::new(), columns, rows);
+    press(&mut model, "3");
+    while let Some((id, pending)) = model.pending.iter().next().map(|(id, pending)| (*id, pending.asked.clone())) {
+        let reply = match pending {
+            standin::console::model::Asked::Held => f::held(),
+            standin::console::model::Asked::Part(_) => f::part(),
+            _ => f::shown(&model),
+        };
+        update(&mut model, Message::Frame(Box::new(ServerFrame::Reply { id, outcome: Ok(reply) }), f::NOW));
+    }
+    press(&mut model, "n");
+    while !model.pending.is_empty() {
+        let reply = f::shown(&model);
+        f::answer(&mut model, reply);
+    }
+    model
+}
+
+/// spec 5.4: what is held back is marked, with reason and line; `n` goes there.
+#[test]
+fn configuration_held() {
+    scene("configuration_held", held_model);
+    scene("configuration_held_list", |columns, rows| {
+        let mut model = held_model(columns, rows);
+        press(&mut model, "m");
+        model
+    });
+}
+
+/// spec 4.3: how far a transfer is, where the files are looked at.
+#[test]
+fn configuration_transfer() {
+    scene("configuration_transfer", |columns, rows| configuration_model(f::transfer(), columns, rows));
+}
+
+/// A colour tells the parts of a file apart; without colours they read the same.
+#[test]
+fn yaml_is_told_apart() {
+    let mut model = configuration_model(f::master(), 80, 24);
+    let buffer = draw(&mut model, Theme::new(ColorLevel::Ansi16, false));
+    let mono = draw(&mut model, Theme::new(ColorLevel::Mono, false));
+    assert_eq!(text(&buffer), text(&mono));
+    let colour = |word: &str| {
+        let (y, line) = text(&buffer).lines().enumerate().find_map(|(y, line)| Some((y, line.find(word)?))).unwrap();
+        let x = text(&buffer).lines().nth(y).unwrap()[..line].chars().count();
+        buffer[(u16::try_from(x).unwrap(), u16::try_from(y).unwrap())].fg
+    };
+    use ratatui::style::Color;
+    assert_eq!((colour("virtualPort"), colour("\"443\"")), (Color::Cyan, Color::Green));
+    assert_eq!((colour("true"), colour("********")), (Color::Magenta, Color::Yellow));
 }
 
 /// spec 6.1, 6.4

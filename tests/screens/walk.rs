@@ -70,7 +70,7 @@ fn reply(dice: &mut Dice, model: &Model) -> Option<ServerFrame> {
         0 => Err(Problem::new("Refused", "it was\u{1b}[2J told to", "")),
         1 => Ok(super::rehearsal(dice.roll(2) == 0)),
         2 => Ok(super::seen()),
-        3 => Ok(Reply::Files(f::files())),
+        3 => Ok(f::part()),
         4 => Ok(super::report()),
         _ => model.files.current_file().map_or(Ok(Reply::Branches(Vec::new())), |_| Ok(f::shown(model))),
     };

@@ -138,13 +138,22 @@ impl Arbiter {
         self.backup = Some(self.books.clone());
     }
 
-    pub fn restore(&mut self, t: u64) {
-        let Some(backup) = self.backup.clone() else { return };
+    /// True: what it knows now is older than a grant, or knows less of a lease, that an instance may rely on.
+    pub fn restore(&mut self, t: u64) -> bool {
+        let Some(backup) = self.backup.clone() else { return false };
         self.losses += 1;
+        let is_behind = self.books.iter().any(|(pair, book)| {
+            let (known, then) = (backup.get(pair), book.lease.as_ref());
+            let lease = known.and_then(|known| known.lease.as_ref());
+            let is_held =
+                |now: &&Held| lease.is_some_and(|lease| lease.lease == now.lease && lease.ttl_ms >= now.ttl_ms);
+            known.is_some_and(|known| known.record != book.record) || then.is_some_and(|now| !is_held(&now))
+        });
         self.books = backup;
         for held in self.books.values_mut().filter_map(|book| book.lease.as_mut()) {
             held.ends = t + held.ttl_ms;
         }
+        is_behind
     }
 
     fn ttl_ms(&self, lease_s: u64) -> u64 {

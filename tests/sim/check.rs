@@ -37,6 +37,8 @@ pub struct Checker {
     pub has_arbiter: bool,
     /// An operator said `become-master` without it.
     pub was_without_arbiter: bool,
+    /// It was put back to a copy older than what an instance relies on: it lies, as no fault of the network makes it.
+    pub was_arbiter_restored: bool,
     /// The last moment at which the network, or a stopped process, made one invisible to the other.
     pub unseen_at: Option<u64>,
     /// Both may be master for now (see `active`), since a moment at which that was permitted.

@@ -232,7 +232,7 @@ fn strike_arbiter(world: &mut World, fault: Fault, node: usize) {
         Fault::ArbiterErrors => world.arbiter.says_errors = !world.arbiter.says_errors,
         Fault::ArbiterWipe => world.arbiter.wipe(),
         Fault::ArbiterSave => world.arbiter.save(),
-        Fault::ArbiterRestore => world.arbiter.restore(t),
+        Fault::ArbiterRestore => world.check.was_arbiter_restored |= world.arbiter.restore(t),
         Fault::Island => {
             // One node sees nobody any more.
             world.net.cut = [true, true];

@@ -141,6 +141,9 @@ impl Mirror {
                 revisions: own.len() as u64,
                 files: Vec::new(),
                 files_total: own.len() as u64,
+                at: standin::engine::base::UnixMillis(0),
+                author: String::new(),
+                holder: String::new(),
             }
         });
         if let Some(branch) = &branch {

@@ -10,6 +10,9 @@ use crate::sim::net::{Conn, End, Item};
 use crate::sim::node::fingerprint;
 use crate::sim::world::{What, World};
 
+/// In a walk a connection over which nothing arrives is given up after this, longer than whatever a rule waits for on it, ticks.
+const GIVEN_UP_TICKS: u64 = 16;
+
 impl World {
     pub fn send(&mut self, node: usize, link: LinkId, envelope: Box<standin::engine::message::Envelope>) {
         if let Err(why) = self.check.says(node, &self.nodes, &envelope) {
@@ -58,9 +61,10 @@ impl World {
             if !self.is_calm && self.random.chance(10) {
                 conn.is_dead = true;
                 self.later((0, 3_000), What::Die { conn: id });
+            } else if self.tick_ms > 0 {
+                self.at(t + self.tick_ms, What::Retransmit);
             } else {
-                let again = if self.tick_ms > 0 { (self.tick_ms, self.tick_ms) } else { (20, 60) };
-                self.later(again, What::Deliver { conn: id, end });
+                self.later((20, 60), What::Deliver { conn: id, end });
             }
             return;
         }
@@ -85,6 +89,31 @@ impl World {
                 self.net.conns.get_mut(&id).unwrap().ends[end].is_open = false;
                 self.net.sweep();
                 self.feed(node, Input::LinkDown { link, why });
+            }
+        }
+    }
+
+    /// In a walk: what waited for a way that is open again arrives, the oldest connection first; one whose oldest item waited for
+    /// too long is given up, as TCP does.
+    pub fn retransmit(&mut self) {
+        let (t, cut) = (self.t, self.net.cut);
+        let given_up_ms = GIVEN_UP_TICKS * self.tick_ms;
+        let mut waiting = Vec::new();
+        for (id, conn) in self.net.conns.iter().filter(|(_, conn)| !conn.is_dead) {
+            for end in 0..2 {
+                let since = conn.ends[end].inbox.front().map(|(at, _)| *at);
+                waiting.extend(
+                    since.map(|since| (*id, end, cut[conn.ends[1 - end].node], since, conn.ends[end].inbox.len())),
+                );
+            }
+        }
+        for (conn, end, is_cut, since, items) in waiting {
+            if !is_cut {
+                (0..items).for_each(|_| self.at(t, What::Deliver { conn, end }));
+            } else if since + given_up_ms <= t {
+                self.die(conn);
+            } else {
+                self.at(t + self.tick_ms, What::Retransmit);
             }
         }
     }

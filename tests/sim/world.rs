@@ -25,21 +25,75 @@ const EVENTS_MAX: u64 = 400_000;
 
 #[derive(Clone, Debug)]
 pub enum What {
-    Input { node: usize, incarnation: u64, input: Box<Input> },
-    Deliver { conn: u64, end: usize },
-    Alarm { node: usize, incarnation: u64 },
-    Dial { node: usize, incarnation: u64, attempt: u64, timeout_ms: u64 },
-    Scan { node: usize, incarnation: u64, term: Term },
-    Push { node: usize, incarnation: u64, link: LinkId, trail: Vec<standin::engine::base::RevisionId>, complete: bool },
-    Apply { node: usize, incarnation: u64, link: LinkId, push: Box<Push> },
-    Service { node: usize, incarnation: u64, start: bool },
-    Settings { node: usize, incarnation: u64, patch: Box<standin::engine::settings::SettingsPatch> },
-    Die { conn: u64 },
+    Input {
+        node: usize,
+        incarnation: u64,
+        input: Box<Input>,
+    },
+    Deliver {
+        conn: u64,
+        end: usize,
+    },
+    /// In a walk: what waits for a cut way is tried again, connection by connection.
+    Retransmit,
+    Alarm {
+        node: usize,
+        incarnation: u64,
+    },
+    Dial {
+        node: usize,
+        incarnation: u64,
+        attempt: u64,
+        timeout_ms: u64,
+    },
+    Scan {
+        node: usize,
+        incarnation: u64,
+        term: Term,
+    },
+    Push {
+        node: usize,
+        incarnation: u64,
+        link: LinkId,
+        trail: Vec<standin::engine::base::RevisionId>,
+        complete: bool,
+    },
+    Apply {
+        node: usize,
+        incarnation: u64,
+        link: LinkId,
+        push: Box<Push>,
+    },
+    Service {
+        node: usize,
+        incarnation: u64,
+        start: bool,
+    },
+    Settings {
+        node: usize,
+        incarnation: u64,
+        patch: Box<standin::engine::settings::SettingsPatch>,
+    },
+    Die {
+        conn: u64,
+    },
     Arbiter(Box<crate::sim::arbiter::Step>),
-    Allowance { node: usize, until: standin::engine::base::Millis },
-    GuardStopped { node: usize, epoch: u64 },
-    Resume { node: usize, incarnation: u64 },
-    Chaos { fault: crate::sim::faults::Fault, node: usize },
+    Allowance {
+        node: usize,
+        until: standin::engine::base::Millis,
+    },
+    GuardStopped {
+        node: usize,
+        epoch: u64,
+    },
+    Resume {
+        node: usize,
+        incarnation: u64,
+    },
+    Chaos {
+        fault: crate::sim::faults::Fault,
+        node: usize,
+    },
 }
 
 /// An order that waits for its answer: node, incarnation, since when, what.
@@ -165,6 +219,7 @@ impl World {
         match what {
             // In a walk every node looks at its clock at every tick, in the order of the nodes, before anything else.
             What::Alarm { node, .. } if self.tick_ms > 0 => self.queue.push_first(at, node as u64, what),
+            What::Retransmit => self.queue.push_first(at, 2, what),
             _ => self.queue.push(at, what),
         }
     }
@@ -239,6 +294,7 @@ impl World {
         match what {
             What::Input { node, incarnation, input } if self.is_now(node, incarnation) => self.feed(node, *input),
             What::Deliver { conn, end } => self.deliver(conn, end),
+            What::Retransmit => self.retransmit(),
             What::Alarm { node, incarnation }
                 if self.is_now(node, incarnation) && self.nodes[node].alarm == Some(self.t) =>
             {
@@ -414,8 +470,10 @@ impl World {
         if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
-            let is_held = self.glance(node).is_some_and(|seen| seen.condition == Some(Condition::BootHold));
-            let may_resume = is_held && matches!(order, Order::Resume | Order::BecomeMaster { .. });
+            let seen = self.glance(node).unwrap_or_default();
+            let is_held = seen.condition == Some(Condition::BootHold);
+            let is_word = matches!(order, Order::BecomeMaster { .. }) || is_held && matches!(order, Order::Resume);
+            let may_resume = is_word && !seen.is_active;
             self.feed(node, Input::Order { id, actor: Actor { user: "operator".into() }, order });
             if may_resume && self.glance(node).is_some_and(|seen| seen.is_active) {
                 self.check.resumed(node);

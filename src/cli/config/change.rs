@@ -149,14 +149,30 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
     if report.total > listed {
         out.line(&format!("… and {} more", report.total - listed))?;
     }
+    for conflict in &report.conflicts {
+        out.pieces(&[
+            (&format!("conflict {}", conflict.path), Paint::Warning),
+            (&format!(": {}", conflict.why), Paint::Plain),
+        ])?;
+    }
+    let listed = report.conflicts.len() as u64;
+    if report.conflicts_total > listed {
+        out.line(&format!("… and {} more conflicts", report.conflicts_total - listed))?;
+    }
     let paths = count(report.total, "path", "paths");
     match (report.revision, report.dry_run) {
+        _ if report.total == 0 && report.conflicts_total > 0 => out.line("Nothing was changed.")?,
         _ if report.total == 0 => out.line("Nothing to change: it is so already.")?,
         (_, true) => out.line(&format!("{paths} would change; nothing was changed."))?,
         (Some(revision), _) => out.line(&format!("Revision {}: {paths} changed.", revision.number))?,
         (None, _) => return Err(unexpected().into()),
     }
-    Ok(Exit::Done)
+    if report.conflicts_total == 0 {
+        return Ok(Exit::Done);
+    }
+    let conflicts = count(report.conflicts_total, "path was", "paths were");
+    out.line(&format!("{conflicts} left as they are. Look: config branches diff; take the branch's: --theirs PATH"))?;
+    Ok(Exit::No)
 }
 
 /// Hands a content over to the instance.
@@ -273,7 +289,7 @@ mod tests {
     use super::*;
     use crate::cli::output::testing::output;
     use crate::engine::base::{RevisionId, Term};
-    use crate::engine::history::PathChange;
+    use crate::engine::history::{PathChange, PathConflict};
 
     /// interfaces: a file goes by its name, a directory's contents by theirs, all below `--to`.
     #[test]
@@ -304,6 +320,8 @@ mod tests {
             dry_run,
             changes: vec![what(Became::Added, "a"), what(Became::Mode, "b")],
             total,
+            conflicts: Vec::new(),
+            conflicts_total: 0,
         }
     }
 
@@ -318,5 +336,8 @@ mod tests {
         assert_eq!(text(&report(5, false)), "added   a\nmode    b\n… and 3 more\nRevision 9: 5 paths changed.\n");
         assert!(text(&report(2, true)).ends_with("2 paths would change; nothing was changed.\n"));
         assert!(text(&ChangeReport { changes: vec![], ..report(0, false) }).starts_with("Nothing to change"));
+        let conflicts = vec![PathConflict { path: "c".into(), why: "it was changed since".into() }];
+        let text = text(&ChangeReport { conflicts, conflicts_total: 1, ..report(2, false) });
+        assert!(text.contains("conflict c: it was changed since\nRevision 9"), "{text}");
     }
 }

@@ -309,6 +309,17 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
         .button("Reset", Deed::Send(order, "Resetting".into()))
 }
 
+/// `q` while an editor is suspended.
+#[must_use]
+pub fn leave_editor(model: &Model) -> Dialog {
+    let path = model.files.editing.as_ref().map(|editing| facts::clean(&editing.path)).unwrap_or_default();
+    let body = vec![
+        format!("The editor with {path} is suspended. Leaving ends it; what was not saved in it is lost."),
+        "What was saved stays in its private copy and does not reach the configuration. e goes back to it.".into(),
+    ];
+    Dialog::new(Topic::Leave, "Leave the console", body).button("Leave", Deed::Leave(Leave::LeaveRunning))
+}
+
 fn show_secrets() -> Dialog {
     let body = lines(&[
         "Passwords, tokens and keys of this file appear on the screen, and in whatever records this terminal. They \

@@ -1,6 +1,6 @@
 //! Arrows, pages and Enter on the lists.
 
-use super::{refresh_tree, show_selected};
+use super::show_selected;
 use crate::console::keymap::Action;
 use crate::console::message::Command;
 use crate::console::model::{Model, Overlay, Screen};
@@ -8,6 +8,11 @@ use crate::console::tree::RowKind;
 
 /// Moves within what is on top.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
+    if model.dialog.is_none()
+        && let Some(commands) = history(model, action)
+    {
+        return commands;
+    }
     if model.dialog.is_some() || model.overlay.is_some() || matches!(model.screen, Screen::Overview | Screen::Pair) {
         let limit = usize::from(model.drawn.scroll_max);
         let moved = step(usize::from(model.scroll), limit + 1, page(model), action);
@@ -29,6 +34,32 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
             events(model, action);
             Vec::new()
         }
+    }
+}
+
+/// In revisions, comparisons and branches, which may be longer than a screen's scroll position counts.
+fn history(model: &mut Model, action: Action) -> Option<Vec<Command>> {
+    let page = page(model);
+    match model.overlay {
+        Some(Overlay::History) if action == Action::Open => Some(super::history::what_changed(model)),
+        Some(Overlay::History) => {
+            let history = &mut model.files.history;
+            history.cursor = step(history.cursor, history.entries.len(), page, action);
+            Some(super::history::ask_more(model))
+        }
+        Some(Overlay::Diff) => {
+            let rows = usize::from(model.drawn.page);
+            if let Some(diff) = &mut model.files.diff {
+                let places = (diff.rows.len() + 1).saturating_sub(rows).max(1);
+                diff.scroll = step(diff.scroll, places, page, action);
+            }
+            Some(Vec::new())
+        }
+        Some(Overlay::Branches) => {
+            model.files.branch = step(model.files.branch, model.files.branches.len(), page, action);
+            Some(Vec::new())
+        }
+        _ => None,
     }
 }
 
@@ -88,49 +119,27 @@ fn files(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Open | Action::Right => open(model),
         Action::Left => fold(model),
         _ => {
-            let at = model.files.position().unwrap_or(0);
-            let to = step(at, model.files.rows.len(), page(model), action);
-            select(model, to);
+            let to = step(model.files.cursor, model.files.tree.rows(), page(model), action);
+            model.files.select(to);
         }
     }
     show_selected(model)
 }
 
-fn select(model: &mut Model, index: usize) {
-    let path = model.files.rows.get(index).map(|row| row.path.clone());
-    if path != model.files.selected {
-        model.files.selected = path;
-        model.files.file_scroll = 0;
-        model.files.show_secrets = false;
-    }
-}
-
 fn open(model: &mut Model) {
-    let Some(row) = model.files.current().cloned() else { return };
-    match row.kind {
-        RowKind::File(_) => model.files.in_file = true,
-        RowKind::Directory { open: is_open, .. } if model.files.filter.is_empty() => {
-            if is_open {
-                model.files.open.remove(&row.path);
-            } else {
-                model.files.open.insert(row.path);
-            }
-            refresh_tree(model);
-        }
-        RowKind::Directory { .. } => {}
+    match model.files.current().map(|row| row.kind) {
+        Some(RowKind::Directory { .. }) => model.files.tree.toggle(model.files.cursor),
+        Some(_) => model.files.in_file = true,
+        None => {}
     }
 }
 
 /// Folds the directory, or goes to the one above.
 fn fold(model: &mut Model) {
-    let Some(row) = model.files.current().cloned() else { return };
+    let Some(row) = model.files.current() else { return };
     if matches!(row.kind, RowKind::Directory { open: true, .. }) && model.files.filter.is_empty() {
-        model.files.open.remove(&row.path);
-        refresh_tree(model);
-    } else if let Some((parent, _)) = row.path.rsplit_once('/') {
-        let at = model.files.rows.iter().position(|other| other.path == parent);
-        if let Some(at) = at {
-            select(model, at);
-        }
+        model.files.tree.toggle(model.files.cursor);
+    } else if let Some(above) = model.files.tree.row_above(model.files.cursor) {
+        model.files.select(above);
     }
 }

@@ -2,8 +2,10 @@
 //! a question that is bound to be refused.
 
 use crate::console::facts;
-use crate::console::model::{Asked, Model};
+use crate::console::files::EditState;
+use crate::console::model::{Asked, Model, Overlay, Screen};
 use crate::engine::base::{Condition, LinkState, Role};
+use crate::engine::order::FileKind;
 use crate::engine::status::Status;
 
 type Reason = Option<String>;
@@ -151,8 +153,109 @@ pub fn connect(model: &Model) -> Reason {
 
 /// `e`
 pub fn edit(model: &Model) -> Reason {
+    if model.screen == Screen::Configuration {
+        return edit_file(model);
+    }
     // What is locked is shown and says so itself.
     with(model, |_| None)
+}
+
+/// `e` on Configuration.
+fn edit_file(model: &Model) -> Reason {
+    match model.files.editing.as_ref().map(|editing| editing.state) {
+        Some(EditState::Suspended) => return None,
+        Some(_) => return no("The last edit is still being applied"),
+        None => {}
+    }
+    if model.pending.values().any(|pending| matches!(pending.asked, Asked::EditRead(_))) {
+        return no("It is being opened");
+    }
+    if let Some(reason) = only_on_master(model, "edited") {
+        return Some(reason);
+    }
+    match model.files.current_file() {
+        Some(entry) if entry.kind == FileKind::Link => no("This is a link; edit the file that it leads to"),
+        Some(_) => None,
+        None => no("Select a file first; a directory cannot be edited"),
+    }
+}
+
+/// The configuration is changed on the master alone (spec 4.5).
+fn only_on_master(model: &Model, what: &str) -> Reason {
+    with(model, |status| {
+        let peer = facts::peer_name(status);
+        (!is_master(status)).then(|| format!("Read only here: the configuration is {what} on the master, {peer}"))
+    })
+}
+
+/// `d`
+pub fn differences(model: &Model) -> Reason {
+    let is_asking = model.pending.values().any(|pending| pending.asked == Asked::Diff);
+    if is_asking {
+        return no("Comparing already; the result comes by itself");
+    }
+    match &model.overlay {
+        Some(Overlay::History) if model.files.history.current().is_none() => return no("No revision is selected"),
+        Some(Overlay::Branches) if model.files.branches.is_empty() => return no("No branch is kept here"),
+        Some(Overlay::History | Overlay::Branches) => return with(model, |_| None),
+        _ => {}
+    }
+    if model.screen == Screen::Configuration {
+        return with(model, |status| match &status.peer {
+            None => no("There is no other instance to compare with; w compares with the directory"),
+            Some(_) if !is_linked(status) => {
+                no(format!("{} cannot be asked, the link is down; t shows the history", facts::peer_name(status)))
+            }
+            Some(_) => None,
+        });
+    }
+    verify(model)
+}
+
+/// `t` and `w`
+pub fn history(model: &Model) -> Reason {
+    with(model, |status| (status.configuration.revision == 0).then(|| "There is no revision yet".into()))
+}
+
+/// `P`
+pub fn restore(model: &Model) -> Reason {
+    if model.files.history.current().is_none() {
+        return no("No revision is selected");
+    }
+    only_on_master(model, "changed")
+}
+
+/// `O`
+pub fn reapply(model: &Model) -> Reason {
+    if model.files.branches.is_empty() {
+        return no("No branch is kept");
+    }
+    only_on_master(model, "changed")
+}
+
+/// `m`
+pub fn held_back(model: &Model) -> Reason {
+    with(model, |status| (status.configuration.held == 0).then(|| "Nothing is held back".into()))
+}
+
+/// `n`
+pub fn next(model: &Model) -> Reason {
+    if model.overlay == Some(Overlay::Diff) {
+        return None;
+    }
+    if model.files.in_file {
+        return model.files.search.hits.is_empty().then(|| "Nothing is searched for; / searches in this file".into());
+    }
+    model.files.marks.is_empty().then(|| "No file is marked; v compares every file on both sides".into())
+}
+
+/// Masked values can be read.
+#[must_use]
+pub fn are_secrets_shown(model: &Model) -> bool {
+    match &model.overlay {
+        Some(Overlay::Diff) => model.files.diff.as_ref().is_some_and(|diff| diff.show_secrets),
+        _ => model.files.show_secrets,
+    }
 }
 
 /// `D`
@@ -226,22 +329,21 @@ pub fn verify(model: &Model) -> Reason {
 
 /// `o`
 pub fn branches(model: &Model) -> Reason {
+    // Those that the other instance keeps, and drifts, are told when asked for.
     with(model, |status| {
-        status
-            .branches
-            .is_empty()
+        (status.branches.is_empty() && status.peer.is_none())
             .then(|| "No branch is kept here; after a divergence alert F-020 names who keeps one".into())
     })
 }
 
-/// `t`
+/// `i`
 pub fn timeouts(model: &Model) -> Reason {
     if model.pending.values().any(|pending| pending.asked == Asked::Timeouts) {
         return no("Measuring already; the result comes by itself");
     }
     with(model, |status| match status.state {
         _ if is_master(status) => {
-            no(format!("The shadow checks, not the master: press t on {}", facts::peer_name(status)))
+            no(format!("The shadow checks, not the master: press i on {}", facts::peer_name(status)))
         }
         Some(LinkState::Initial) => no("No master is configured; e sets its host and port"),
         _ if status.peer.is_none() => no("Not paired with a master yet; c connects"),
@@ -251,6 +353,10 @@ pub fn timeouts(model: &Model) -> Reason {
 
 /// `X`
 pub fn secrets(model: &Model) -> Reason {
+    if let (Some(Overlay::Diff), Some(diff)) = (&model.overlay, &model.files.diff) {
+        let is_masked = diff.is_masked || diff.show_secrets;
+        return (!is_masked).then(|| "Nothing is masked in this comparison".into());
+    }
     match &model.files.shown {
         Some(file) if file.lines.iter().any(|line| line.masked.is_some()) => None,
         Some(_) => no("Nothing is masked in this file"),
@@ -260,8 +366,11 @@ pub fn secrets(model: &Model) -> Reason {
 
 /// Enter
 pub fn open(model: &Model) -> Reason {
+    if model.overlay == Some(Overlay::History) {
+        return model.files.history.entries.is_empty().then(|| "The list is empty".into());
+    }
     let is_empty = match model.screen {
-        crate::console::Screen::Configuration => model.files.rows.is_empty(),
+        crate::console::Screen::Configuration => model.files.tree.rows() == 0,
         crate::console::Screen::Alerts => model.alerts.list.is_empty(),
         _ => model.events.list.is_empty(),
     };

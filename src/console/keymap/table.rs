@@ -18,7 +18,11 @@ const DIALOG: Contexts = Contexts::DIALOG;
 const ENTRY: Contexts = Contexts::ENTRY;
 const FORM: Contexts = Contexts::FORM;
 const SMALL: Contexts = Contexts::TOO_SMALL;
-const LISTS: Contexts = SCREENS.or(READING);
+const HISTORY: Contexts = Contexts::HISTORY;
+const DIFF: Contexts = Contexts::DIFF;
+const BRANCHES: Contexts = Contexts::BRANCHES;
+const OVERLAYS: Contexts = READING.or(HISTORY).or(DIFF).or(BRANCHES);
+const LISTS: Contexts = SCREENS.or(OVERLAYS);
 const EVERYWHERE: Contexts = LISTS.or(PALETTE).or(FILTER).or(DIALOG).or(ENTRY).or(FORM).or(SMALL);
 
 const fn k(c: char) -> Key {
@@ -65,12 +69,12 @@ pub static TABLE: &[Row] = rows![
         "Now: resume during the boot hold, end damping, push again on a master, try the master again on a shadow.", why::now;
     AbortSwitch [k('a')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Plain "end the switch"
         "Master: end a switch under way; possible until the offer of the role is on disk.", why::abort_switch;
-    Open [ENTER] in FILES.or(ALERTS).or(EVENTS), footer FILES.or(ALERTS).or(EVENTS); Look Plain "open"
-        "Open the selected directory, file, alert or event.", why::open;
+    Open [ENTER] in FILES.or(ALERTS).or(EVENTS).or(HISTORY), footer FILES.or(ALERTS).or(EVENTS).or(HISTORY); Look Plain "open"
+        "Open the selected directory, file, alert or event; of a revision, what it changed.", why::open;
     Connect [k('c')] in SCREENS, footer PAIR; Pair Plain "connect"
         "Shadow: connect to the master; the first time compares its fingerprint and asks for user and password.", why::connect;
-    Edit [k('e')] in SCREENS, footer PAIR; Pair Plain "edit"
-        "Edit the settings of the pair: high availability on a master, master and timing on a shadow.", why::edit;
+    Edit [k('e')] in SCREENS, footer PAIR.or(FILES); Pair Plain "edit"
+        "Edit the settings of the pair; in Configuration, on the master, the selected file in VISUAL or EDITOR.", why::edit;
     SwitchRoles [k('S')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Type "switch roles"
         "Master: hand the role over to the shadow, after every check.", why::switch;
     Maintenance [k('M')] in SCREENS, footer OVERVIEW.or(PAIR); Pair Ask "maintenance"
@@ -87,18 +91,31 @@ pub static TABLE: &[Row] = rows![
         "Master without a shadow: stop the service and become shadow, by force.", why::become_shadow;
     Reconnect [k('C')] in SCREENS, footer NONE; Pair Ask "reconnect"
         "Drop the link, connect again and compare every file with the bytes on disk.", why::reconnect;
-    Differences [k('d')] in SCREENS, footer FILES; Look Plain "differences"
-        "Show what differs between this instance and the other.", why::verify;
+    Differences [k('d')] in SCREENS.or(HISTORY).or(DIFF).or(BRANCHES), footer FILES.or(HISTORY).or(BRANCHES); Look Plain "differences"
+        "Show what differs between this instance and the other; of a revision or branch, from or to the newest.", why::differences;
+    WithDirectory [k('w')] in FILES.or(HISTORY).or(DIFF), footer DIFF; Look Plain "with directory"
+        "Compare with what is in the directory now: what no revision has, such as files held back.", why::history;
+    History [k('t')] in FILES.or(HISTORY), footer FILES.or(HISTORY); Look Plain "history"
+        "The revisions that changed the selected path; again: those of the whole configuration.", why::history;
+    Restore [k('P')] in HISTORY, footer HISTORY; Look Ask "put back"
+        "Master: put the path back, or the whole configuration, as it was at this revision; a new revision.", why::restore;
+    Next [k('n')] in FILES.or(DIFF), footer DIFF; Look Plain "next"
+        "The next place with what is searched for; else the next compared path, or the next marked file.", why::next;
+    Reapply [k('O')] in BRANCHES, footer BRANCHES; Look Ask "re-apply"
+        "Master: make what the branch changed once more, where the path has not changed since; conflicts are shown.", why::reapply;
+    HeldBack [k('m')] in FILES, footer FILES; Look Plain "held back"
+        "Every file that is not mirrored as it is now, with the reason and the line.", why::held_back;
+    Previous [k('N')] in FILES.or(DIFF), footer NONE; Look Plain "previous place" "The place before.", why::next;
     Verify [k('v')] in SCREENS, footer FILES.or(PAIR); Look Plain "verify"
         "Read every file on both sides again and list each difference.", why::verify;
     Branches [k('o')] in SCREENS, footer NONE; Look Plain "other branches"
         "Show the revisions kept as branches after both instances had changed the configuration.", why::branches;
-    CheckTimeouts [k('t')] in SCREENS, footer NONE; Look Plain "check timeouts"
+    CheckTimeouts [k('i')] in SCREENS, footer NONE; Look Plain "check timeouts"
         "Shadow: measure connections and answers against the real master, and say whether the timeouts hold.", why::timeouts;
-    Filter [k('/')] in FILES.or(EVENTS), footer FILES.or(EVENTS); Look Plain "filter"
-        "Show only what holds this text; in Configuration * stands for anything.", why::never;
-    ShowSecrets [k('X')] in FILES, footer FILES; Look Ask "show secrets"
-        "Show masked values of the open file until it is left; again: mask them.", why::secrets;
+    Filter [k('/')] in FILES.or(EVENTS).or(DIFF), footer FILES.or(EVENTS).or(DIFF); Look Plain "filter"
+        "Show only what holds this text, * stands for anything; in a file or comparison, search.", why::never;
+    ShowSecrets [k('X')] in FILES.or(DIFF), footer FILES.or(DIFF); Look Ask "show secrets"
+        "Show masked values of the open file or comparison until it is left; again: mask them.", why::secrets;
     Rehearse [k('b')] in SCREENS, footer NONE; Look Plain "rehearse a switch"
         "Run every check of a switch and say what would happen, without doing it.", why::rehearse;
     Copy [k('y')] in SCREENS.or(READING), footer ALERTS; Look Plain "copy"
@@ -127,12 +144,12 @@ pub static TABLE: &[Row] = rows![
     Left [LEFT, k('h')] in SCREENS, footer NONE; Move Plain "left" "Fold the directory, or go to the one above.", why::never;
     Right [RIGHT, k('l')] in SCREENS, footer NONE; Move Plain "right" "Open the directory or file.", why::never;
     PageUp [PAGE_UP, Key::ctrl('b')] in LISTS.or(DIALOG).or(ENTRY), footer NONE; Move Plain "page up" "One page up.", why::never;
-    PageDown [PAGE_DOWN, Key::ctrl('f'), k(' ')] in LISTS, footer READING; Move Plain "page down" "One page down.", why::never;
+    PageDown [PAGE_DOWN, Key::ctrl('f'), k(' ')] in LISTS, footer OVERLAYS; Move Plain "page down" "One page down.", why::never;
     PageDown [PAGE_DOWN, Key::ctrl('f')] in DIALOG.or(ENTRY), footer NONE; Move Plain "page down" "One page down.", why::never;
     Top [HOME, k('g')] in LISTS, footer NONE; Move Plain "top" "To the first.", why::never;
     Bottom [END, k('G')] in LISTS, footer NONE; Move Plain "end"
         "To the last; on Events this follows what comes.", why::never;
-    Back [ESC] in LISTS.or(FILTER).or(PALETTE), footer READING.or(FILTER).or(PALETTE); Move Plain "back"
+    Back [ESC] in LISTS.or(FILTER).or(PALETTE), footer OVERLAYS.or(FILTER).or(PALETTE); Move Plain "back"
         "Back: close what lies on top, end the filter, mask again; never leaves the console.", why::never;
 
     Palette [k(':')] in SCREENS, footer OVERVIEW.or(EVENTS); Console Plain "command"

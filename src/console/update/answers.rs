@@ -3,12 +3,11 @@
 use crate::console::actions::{self, dialogs};
 use crate::console::dialog::{Dialog, Topic};
 use crate::console::facts;
-use crate::console::mask;
+use crate::console::files::ShownFile;
 use crate::console::message::Command;
-use crate::console::model::{Asked, Model, Overlay, Screen, ShownFile, Tone};
-use crate::console::tree;
+use crate::console::model::{Asked, Model, Overlay, Tone};
 use crate::engine::base::Problem;
-use crate::engine::order::{FileContent, FileEntry, Reply};
+use crate::engine::order::{FileContent, Reply};
 use crate::engine::timeouts::TimeoutReport;
 
 /// Takes the answer to order `id`; one that nobody waits for any more is dropped.
@@ -37,8 +36,6 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
             }
             Vec::new()
         }
-        (Asked::Files, Reply::Files(list)) => files(model, list),
-        (Asked::File(_), Reply::File(content)) => file(model, *content),
         (Asked::Verify, Reply::Verified(report)) => {
             let total = report.differences_total;
             let peer = model.status.as_deref().map(facts::peer_name).unwrap_or_default();
@@ -53,22 +50,57 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
                 model.say(Tone::Error, format!("Verified: {}", facts::counted(total, "difference")));
             }
             model.files.report = Some(report);
+            model.files.mark();
             if model.dialog.is_none() {
                 actions::overlay(model, Overlay::Report);
             }
             Vec::new()
         }
         (Asked::Timeouts, Reply::Timeouts(report)) => timeouts(model, report),
+        (_, Reply::Done(sentence)) => {
+            model.say(Tone::Plain, facts::clean(&sentence));
+            Vec::new()
+        }
+        (asked, reply) => of_files(model, asked, reply),
+    }
+}
+
+/// Answers about the configuration.
+fn of_files(model: &mut Model, asked: Asked, reply: Reply) -> Vec<Command> {
+    match (asked, reply) {
+        (Asked::Part(since), Reply::FilesPart(part)) => actions::take_part(model, since, *part),
+        (Asked::File(_), Reply::File(content)) => file(model, *content),
+        (Asked::Held, Reply::Held(held)) => {
+            model.files.take_held(held);
+            Vec::new()
+        }
+        (Asked::Log(path), Reply::Log(entries)) => actions::history::take(model, path.as_ref(), entries),
+        (Asked::Diff, Reply::Diff(report)) => {
+            if let Some(diff) = &mut model.files.diff {
+                diff.fill(*report);
+            }
+            Vec::new()
+        }
+        (Asked::Preview(asked), Reply::Changed(report)) => {
+            let (change, message) = *asked;
+            if let Some(dialog) = waiting(model, &[Topic::Change]) {
+                actions::history::fill_preview(dialog, change, message, &report);
+            }
+            Vec::new()
+        }
+        (Asked::EditRead(_), Reply::File(content)) => actions::editing::open(model, *content),
+        (Asked::EditKeep, Reply::Kept(digest)) => actions::editing::apply(model, digest),
         (Asked::Branches, Reply::Branches(branches)) => {
             model.files.branches = branches;
+            model.files.branch = 0;
             if model.dialog.is_none() {
                 actions::overlay(model, Overlay::Branches);
             }
             Vec::new()
         }
-        (_, Reply::Done(sentence)) => {
-            model.say(Tone::Plain, facts::clean(&sentence));
-            Vec::new()
+        (asked, Reply::Changed(report)) => {
+            model.say(Tone::Plain, actions::history::changed_text(&report));
+            if asked == Asked::EditApply { actions::editing::done(model) } else { Vec::new() }
         }
         _ => {
             model.say(Tone::Warning, "The engine gave an answer that this console does not know");
@@ -106,7 +138,16 @@ fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> 
     {
         form.refused(problem);
     }
-    let topics = [Topic::Switch, Topic::Rehearsal, Topic::Probe];
+    if matches!(asked, Asked::EditKeep | Asked::EditApply) {
+        return actions::editing::failed(model, Some(problem));
+    }
+    if *asked == Asked::Diff && model.files.diff.as_ref().is_some_and(|diff| !diff.loaded) {
+        model.files.diff = None;
+        if model.overlay == Some(Overlay::Diff) {
+            model.overlay = model.files.under.take();
+        }
+    }
+    let topics = [Topic::Switch, Topic::Rehearsal, Topic::Probe, Topic::Change];
     if let Some(dialog) = waiting(model, &topics) {
         dialog.waiting = None;
         dialog.buttons.truncate(1);
@@ -114,37 +155,26 @@ fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> 
         return Vec::new();
     }
     match asked {
-        Asked::Files => model.files.asked_for = None,
-        Asked::File(_) => {}
+        Asked::Part(_) => (model.files.asked_for, model.files.reading) = (None, None),
+        Asked::File(_) | Asked::Held => {}
         _ if model.dialog.is_none() => model.dialog = Some(dialogs::problem(problem)),
         _ => {}
     }
     Vec::new()
 }
 
-fn files(model: &mut Model, mut list: Vec<FileEntry>) -> Vec<Command> {
-    tree::sort(&mut list);
-    if !model.files.loaded {
-        model.files.open = tree::initially_open(&list);
-    }
-    model.files.loaded = true;
-    model.files.list = list;
-    actions::refresh_tree(model);
-    if model.screen == Screen::Configuration { actions::show_selected(model) } else { Vec::new() }
-}
-
 fn file(model: &mut Model, content: FileContent) -> Vec<Command> {
     let same_path = model.files.shown.as_ref().is_some_and(|shown| shown.entry.path == content.entry.path);
-    let lines = if content.is_text { mask::lines(&content.text) } else { Vec::new() };
+    let shown = ShownFile::new(content);
     if same_path {
-        model.files.file_scroll = model.files.file_scroll.min(lines.len().saturating_sub(1));
+        model.files.file_scroll = model.files.file_scroll.min(shown.lines.len().saturating_sub(1));
     } else {
         model.files.file_scroll = 0;
         model.files.show_secrets = false;
     }
-    let is_selected = model.files.selected.as_ref() == Some(&content.entry.path);
-    model.files.shown =
-        Some(ShownFile { entry: content.entry, lines, is_text: content.is_text, is_cut: content.is_cut });
+    let is_selected = model.files.selected.as_ref() == Some(&shown.entry.path);
+    model.files.shown = Some(shown);
+    model.files.look();
     // An entry that the list does not know yet comes with the next list; asking again would go round in circles.
     if is_selected { Vec::new() } else { actions::show_selected(model) }
 }

@@ -164,9 +164,21 @@ fn edit_text(model: &mut Model, change: impl FnOnce(&mut String)) -> Vec<Command
         *chosen = 0;
         return Vec::new();
     }
+    if let (Some(Overlay::Diff), Some(diff)) = (&model.overlay, &mut model.files.diff) {
+        change(&mut diff.search.text);
+        diff.search.look(diff.rows.iter().map(|row| row.text.as_str()));
+        diff.scroll = diff.search.first(diff.scroll).unwrap_or(diff.scroll);
+        return Vec::new();
+    }
+    if model.screen == Screen::Configuration && model.files.in_file {
+        change(&mut model.files.search.text);
+        model.files.look();
+        model.files.file_scroll = model.files.search.first(model.files.file_scroll).unwrap_or(model.files.file_scroll);
+        return Vec::new();
+    }
     if model.screen == Screen::Configuration {
         change(&mut model.files.filter);
-        actions::refresh_tree(model);
+        model.files.refilter();
         return actions::show_selected(model);
     }
     change(&mut model.events.filter);
@@ -230,6 +242,7 @@ fn perform(model: &mut Model, deed: Deed) -> Vec<Command> {
             let label = "Stopping: the service first, then the hand-over";
             actions::send(model, Order::Stop { keep_role: false }, Asked::Stop, label)
         }
+        Deed::ShowSecrets if model.overlay == Some(Overlay::Diff) => actions::history::show_secrets(model, true),
         Deed::ShowSecrets => {
             model.files.show_secrets = true;
             Vec::new()

@@ -1,9 +1,14 @@
 use super::*;
 use crate::console::dialog::Topic;
-use crate::console::message::{Code, Key, Leave};
+use crate::console::message::{Code, Edited, Key, Leave};
 use crate::console::model::Asked;
-use crate::engine::base::{Condition, LinkState, Problem, Role, Term};
-use crate::engine::order::{MasterSeen, Order, Rehearsal, Reply};
+use crate::engine::base::{Condition, Digest, LinkState, Problem, RevisionId, Role, Term};
+use crate::engine::history::{
+    Became, Change, ChangeReport, Expected, FileBytes, LogEntry, PathChange, PathConflict, Version,
+};
+use crate::engine::listing::FilesPart;
+use crate::engine::message::Branch;
+use crate::engine::order::{FileContent, FileEntry, FileKind, MasterSeen, Order, Rehearsal, Reply};
 use crate::engine::status::{Notice, PeerStatus, Status};
 
 const AT: UnixMillis = UnixMillis(1_795_356_131_000);
@@ -291,13 +296,44 @@ fn a_refusal_is_a_dialog() {
 /// spec 5.6: the list of files is asked for when the revision changes, and only then.
 #[test]
 fn files_are_listed_once_a_revision() {
-    let mut model = model(status(Role::Master));
-    assert_eq!(orders(&press(&mut model, "3")), [Order::ListFiles]);
-    reply(&mut model, Ok(Reply::Files(Vec::new())));
+    let revision = |number| Some(RevisionId { number, term: Term(1), root: Digest::ZERO });
+    let part = |number, begins, path: &str, next: Option<&str>| {
+        let entry = FileEntry {
+            path: path.into(),
+            kind: FileKind::File,
+            mode: 0o640,
+            size: 1,
+            digest: Digest::ZERO,
+            revision: number,
+        };
+        let (entries, next) = (vec![entry], next.map(str::to_owned));
+        Ok(Reply::FilesPart(Box::new(FilesPart { revision: revision(number), begins, entries, gone: vec![], next })))
+    };
+    let list = |since: Option<u64>, after: Option<&str>| Order::ListPart {
+        since: since.and_then(revision),
+        after: after.map(str::to_owned),
+    };
+    let mut first = status(Role::Master);
+    (first.configuration.revision, first.configuration.root) = (1, Some(Digest::ZERO));
+    let mut model = model(first.clone());
+    assert_eq!(orders(&press(&mut model, "3")), [list(None, None)]);
+    let next = reply(&mut model, part(1, true, "a", Some("a")));
+    assert_eq!(orders(&next), [list(None, Some("a"))], "in parts");
+    assert_eq!(model.files.tree.files(), 1, "what came is shown");
+    let done = orders(&reply(&mut model, part(1, false, "b", None)));
+    assert!(matches!(done.as_slice(), [Order::ShowFile { .. }]), "{done:?}");
+    reply(&mut model, Err(Problem::new("not shown", "x", "")));
     assert_eq!(orders(&press(&mut model, "13")), []);
-    let mut new = status(Role::Master);
-    new.configuration.revision = 2;
-    assert_eq!(orders(&frame(&mut model, ServerFrame::Status(Box::new(new)))), [Order::ListFiles]);
+    first.configuration.revision = 2;
+    let asked = orders(&frame(&mut model, ServerFrame::Status(Box::new(first.clone()))));
+    assert_eq!(asked, [list(Some(1), None)], "then only what changed");
+    let next = reply(&mut model, part(2, false, "c", Some("c")));
+    assert_eq!(orders(&next)[..1], [list(Some(1), Some("c"))]);
+    first.configuration.revision = 3;
+    assert_eq!(orders(&frame(&mut model, ServerFrame::Status(Box::new(first)))), [], "one after the other");
+    let asked = orders(&reply(&mut model, part(3, false, "d", None)));
+    assert_eq!(asked[..1], [list(Some(2), None)], "what came in between is asked for again");
+    assert_eq!(model.files.tree.files(), 4);
 }
 
 /// What waits is bounded, and the newest order is not lost silently.
@@ -326,4 +362,199 @@ fn settings_are_saved_from_the_form() {
     reply(&mut model, Ok(Reply::Done("saved".into())));
     assert!(model.form.is_none());
     assert_eq!(note(&model), "saved");
+}
+
+fn entry(path: &str) -> FileEntry {
+    FileEntry { path: path.into(), kind: FileKind::File, mode: 0o640, size: 5, digest: Digest([3; 32]), revision: 1 }
+}
+
+/// On Configuration, with one file in the list and shown.
+fn with_file(role: Role, path: &str) -> Model {
+    let mut model = model(status(role));
+    model.status.as_mut().unwrap().configuration.revision = 4;
+    model.latest.clone_from(&model.status);
+    press(&mut model, "3");
+    let part = FilesPart { begins: true, entries: vec![entry(path)], ..FilesPart::default() };
+    reply(&mut model, Ok(Reply::FilesPart(Box::new(part))));
+    model.pending.clear();
+    model.files.reveal(path);
+    model
+}
+
+fn content(path: &str) -> Reply {
+    let text = "a: 1\n".to_owned();
+    Reply::File(Box::new(FileContent { entry: entry(path), text, is_text: true, is_cut: false }))
+}
+
+/// spec 5.2: an edit becomes one revision, on top of exactly what was seen; its copy goes when it has served.
+#[test]
+fn an_edited_file_becomes_one_revision() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    let read = orders(&press(&mut model, "e"));
+    assert_eq!(read, [Order::ShowFile { path: "a.yaml".into(), revision: None }]);
+    assert_eq!(orders(&press(&mut model, "e")), [], "once at a time");
+    let to_terminal = reply(&mut model, Ok(content("a.yaml")));
+    assert_eq!(to_terminal, [Command::Edit { path: "a.yaml".into(), text: "a: 1\n".into() }]);
+    let edited = Edited::Changed { bytes: b"a: 2\n".to_vec(), copy: "/tmp/x".into() };
+    let kept = orders(&update(&mut model, Message::Edited(edited)));
+    assert_eq!(kept, [Order::KeepContent { bytes: FileBytes(b"a: 2\n".to_vec()) }]);
+    let put = orders(&reply(&mut model, Ok(Reply::Kept(Digest([4; 32])))));
+    let [Order::Change { change: Change::Put { files }, dry_run: false, .. }] = put.as_slice() else {
+        panic!("{put:?}")
+    };
+    assert_eq!((files[0].digest, files[0].expected), (Digest([4; 32]), Expected::Content(Digest([3; 32]))));
+    let revision = Some(RevisionId { number: 5, term: Term(7), root: Digest::ZERO });
+    let report =
+        ChangeReport { revision, dry_run: false, changes: vec![], total: 1, conflicts: vec![], conflicts_total: 0 };
+    assert_eq!(reply(&mut model, Ok(Reply::Changed(Box::new(report)))), [Command::RemoveCopy("/tmp/x".into())]);
+    assert_eq!((note(&model), &model.files.editing), ("Revision 5: 1 path changed", &None));
+}
+
+/// A change that came meanwhile is not overwritten; the text is kept, and it is said where.
+#[test]
+fn a_refused_edit_keeps_the_text() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    press(&mut model, "e");
+    reply(&mut model, Ok(content("a.yaml")));
+    update(&mut model, Message::Edited(Edited::Suspended));
+    assert!(note(&model).contains("e goes back"));
+    press(&mut model, "q");
+    assert!(model.dialog.as_ref().is_some_and(|dialog| dialog.body[0].contains("suspended")), "leaving asks");
+    press(&mut model, "\n");
+    assert_eq!(press(&mut model, "e"), [Command::ContinueEditor]);
+    let edited = Edited::Changed { bytes: b"a: 2\n".to_vec(), copy: "/tmp/x".into() };
+    update(&mut model, Message::Edited(edited));
+    let commands = reply(&mut model, Err(Problem::new("not changed", "it has changed meanwhile", "edit it again")));
+    assert_eq!(commands, [], "nothing is removed");
+    let dialog = model.dialog.as_ref().expect("it is said");
+    assert!(dialog.body.iter().any(|line| line.contains("changed meanwhile")), "{:?}", dialog.body);
+    assert!(dialog.body.iter().any(|line| line.contains("kept in /tmp/x")), "{:?}", dialog.body);
+    assert!(model.files.editing.is_none());
+}
+
+/// spec 4.5, 8.5: on the shadow the key says why not, and where.
+#[test]
+fn a_shadow_edits_and_restores_nothing() {
+    let mut model = with_file(Role::Shadow, "a.yaml");
+    assert_eq!(orders(&press(&mut model, "e")), []);
+    assert!(note(&model).contains("Read only") && note(&model).contains("node-b"), "{}", note(&model));
+    press(&mut model, "t");
+    let entries = vec![log_entry(4)];
+    reply(&mut model, Ok(Reply::Log(entries)));
+    assert_eq!(orders(&press(&mut model, "P")), []);
+    assert!(note(&model).contains("Read only"), "{}", note(&model));
+}
+
+fn log_entry(number: u64) -> LogEntry {
+    LogEntry {
+        revision: RevisionId { number, term: Term(7), root: Digest::ZERO },
+        at: AT,
+        author: "ops".into(),
+        message: String::new(),
+        added: 0,
+        changed: 1,
+        removed: 0,
+        paths: vec!["a.yaml".into()],
+    }
+}
+
+/// spec 5.6: from a path to its history, to what a revision changed, and back; restoring shows first what would change.
+#[test]
+fn history_leads_to_differences_and_back() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    let path = || Some("a.yaml".to_owned());
+    assert_eq!(orders(&press(&mut model, "t")), [Order::Log { path: path(), limit: 200, before: None }]);
+    reply(&mut model, Ok(Reply::Log(vec![log_entry(4), log_entry(2)])));
+    let asked = orders(&press(&mut model, "\n"));
+    let [Order::Diff { from: Version::Revision(3), to: Version::Revision(4), paths, show_secrets: false }] =
+        asked.as_slice()
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(paths, &["a.yaml"]);
+    reply(&mut model, Ok(Reply::Diff(Box::default())));
+    press(&mut model, "\u{1b}");
+    assert_eq!(model.overlay, Some(Overlay::History), "Esc goes back to where it came from");
+    press(&mut model, "j");
+    let asked = orders(&press(&mut model, "d"));
+    assert!(matches!(asked.as_slice(), [Order::Diff { from: Version::Revision(2), to: Version::Newest, .. }]));
+    reply(&mut model, Err(Problem::new("not compared", "gone", "")));
+    press(&mut model, "\n");
+    assert_eq!(model.overlay, Some(Overlay::History));
+    let asked = orders(&press(&mut model, "P"));
+    let change = Change::Restore { revision: 2, paths: vec!["a.yaml".into()] };
+    let message = "restore of revision 2".to_owned();
+    assert_eq!(asked, [Order::Change { change: change.clone(), message: message.clone(), dry_run: true }]);
+    let changes = vec![PathChange { path: "a.yaml".into(), what: Became::Changed }];
+    let report =
+        ChangeReport { revision: None, dry_run: true, changes, total: 1, conflicts: vec![], conflicts_total: 0 };
+    reply(&mut model, Ok(Reply::Changed(Box::new(report))));
+    assert!(model.dialog.as_ref().is_some_and(|dialog| dialog.body.iter().any(|line| line.contains("a.yaml"))));
+    assert_eq!(orders(&press(&mut model, "\t\n")), [Order::Change { change, message, dry_run: false }]);
+    press(&mut model, "t");
+    assert_eq!(model.files.history.path, None, "t again: everything");
+}
+
+/// spec 7.6: re-applying shows conflicts, and takes one over only where the operator has seen it.
+#[test]
+fn reapplying_a_branch_shows_conflicts() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    let head = RevisionId { number: 3, term: Term(6), root: Digest::ZERO };
+    let mut status = status(Role::Master);
+    status.branches = vec!["diverged-term-6-rev-3".into()];
+    status.configuration.revision = 4;
+    frame(&mut model, ServerFrame::Status(Box::new(status)));
+    model.pending.clear();
+    assert_eq!(orders(&press(&mut model, "o")), [Order::Branches]);
+    let branch = Branch {
+        name: "diverged-term-6-rev-3".into(),
+        common: None,
+        head,
+        revisions: 1,
+        files: vec!["a.yaml".into()],
+        files_total: 2,
+        at: AT,
+        author: "ops".into(),
+        holder: String::new(),
+    };
+    reply(&mut model, Ok(Reply::Branches(vec![branch.clone()])));
+    let change = |theirs: &[&str]| Change::Reapply {
+        branch: branch.name.clone(),
+        paths: vec![],
+        theirs: theirs.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let asked = orders(&press(&mut model, "O"));
+    assert!(matches!(asked.as_slice(), [Order::Change { change: asked, dry_run: true, .. }] if *asked == change(&[])));
+    let report = ChangeReport {
+        revision: None,
+        dry_run: true,
+        changes: vec![PathChange { path: "b".into(), what: Became::Added }],
+        total: 1,
+        conflicts: vec![PathConflict { path: "a.yaml".into(), why: "changed on both sides".into() }],
+        conflicts_total: 1,
+    };
+    reply(&mut model, Ok(Reply::Changed(Box::new(report))));
+    let body = model.dialog.as_ref().map(|dialog| dialog.body.join("\n")).unwrap_or_default();
+    assert!(body.contains("a.yaml: changed on both sides"), "{body}");
+    let asked = orders(&press(&mut model, "\t\t\n"));
+    let taken = change(&["a.yaml"]);
+    assert!(matches!(asked.as_slice(), [Order::Change { change: asked, dry_run: false, .. }] if *asked == taken));
+}
+
+/// A search goes from hit to hit, in a file and in a comparison; Esc ends it first.
+#[test]
+fn a_file_can_be_searched() {
+    let mut model = with_file(Role::Master, "a.yaml");
+    let text = format!("{}needle: 1\n{}Needle: 2\n", "x: y\n".repeat(50), "x: y\n".repeat(50));
+    let shown = FileContent { entry: entry("a.yaml"), text, is_text: true, is_cut: false };
+    press(&mut model, "jk");
+    reply(&mut model, Ok(Reply::File(Box::new(shown))));
+    press(&mut model, "\n/needle\n");
+    assert_eq!((model.files.file_scroll, model.files.search.hits.len()), (50, 2));
+    press(&mut model, "n");
+    assert_eq!(model.files.file_scroll, 101);
+    press(&mut model, "\u{1b}");
+    assert!(model.files.in_file && !model.files.search.is_on());
+    press(&mut model, "\u{1b}");
+    assert!(!model.files.in_file);
 }

@@ -89,3 +89,47 @@ fn a_master_that_is_behind_is_followed() {
     assert_eq!(branch.unwrap().revisions, 1);
     shadow.assert_like(&master);
 }
+
+/// spec 4.5: whatever is changed on a shadow is found, told with its path, put back byte for byte and mode for mode, and kept
+#[test]
+fn drift_of_every_kind_is_told_put_back_and_kept() {
+    let (master, shadow) = (Side::new(), Side::new());
+    for name in ["changed", "mode", "removed", "kind"] {
+        master.write(name, "master");
+    }
+    fs::create_dir(master.at("d")).unwrap();
+    master.write("d/inside", "master");
+    symlink("changed", master.at("link")).unwrap();
+    master.commit(1).unwrap();
+    shadow.pull(&master, true).unwrap();
+    assert_eq!(shadow.mirror().look_for_drift().unwrap(), Drift::default());
+    shadow.write("changed", "here!!");
+    fs::set_permissions(shadow.at("mode"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(shadow.at("removed")).unwrap();
+    shadow.write("added", "here");
+    fs::remove_dir_all(shadow.at("d")).unwrap();
+    shadow.write("d", "a file where a directory was");
+    fs::remove_file(shadow.at("kind")).unwrap();
+    fs::create_dir(shadow.at("kind")).unwrap();
+    shadow.write("kind/inside", "a directory where a file was");
+    fs::remove_file(shadow.at("link")).unwrap();
+    symlink("mode", shadow.at("link")).unwrap();
+    let drift = shadow.mirror().look_for_drift().unwrap();
+    let told = drift.paths.join("\n");
+    for part in ["changed was changed", "mode had mode 0600", "removed was removed", "added was added", "d was changed"]
+    {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    for part in ["d/inside was removed", "kind was changed", "kind/inside was added", "link was changed"] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    assert_eq!(drift.paths_total, 9);
+    shadow.assert_like(&master);
+    let kept = drift.kept.unwrap();
+    assert!(kept.name.starts_with("drift-") && kept.files_total == 9 && kept.at.0 > 0, "{kept:?}");
+    for text in ["here!!", "here", "a file where a directory was", "a directory where a file was", "mode"] {
+        assert!(shadow.mirror().content(&digest::of_content(text.as_bytes())).unwrap().is_some(), "{text}");
+    }
+    assert_eq!(shadow.mirror().branch_changes(&kept.name).unwrap().len(), 9);
+    assert_eq!(shadow.mirror().look_for_drift().unwrap(), Drift::default());
+}

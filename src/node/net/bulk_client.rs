@@ -11,13 +11,18 @@ use super::connect::{Goal, connect};
 use super::framed::{FrameReader, write_frame};
 use super::tls::Pin;
 use crate::engine::base::{Digest, Fingerprint, RevisionId};
+use crate::engine::message::Branch;
 use crate::store::Packed;
-use crate::wire::bulk::{self, DIGESTS_MAX, ENTRIES_MAX, Entry, Piece, Reply, Request, decode_reply, encode_request};
+use crate::wire::bulk::{
+    self, ChangedEntry, DIGESTS_MAX, ENTRIES_MAX, Entry, Piece, Reply, Request, decode_reply, encode_request,
+};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 use crate::wire::link::NAME_MAX_CHARS;
 
 /// Signs of life without anything else in one answer: at one every two seconds, an hour.
 const WORKING_MAX: u32 = 1_800;
+/// Branches of one answer; an instance keeps fewer.
+const BRANCHES_MAX: usize = 2_000;
 /// Requests for contents under way at once, so that no round trip is waited for between two of them.
 const REQUESTS_AHEAD: usize = 4;
 const MISFIT: &str = "the other side sent pieces of a content that do not fit together";
@@ -127,6 +132,49 @@ impl BulkClient {
         match self.hear().await? {
             Reply::Forgotten { contents } => Ok(contents),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// Every branch and drift that the other side keeps.
+    ///
+    /// # Errors
+    /// As for [`BulkClient::manifest`].
+    pub async fn branches(&mut self) -> Result<Vec<Branch>, String> {
+        self.ask(&Request::Branches).await?;
+        let mut all = Vec::new();
+        loop {
+            match self.hear().await? {
+                Reply::BranchChunk { branch, last } => {
+                    all.extend(branch);
+                    if last || all.len() >= BRANCHES_MAX {
+                        return Ok(all);
+                    }
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// What a branch of the other side changed.
+    ///
+    /// # Errors
+    /// As for [`BulkClient::manifest`].
+    pub async fn branch_changes(&mut self, name: &str) -> Result<Vec<ChangedEntry>, String> {
+        self.ask(&Request::BranchChanges { name: name.to_owned() }).await?;
+        let mut all = Vec::new();
+        loop {
+            match self.hear().await? {
+                Reply::ChangesChunk { changes, last } => {
+                    if all.len() + changes.len() > ENTRIES_MAX {
+                        return Err(format!("a branch with more than {ENTRIES_MAX} changes"));
+                    }
+                    all.extend(changes);
+                    if last {
+                        return Ok(all);
+                    }
+                }
+                other => return Err(unexpected(other)),
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::listen::Incoming;
 use super::{BulkServer, Shared};
 use crate::engine::base::{Digest, Fingerprint};
 use crate::store::Packed;
-use crate::wire::bulk::{CHUNK_BYTES, Piece, Reply, Request, decode_request, encode_reply, pieces};
+use crate::wire::bulk::{CHUNK_BYTES, Piece, Reply, Request, change_pieces, decode_request, encode_reply, pieces};
 use crate::wire::frame::{BULK_FRAME_MAX_BYTES, LINK_FRAME_MAX_BYTES};
 
 /// Between two requests.
@@ -84,6 +84,19 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
                 Ok(contents) => self.say(Reply::Forgotten { contents }).await,
                 Err(why) => self.fail(why).await,
             },
+            Request::Branches => match self.blocking(|bulk| bulk.branches()).await? {
+                Ok(branches) if branches.is_empty() => self.say(Reply::BranchChunk { branch: None, last: true }).await,
+                Ok(branches) => {
+                    self.chunks(branches, |branch, last| Reply::BranchChunk { branch: Some(branch), last }).await
+                }
+                Err(why) => self.fail(why).await,
+            },
+            Request::BranchChanges { name } => match self.blocking(move |bulk| bulk.branch_changes(&name)).await? {
+                Ok(changes) => {
+                    self.chunks(change_pieces(changes), |changes, last| Reply::ChangesChunk { changes, last }).await
+                }
+                Err(why) => self.fail(why).await,
+            },
             Request::Contents { digests, packed: true, from } => self.parcels(digests, from).await,
             Request::Contents { digests, .. } => {
                 for digest in digests {
@@ -114,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
         }
     }
 
-    async fn chunks<T>(&mut self, pieces: Vec<Vec<T>>, reply: impl Fn(Vec<T>, bool) -> Reply) -> Result<(), Gone> {
+    async fn chunks<T>(&mut self, pieces: Vec<T>, reply: impl Fn(T, bool) -> Reply) -> Result<(), Gone> {
         let count = pieces.len();
         for (index, piece) in pieces.into_iter().enumerate() {
             self.say(reply(piece, index + 1 == count)).await?;

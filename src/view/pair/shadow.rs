@@ -44,7 +44,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         None => page.field("", "e edit"),
     }
     if status.peer.is_some() {
-        page.field("", "t measures whether the timeouts hold");
+        page.field("", "i measures whether the timeouts hold");
     }
     page.blank();
     differences(page, status);

@@ -59,6 +59,9 @@ fn bodies() -> Vec<Body> {
         revisions: 11,
         files: vec!["a.yaml".into()],
         files_total: 1,
+        at: crate::engine::base::UnixMillis(0),
+        author: String::new(),
+        holder: String::new(),
     };
     let push = Push { revision: revision(2), base: None, common: Some(revision(1)), payload: vec![0xff; 300] };
     vec![
@@ -183,6 +186,9 @@ fn the_largest_messages_fit_into_a_frame() {
         revisions: 1,
         files: vec!["\u{10ffff}".repeat(PATH_MAX_CHARS); BRANCH_FILES_MAX],
         files_total: 100,
+        at: crate::engine::base::UnixMillis(0),
+        author: String::new(),
+        holder: String::new(),
     };
     let push = Push { revision: revision(2), base: None, common: None, payload: vec![0xff; PUSH_PAYLOAD_MAX_BYTES] };
     for body in [Body::BranchKept(branch), Body::Push(Box::new(push))] {

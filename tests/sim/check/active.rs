@@ -1,7 +1,8 @@
 //! (a) Never two active. *Active* is whoever's service runs, also while it is being stopped, and with an arbiter also while the
 //! guard of a dead Standin stops it.
 //!
-//! With an arbiter in every life, but after an operator's `become-master --without-arbiter`. Without one two are permitted from a
+//! With an arbiter in every life, but after an operator's `become-master --without-arbiter`, and after the arbiter was restored to a
+//! copy older than what an instance relies on (see `tests/sim/README.md`). Without one two are permitted from a
 //! moment at which the rules choose to go on though the other cannot be seen, until the two have settled who is master:
 //! a takeover by silence while the network or a stopped process hid the master; a boot hold that nobody answered; an order that
 //! forces a role; a takeover by silence after an operator ended the boot hold of a master that its shadow had not heard of yet.
@@ -22,7 +23,7 @@ impl Checker {
     /// A service begins to run: two become active at no other moment.
     pub fn begins(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
         let other = &nodes[1 - node];
-        if self.has_arbiter && !self.was_without_arbiter {
+        if self.has_arbiter && !self.was_without_arbiter && !self.was_arbiter_restored {
             if other.runs_service(t) {
                 return Err(format!("(a) node-{node} starts its service while the other's runs, with an arbiter"));
             }
@@ -57,8 +58,8 @@ impl Checker {
         }
     }
 
-    /// `ha resume`, or `become-master`, made this master active before its shadow had answered it: the operator's word for the
-    /// answer (spec 7.5, 7.8). A shadow that still waits for the run before does not hear that word, until it is attached to this one.
+    /// `ha resume` on the boot hold, or `become-master`, made this instance active before the other had answered it: the operator's
+    /// word for the answer (spec 7.5, 7.8). A shadow that still waits for the run before does not hear that word, until it is attached to this one.
     pub fn resumed(&mut self, node: usize) {
         self.resumed = Some(node);
     }

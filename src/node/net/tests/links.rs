@@ -11,6 +11,9 @@ fn big() -> Envelope {
         revisions: 1,
         files: vec!["f".repeat(1_000); 50],
         files_total: 50,
+        at: crate::engine::base::UnixMillis(0),
+        author: String::new(),
+        holder: String::new(),
     }))
 }
 

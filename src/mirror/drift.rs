@@ -1,0 +1,133 @@
+//! What was changed behind Standin's back: found, kept and put back (spec 4.5, 7.3).
+
+use super::commit::now_ms;
+use super::diff::{self, Change};
+use super::path::RelPath;
+use super::plan::{DRIFT, OwnSide};
+use super::scan::{Held, Stamp, Stamps};
+use super::watch::Dirty;
+use super::{Mirror, Work, make_directory, place};
+use crate::engine::base::Problem;
+use crate::engine::message::{BRANCH_FILES_MAX, Branch};
+use crate::store::Commit;
+
+/// Up to so many entries all are looked at before a takeover, whatever the watcher has heard.
+const LOOK_AT_ALL_MAX: u64 = 500;
+
+/// What was found changed, and is as it was before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// The first of them, each with what had become of it, at most [`BRANCH_FILES_MAX`].
+    pub paths: Vec<String>,
+    /// How many in all; 0: none.
+    pub paths_total: u64,
+    /// What was found, as it is kept; none: it had no content that could be.
+    pub kept: Option<Branch>,
+}
+
+impl Drift {
+    /// `ops` put it back; `obstacles` were removed.
+    fn of(ops: &[Change], obstacles: &[RelPath], kept: Option<Branch>) -> Self {
+        let word = |op: &Change| match (op.old, op.new) {
+            (None, _) => format!("{} was removed", op.path),
+            (_, None) => format!("{} was added", op.path),
+            (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => {
+                format!("{} had mode {:04o}", op.path, old.mode)
+            }
+            _ => format!("{} was changed", op.path),
+        };
+        let obstacle = |path: &RelPath| format!("{path} was added and is none that can be mirrored");
+        let strays: Vec<&RelPath> = obstacles.iter().filter(|path| !ops.iter().any(|op| op.path == **path)).collect();
+        Self {
+            paths: ops.iter().map(word).chain(strays.iter().copied().map(obstacle)).take(BRANCH_FILES_MAX).collect(),
+            paths_total: (ops.len() + strays.len()) as u64,
+            kept,
+        }
+    }
+}
+
+impl Mirror {
+    /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written; some of it may have been put back.
+    pub fn restore_drift(&self) -> Result<u64, Problem> {
+        let mut work = self.work()?;
+        let dirty = self.take_dirty();
+        // The kernel tells of no change through shared memory or through a link from outside; a look at every file of a
+        // configuration of the usual size costs less than a millisecond, and notices them by their times.
+        let is_all = dirty.is_all || self.newest().tree.entries() <= LOOK_AT_ALL_MAX;
+        let outcome = self.restore_where(&dirty, is_all, &mut work);
+        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
+        outcome.map(|(drift, _)| drift.paths_total)
+    }
+
+    /// The same, at what may have changed alone: says what was found.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn look_for_drift(&self) -> Result<Drift, Problem> {
+        let mut work = self.work()?;
+        let dirty = self.take_dirty();
+        let outcome = self.restore_where(&dirty, dirty.is_all, &mut work);
+        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
+        outcome.map(|(drift, _)| drift)
+    }
+
+    fn restore_where(&self, dirty: &Dirty, is_all: bool, work: &mut Work) -> Result<(Drift, Vec<Held>), Problem> {
+        let newest = self.newest();
+        let Some(head) = newest.head else { return Ok((Drift::default(), Vec::new())) };
+        if dirty.is_nothing() && !is_all {
+            return Ok((Drift::default(), Vec::new()));
+        }
+        let trusted = (is_all && !dirty.is_all).then(|| trusted(&work.stamps, dirty));
+        let stamps = trusted.as_ref().unwrap_or(&work.stamps);
+        let everything = Dirty::all();
+        let dirty = if is_all { &everything } else { dirty };
+        make_directory(&self.inner.directory)?;
+        let ground = self.ground()?;
+        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty, None)?;
+        // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
+        for held in found.held.iter().filter(|held| !held.is_worthless) {
+            if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
+                // Fails only where its directory is gone, which is then put back with it.
+                let _ = found.tree.set(path, entry);
+            }
+        }
+        let ops = diff::between(&found.tree, &newest.tree);
+        if ops.is_empty() && obstacles.is_empty() {
+            work.stamps.extend(found.stamps);
+            return Ok((Drift::default(), found.held));
+        }
+        let row = self.inner.store.newest_revision()?;
+        let branch = OwnSide {
+            store: &self.inner.store,
+            head: Some(&head),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: DRIFT,
+            author: super::FOUND_AUTHOR,
+            at: now_ms(),
+        }
+        .branch()?;
+        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
+        let staged = self.inner.stage.begin()?;
+        place::stage(&self.inner.store, &staged, &ops)?;
+        place::place(&ground, &staged, &ops, &obstacles, &newest.tree, &mut || self.crash_point())?;
+        for op in &ops {
+            work.stamps.remove(&op.path);
+        }
+        Ok((Drift::of(&ops, &obstacles, branch.map(|plan| plan.branch)), found.held))
+    }
+}
+
+/// The stamps, where nothing was told to have changed as good as old ones: what changed all the same is noticed by its times,
+/// and reading every young file would cost what this look must not.
+fn trusted(stamps: &Stamps, dirty: &Dirty) -> Stamps {
+    let is_clean = |path: &RelPath| !dirty.paths.iter().any(|(other, _)| path.is_within(other));
+    let of = |(path, stamp): (&RelPath, &Stamp)| {
+        (path.clone(), Stamp { is_settled: stamp.is_settled || is_clean(path), ..*stamp })
+    };
+    stamps.iter().map(of).collect()
+}

@@ -1,0 +1,236 @@
+//! What a branch of a divergence or a drift changed, made once more on what is there now (spec 4.5, 7.6): path by path, and
+//! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
+
+use super::change::{Target, check_count};
+use super::commit::{cut, now_ms, yaml_fault};
+use super::diff::{self, Change};
+use super::path::{RelPath, link_stays_inside};
+use super::plan::{DRIFT, OwnSide, Plan};
+use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES};
+use super::scan::Stamps;
+use super::tree::{Entry, Tree};
+use super::watch::Dirty;
+use super::{Mirror, damaged, history, make_directory};
+use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::order::FileKind;
+use crate::store::{BranchPlan, NewRevision, Packed};
+
+/// Changes of a branch in their order of doing, and what cannot be done.
+struct Merge<'a> {
+    tree: Tree,
+    theirs: &'a [RelPath],
+    conflicts: Vec<(RelPath, String)>,
+}
+
+impl Mirror {
+    /// `now` with what `branch` changed at `paths` (none: everywhere); at `theirs` whatever is there now.
+    pub(super) fn reapplied(
+        &self,
+        now: &Tree,
+        branch: &str,
+        paths: &[String],
+        theirs: &[String],
+    ) -> Result<Target, Problem> {
+        let what = format!("cannot re-apply {branch}");
+        check_count(paths.len() + theirs.len(), &what)?;
+        if self.branch(branch)?.is_none() {
+            let todo = "`standin config branches` lists them";
+            return Err(Problem::new(what, "there is no branch or drift of this name", todo));
+        }
+        let read = |texts: &[String]| -> Result<Vec<RelPath>, Problem> {
+            texts.iter().map(|text| history::path_of(text, &what)).collect()
+        };
+        let (mut paths, theirs) = (read(paths)?, read(theirs)?);
+        if !paths.is_empty() {
+            paths.extend(theirs.iter().cloned());
+        }
+        let mut changes = diff::merged(self.inner.store.branch_changes(branch)?.into_iter());
+        for path in paths.iter().chain(&theirs) {
+            if !changes.iter().any(|change| change.path.is_within(path)) {
+                let todo = format!("`standin config branches show {branch}` lists what it changed");
+                return Err(Problem::new(what, format!("it did not change {path}"), todo));
+            }
+        }
+        changes.retain(|change| paths.is_empty() || paths.iter().any(|path| change.path.is_within(path)));
+        let mut merge = Merge { tree: now.clone(), theirs: &theirs, conflicts: Vec::new() };
+        let wanted = merge.wanted(&changes);
+        merge.remove(&wanted);
+        for change in wanted {
+            let Some(entry) = change.new else { continue };
+            match self.unfit(change, entry)? {
+                Some(why) => merge.conflicts.push((change.path.clone(), why)),
+                None => merge.put(&change.path, entry)?,
+            }
+        }
+        merge.conflicts.sort();
+        merge.conflicts.dedup_by(|a, b| a.0 == b.0);
+        Ok(Target { tree: merge.tree, conflicts: merge.conflicts })
+    }
+
+    /// Why the branch's content cannot be in a revision (spec 5.4).
+    fn unfit(&self, change: &Change, entry: Entry) -> Result<Option<String>, Problem> {
+        if entry.kind == FileKind::Directory {
+            return Ok(None);
+        }
+        let limit = self.file_size_limit();
+        if entry.size > limit {
+            return Ok(Some(format!("the branch has {} bytes there, the limit is {limit}", entry.size)));
+        }
+        let Some(bytes) = self.inner.store.content(&entry.digest)? else {
+            return Ok(Some("the content that the branch had was forgotten".into()));
+        };
+        if entry.kind == FileKind::Link {
+            let leads_out = !link_stays_inside(&change.path, &bytes);
+            return Ok(leads_out.then(|| "the link that the branch has leads out of the directory".into()));
+        }
+        let fault = yaml_fault(&self.inner.store, &change.path, change.old, &bytes)?;
+        Ok(fault.map(|fault| fault.why))
+    }
+
+    /// Keeps a branch that was fetched from the other instance. Nothing happens where it is here already.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn import_branch(
+        &self,
+        plan: &BranchPlan,
+        contents: &[(crate::engine::base::Digest, Packed)],
+    ) -> Result<(), Problem> {
+        if self.branch(&plan.branch.name)?.is_some() {
+            return Ok(());
+        }
+        // In one transaction with the branch, so that nothing tidies them away between.
+        let commit = crate::store::Commit { branch: Some(plan), contents, ..crate::store::Commit::default() };
+        self.inner.store.commit(&commit)
+    }
+
+    /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to
+    /// open the mirror does it, whole or not at all. Contents must be kept already. What is in the directory and in no
+    /// revision is kept as a drift. Says what changes from the newest revision.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or the store not be written.
+    pub fn plan_restore(&self, term: Term, author: &str, message: &str, target: &Tree) -> Result<u64, Problem> {
+        let work = self.work()?;
+        let newest = self.newest();
+        make_directory(&self.inner.directory)?;
+        let ground = self.ground()?;
+        let (found, obstacles) =
+            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
+        drop(work);
+        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
+            let why = format!("{} cannot be kept: it {}", held.path, held.why);
+            return Err(Problem::new("cannot replace the configuration", why, "move it out of the directory"));
+        }
+        let row = self.inner.store.newest_revision()?;
+        let own = OwnSide {
+            store: &self.inner.store,
+            head: newest.head.as_ref(),
+            common: row.as_ref(),
+            tree: &newest.tree,
+            on_disk: &found.tree,
+            kind: DRIFT,
+            author: super::FOUND_AUTHOR,
+            at: now_ms(),
+        };
+        // An empty directory is that of a new machine, and no change that somebody made.
+        let branch = if found.tree.is_empty() { None } else { own.branch()? };
+        let tree = diff::between(&newest.tree, target);
+        let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
+        let new = (!tree.is_empty() || newest.head.is_none()).then(|| NewRevision {
+            revision: RevisionId { number, term, root: target.root() },
+            author: cut(author, AUTHOR_MAX_BYTES),
+            at: now_ms(),
+            message: cut(message, MESSAGE_MAX_BYTES),
+            changes: tree.clone(),
+        });
+        let head = newest.head.map(|head| head.revision);
+        let Some(revision) = new.as_ref().map(|new| new.revision).or(head) else { return Ok(0) };
+        let ops = diff::between(&found.tree, target);
+        let total = tree.len() as u64;
+        let plan = Plan { revision, branch, new, tree: tree.into(), ops: ops.into(), obstacles };
+        self.inner.store.save_journal(&plan.encode()?)?;
+        Ok(total)
+    }
+
+    /// What a branch or a drift changed, each path once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn branch_changes(&self, name: &str) -> Result<Vec<Change>, Problem> {
+        Ok(diff::merged(self.inner.store.branch_changes(name)?.into_iter()))
+    }
+}
+
+impl Merge<'_> {
+    fn is_theirs(&self, path: &RelPath) -> bool {
+        self.theirs.iter().any(|theirs| path.is_within(theirs))
+    }
+
+    /// Those that are not so already, and whose path has not changed since.
+    fn wanted<'c>(&mut self, changes: &'c [Change]) -> Vec<&'c Change> {
+        let mut wanted = Vec::new();
+        for change in changes {
+            let now = self.tree.get(&change.path);
+            if now == change.new {
+                continue;
+            }
+            if now == change.old || self.is_theirs(&change.path) {
+                wanted.push(change);
+            } else {
+                self.conflicts.push((change.path.clone(), changed_since(change.old, now)));
+            }
+        }
+        wanted
+    }
+
+    /// What goes, or makes room for something of another kind: what is inside before what it is in.
+    fn remove(&mut self, wanted: &[&Change]) {
+        for change in wanted.iter().rev() {
+            let Some(now) = self.tree.get(&change.path) else { continue };
+            if change.new.is_some_and(|new| new.kind == now.kind) {
+                continue;
+            }
+            let is_full = now.kind == FileKind::Directory && has_entries(&self.tree, &change.path);
+            if is_full && !self.is_theirs(&change.path) {
+                let why = "there is something in it now that the branch does not know, or that stays";
+                self.conflicts.push((change.path.clone(), why.into()));
+            } else {
+                self.tree.remove(&change.path);
+            }
+        }
+    }
+
+    fn put(&mut self, path: &RelPath, entry: Entry) -> Result<(), Problem> {
+        let is_file = |tree: &Tree, path: &RelPath| tree.get(path).is_some_and(|at| at.kind != FileKind::Directory);
+        let mut parents = std::iter::successors(path.parent(), RelPath::parent);
+        if let Some(parent) = parents.find(|parent| is_file(&self.tree, parent)) {
+            self.conflicts.push((path.clone(), format!("{parent} is no directory now")));
+            return Ok(());
+        }
+        if entry.kind != FileKind::Directory && has_entries(&self.tree, path) {
+            // Was told as a conflict where it could not be removed.
+            return Ok(());
+        }
+        history::make_parents(&mut self.tree, path)?;
+        self.tree.set(path, entry).map_err(|missing| damaged(&missing.to_string()))
+    }
+}
+
+fn has_entries(tree: &Tree, path: &RelPath) -> bool {
+    tree.child(path).and_then(super::tree::Child::node).is_some_and(|node| !node.children.is_empty())
+}
+
+fn changed_since(old: Option<Entry>, now: Option<Entry>) -> String {
+    match (old, now) {
+        (None, _) => "it was not there, and is now".into(),
+        (Some(_), None) => "it was removed since".into(),
+        (Some(old), Some(now)) if old.digest == now.digest && old.kind == now.kind => {
+            "its mode was changed since".into()
+        }
+        (Some(_), Some(_)) => "it was changed since".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

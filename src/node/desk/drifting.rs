@@ -1,0 +1,71 @@
+//! What the mirror's thread does about drift on a shadow (spec 4.5).
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::MirrorDesk;
+use crate::engine::event::{EventKind, Severity};
+use crate::engine::input::Input;
+use crate::mirror::Drift;
+use crate::node::clock;
+use crate::node::drift::{DriftWatch, Due};
+
+impl MirrorDesk {
+    /// Looks for drift where that is due; how long until the next time.
+    pub(super) fn care_for_drift(&self, drift: &mut DriftWatch) -> Option<Duration> {
+        if !self.is_shadow.load(Ordering::Relaxed) {
+            drift.stop();
+        }
+        let due = drift.due(clock::monotonic().0);
+        match due {
+            Due::Look => self.put_drift_back(drift),
+            Due::Over => {
+                for code in ["F-021", "F-022"] {
+                    self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
+                }
+            }
+            Due::In(_) | Due::Nothing => {}
+        }
+        self.drift.store(drift.paths(), Ordering::Relaxed);
+        match due {
+            Due::Look | Due::Over => Some(Duration::ZERO),
+            Due::In(ms) => Some(Duration::from_millis(ms)),
+            Due::Nothing => None,
+        }
+    }
+
+    fn put_drift_back(&self, watch: &mut DriftWatch) {
+        let subject = String::new();
+        match self.mirror.look_for_drift() {
+            Ok(drift) => {
+                let had_failed = watch.has_failed();
+                watch.found(clock::monotonic().0, drift.paths_total);
+                self.drift.store(watch.paths(), Ordering::Relaxed);
+                if drift.paths_total > 0 {
+                    self.tell_drift(&drift);
+                }
+                if had_failed {
+                    self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
+                }
+            }
+            Err(problem) => {
+                watch.failed(clock::monotonic().0);
+                self.drift.store(watch.paths(), Ordering::Relaxed);
+                let why = format!("{}: {}", problem.what, problem.why);
+                self.shared.input_blocking(Input::Trouble { code: "F-022", subject, why });
+            }
+        }
+    }
+
+    fn tell_drift(&self, drift: &Drift) {
+        let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let kept = drift.kept.as_ref().map_or_else(
+            || "nothing of it could be kept".to_owned(),
+            |branch| format!("what was found is kept as {}", branch.name),
+        );
+        let why = format!("{}{more}; put back, {kept}", drift.paths.join(", "));
+        self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
+        self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
+    }
+}

@@ -1,0 +1,54 @@
+//! Backup and restore with instances that run.
+
+use std::fs;
+
+use crate::harness::{eventually, tree};
+use crate::{Pair, Wish, edit};
+
+/// interfaces: a backup of a running instance; its configuration comes back on the running master as one revision and reaches
+/// the shadow; a running shadow refuses, and the whole home only comes back when nothing runs.
+#[test]
+fn a_backup_comes_back_on_a_pair() {
+    let mut pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let password = pair.a.password_file("correct horse battery");
+    let file = pair.a.folder.join("pair.backup").display().to_string();
+    let with = ["--password-file", &password];
+    let wanted = tree(&pair.a.directory);
+    let said = pair.a.ok(&[&["backup", &file, "--identity", "--history"][..], &with].concat());
+    assert!(said.contains("revision 1"), "{said}");
+    assert!(pair.a.refused(&[&["backup", &file][..], &with].concat()).contains("--force"));
+    edit(&pair.a, "audit.yaml", b"changed: since\n");
+    fs::write(pair.a.directory.join("stranger"), "since").unwrap();
+    fs::remove_dir_all(pair.a.directory.join("notes")).unwrap();
+    let edited = tree(&pair.a.directory);
+    eventually("the shadow has the edits", || tree(&pair.b.directory) == edited);
+    let restore = |more: &[&'static str]| -> Vec<String> {
+        ["restore", &file].iter().chain(&with).chain(more).map(|text| (*text).to_owned()).collect()
+    };
+    let texts = |list: &[String]| list.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+    let run = |instance: &crate::harness::Instance, more: &[&'static str]| {
+        let list = restore(more);
+        let output = instance.standin(&list.iter().map(String::as_str).collect::<Vec<_>>());
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), format!("{}\n{}", texts(&list), String::from_utf8_lossy(&said)))
+    };
+    let (code, said) = run(&pair.a, &["--dry-run", "--configuration-only"]);
+    assert!(code == Some(0) && said.contains("removed stranger") && said.contains("changed audit.yaml"), "{said}");
+    let (code, said) = run(&pair.a, &["--yes"]);
+    assert!(code == Some(1) && said.contains("--configuration-only"), "{said}");
+    let (code, said) = run(&pair.b, &["--yes", "--configuration-only"]);
+    assert!(code == Some(1) && said.contains("shadow"), "{said}");
+    let (code, said) = run(&pair.a, &["--yes", "--configuration-only"]);
+    assert_eq!(code, Some(0), "{said}");
+    eventually("both have it", || tree(&pair.a.directory) == wanted && tree(&pair.b.directory) == wanted);
+
+    // The master dies, the shadow takes over: the old home comes back from the backup, and no old term with it.
+    pair.a.kill();
+    pair.b.wait_active();
+    let (code, said) = run(&pair.a, &["--yes", "--identity", "--history"]);
+    assert_eq!(code, Some(0), "{said}");
+    pair.a.start();
+    pair.wait_settled(&pair.b, &pair.a);
+    assert_eq!(pair.a.status()["term"], pair.b.status()["term"]);
+    assert_eq!(tree(&pair.a.directory), wanted);
+}
