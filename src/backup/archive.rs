@@ -256,7 +256,11 @@ pub fn read(
     read_tar(unpacker.take(TOTAL_MAX_BYTES), take)
 }
 
-fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), Problem>) -> Result<(), Problem> {
+/// The same for what was decrypted and unpacked.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), Problem>) -> Result<(), Problem> {
     let mut tar = tar::Archive::new(source);
     let (mut long_name, mut long_target) = (None, None);
     let mut seen = BTreeSet::new();

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_bytes::ByteBuf;
-use standin::engine::base::{Digest, InstanceId, PairId, RevisionId, Role, Run, Term};
+use standin::backup::archive::{self, Manifest};
+use standin::engine::base::{Digest, InstanceId, PairId, RevisionId, Role, Run, Term, UnixMillis};
 use standin::engine::message::{Applied, Body, Branch, Envelope, Hello, Purpose, Push, Refusal, RefusalCode, Timing};
 use standin::engine::order::FileKind;
 use standin::mirror::diff::Change;
@@ -78,6 +79,9 @@ pub fn envelopes() -> Vec<Vec<u8>> {
         revisions: 11,
         files: vec!["a.yaml".into()],
         files_total: 1,
+        at: UnixMillis(0),
+        author: String::new(),
+        holder: String::new(),
     };
     let payload = payloads().remove(0);
     let bodies = [
@@ -184,11 +188,15 @@ pub fn texts() -> Vec<Vec<u8>> {
     walk(&top.join("config/sample"), &mut all);
     let laughs: String = (1..9).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, number| {
         let before = number - 1;
-        format!("{text}a{number}: &a{number} [*a{before}, *a{before}, *a{before}, *a{before}, *a{before}, *a{before}]\n")
+        format!(
+            "{text}a{number}: &a{number} [*a{before}, *a{before}, *a{before}, *a{before}, *a{before}, *a{before}]\n"
+        )
     });
     all.push(laughs.into_bytes());
     all.push(b"? [a, b]\n: !custom {c: 1}\n---\n- |\n  block\n- >-\n  folded\n...\n--- \"x\\u0041\"\n".to_vec());
-    all.push(b"password: |\n  secret\n  more\nlist:\n- token: abc\n  user: x\n{\"apiKey\": \"k\"}\n<pwd>x</pwd>\n".to_vec());
+    all.push(
+        b"password: |\n  secret\n  more\nlist:\n- token: abc\n  user: x\n{\"apiKey\": \"k\"}\n<pwd>x</pwd>\n".to_vec(),
+    );
     all
 }
 
@@ -200,7 +208,17 @@ pub fn settings() -> Vec<Vec<u8>> {
 }
 
 pub fn paths() -> Vec<Vec<u8>> {
-    let all = [&b"a"[..], b"a/b/c.yaml", b"caf\xe9/new\nline", b"../x", b"/x", b"a/./b", b"a\\x41", b"\xf0\x9f\x98\x80", b"a~"];
+    let all = [
+        &b"a"[..],
+        b"a/b/c.yaml",
+        b"caf\xe9/new\nline",
+        b"../x",
+        b"/x",
+        b"a/./b",
+        b"a\\x41",
+        b"\xf0\x9f\x98\x80",
+        b"a~",
+    ];
     all.iter().map(|path| path.to_vec()).collect()
 }
 
@@ -211,4 +229,41 @@ pub fn patterns() -> Vec<Vec<u8>> {
         b"**/*a*a*a*a*a*a*b\n\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
     ];
     all.iter().map(|patterns| patterns.to_vec()).collect()
+}
+
+/// What is inside a backup, once it is decrypted and unpacked.
+pub fn archives() -> Vec<Vec<u8>> {
+    let manifest = Manifest {
+        format: archive::FORMAT,
+        version: "0.1.0".into(),
+        host: "node-a".into(),
+        instance: "1".into(),
+        role: Some(Role::Master),
+        term: Term(3),
+        known_term: Term(3),
+        at: UnixMillis(5),
+        revision: Some(revision(2)),
+        has_identity: true,
+        has_history: true,
+    };
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, kind: tar::EntryType, target: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        if !target.is_empty() {
+            header.set_link_name(target).unwrap();
+        }
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    let long = format!("configuration/{}", "long/".repeat(40));
+    add("manifest.json", tar::EntryType::Regular, "", &serde_json::to_vec(&manifest).unwrap());
+    for name in ["settings.yaml", "users.yaml", "record.json", "identity/key.pem", "standin.db", "configuration/a"] {
+        add(name, tar::EntryType::Regular, "", b"content: 1\n");
+    }
+    add("configuration/d", tar::EntryType::Directory, "", b"");
+    add("configuration/d/link", tar::EntryType::Symlink, "../a", b"");
+    add(&long, tar::EntryType::Directory, "", b"");
+    vec![tar.into_inner().unwrap()]
 }

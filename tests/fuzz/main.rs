@@ -79,7 +79,13 @@ fn fuzz(name: &str, corpus: Vec<Vec<u8>>, (memory, for_each_byte): (usize, usize
         let taken = MEMORY.get().1 - before;
         peak = peak.max(taken);
         let allowed = signed(memory + for_each_byte * input.len());
-        let shown = || format!("{} bytes: {}", input.len(), input.escape_ascii().to_string().chars().take(4_000).collect::<String>());
+        let shown = || {
+            format!(
+                "{} bytes: {}",
+                input.len(),
+                input.escape_ascii().to_string().chars().take(4_000).collect::<String>()
+            )
+        };
         assert!(outcome.is_ok(), "{name}: seed {seed}, run {runs}, input of {}", shown());
         assert!(taken <= allowed, "{name}: {taken} bytes of memory, {allowed} allowed, input of {}", shown());
         runs += 1;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use standin::backup::archive::{self, Part};
 use standin::console::mask;
 use standin::engine::history::Sign;
 use standin::engine::order::Order;
@@ -19,6 +20,8 @@ use crate::{corpus, fuzz};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+/// Of a header.
+const BLOCK_BYTES: usize = 512;
 /// Longest look at one input: for a machine that does much else.
 const LONGEST: Duration = Duration::from_secs(20);
 /// Longest search for the shortest difference.
@@ -155,7 +158,8 @@ fn differences() {
         let hunks = unified::hunks(old, new, None, SEARCH);
         assert_eq!(hunks.is_empty(), old == new);
         let side = |text: &str, not: Sign| {
-            let whole: Vec<&str> = text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line)).collect();
+            let whole: Vec<&str> =
+                text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line)).collect();
             let mut at = 0;
             for hunk in &hunks {
                 let shown: Vec<&str> =
@@ -232,6 +236,29 @@ fn patterns() {
             let _ = (exclude.covers(&path, false), exclude.covers(&path, true));
         }
         assert!(began.elapsed() < LONGEST);
+    });
+}
+
+/// spec 5.4, 9.4: what is in a backup leads nowhere, and takes no more memory than there is
+#[test]
+fn archives() {
+    fuzz("archives", corpus::archives(), (8 * MIB, 20), |input| {
+        // The sum of a header is right again, so that what is behind it is looked at too.
+        let mut input = input.to_vec();
+        for block in input.chunks_exact_mut(BLOCK_BYTES).filter(|block| block[257..262] == *b"ustar") {
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        let _ = archive::read_tar(input.as_slice(), &mut |part| {
+            match part {
+                Part::Path { path, .. } => assert_is_inside(&path),
+                Part::Identity(name, _) => assert!(!name.contains('/') && !name.starts_with('.'), "{name}"),
+                Part::Database(source) => drop(std::io::copy(source, &mut std::io::sink())),
+                _ => {}
+            }
+            Ok(())
+        });
     });
 }
 

@@ -117,7 +117,8 @@ impl Instance {
     /// A command of Standin, not started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         // Without a namespace it runs beside the tests.
-        let ahead: &[&str] = if self.namespace.is_empty() { &["env"] } else { &["ip", "netns", "exec", &self.namespace] };
+        let ahead: &[&str] =
+            if self.namespace.is_empty() { &["env"] } else { &["ip", "netns", "exec", &self.namespace] };
         let mut command = Command::new(ahead[0]);
         command
             .args(&ahead[1..])

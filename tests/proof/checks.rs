@@ -95,6 +95,8 @@ fn open(home: &Path) -> Connection {
 pub struct AtRest {
     /// Newest revision.
     pub newest: u64,
+    /// An apply is half-way.
+    pub has_plan: bool,
     /// Number to root and message.
     revisions: BTreeMap<u64, (Vec<u8>, String)>,
 }
@@ -113,7 +115,8 @@ pub fn at_rest(instance: &Instance) -> AtRest {
         .map(Result::unwrap)
         .collect();
     let newest = revisions.keys().next_back().copied().unwrap_or(0);
-    AtRest { newest, revisions }
+    let has_plan = connection.prepare("SELECT 1 FROM journal").unwrap().exists([]).unwrap();
+    AtRest { newest, has_plan, revisions }
 }
 
 /// What somebody was told is done.
@@ -181,9 +184,8 @@ pub fn history(instance: &Instance, is_thorough: bool) {
     let (connection, store) = (open(&instance.home), Store::open_read_only(&instance.home).unwrap());
     let mut tree = mirror_history::newest_tree(&store).unwrap();
     let limit = if is_thorough { usize::MAX } else { QUICK_REVISIONS };
-    let mut rows = connection
-        .prepare("SELECT id, number, root FROM revision WHERE branch IS NULL ORDER BY number DESC")
-        .unwrap();
+    let mut rows =
+        connection.prepare("SELECT id, number, root FROM revision WHERE branch IS NULL ORDER BY number DESC").unwrap();
     let rows = rows
         .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, Digest(row.get(2)?))))
         .unwrap()

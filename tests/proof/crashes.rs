@@ -99,6 +99,8 @@ struct Lane {
     homes: [Vec<String>; 2],
     orders: Vec<(Child, String)>,
     number: usize,
+    /// Deaths that met files lying aside; and an apply with its plan noted.
+    met: [usize; 2],
 }
 
 impl Lane {
@@ -115,6 +117,7 @@ impl Lane {
             homes,
             orders: Vec::new(),
             number: 0,
+            met: [0; 2],
         };
         let began = Instant::now();
         while lane.number < crashes {
@@ -123,7 +126,11 @@ impl Lane {
             lane.crash(victim);
             lane.check(lane.number % THOROUGH_EVERY == 0 || lane.number == crashes);
         }
-        println!("{name}: {crashes} crashes in {:.1?}: {}", began.elapsed(), lane.acknowledged.told());
+        let ([aside, half_way], told) = (lane.met, lane.acknowledged.told());
+        println!(
+            "{name}: {crashes} crashes in {:.1?}, {aside} with files aside, {half_way} half-way: {told}",
+            began.elapsed()
+        );
     }
 
     /// Edits, one of which the death meets somewhere; then the next start.
@@ -189,6 +196,11 @@ impl Lane {
         let (a, b) = (&self.pair.a, &self.pair.b);
         // Read on the disk of the dead, before it could mend anything.
         let (on_a, on_b) = (checks::at_rest(a), checks::at_rest(b));
+        let dead = [(victim != Victim::Shadow).then_some((a, &on_a)), (victim != Victim::Master).then_some((b, &on_b))];
+        for (instance, at_rest) in dead.into_iter().flatten() {
+            self.met[0] += usize::from(instance.home.join("stage").exists());
+            self.met[1] += usize::from(at_rest.has_plan);
+        }
         if victim == Victim::Shadow {
             // The master is alive and says what it was told.
             let status = a.status();

@@ -167,7 +167,8 @@ impl Field {
 
     fn wait_same(&self) {
         let status = self.a.wait("in sync", |status| {
-            status["state"] == "CONNECTED" && status["peer"]["in_sync"] == true
+            status["state"] == "CONNECTED"
+                && status["peer"]["in_sync"] == true
                 && status["configuration"]["root"] == checks::root(&checks::tree(&self.a.directory))
         });
         let root = status["configuration"]["root"].clone();
@@ -269,7 +270,9 @@ fn a_lying_push_changes_nothing() {
             payload.changes.push(again);
         })
     });
-    field.lie("another digest of the whole", Way::Push, |told| of_push(told, |push, _| push.revision.root = Digest([7; 32])));
+    field.lie("another digest of the whole", Way::Push, |told| {
+        of_push(told, |push, _| push.revision.root = Digest([7; 32]))
+    });
     field.lie("no payload", Way::Push, |told| of_push(told, |_, payload| payload.message = "x".repeat(100_000)));
 }
 

@@ -73,7 +73,8 @@ async fn relay(
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(Anybody(provider.clone())))
         .with_single_cert(vec![as_master.certificate().clone()], as_master.key())?;
-    config.alpn_protocols = ["standin/1", "standin-pair/1", "standin-bulk/1"].map(|name| name.as_bytes().to_vec()).to_vec();
+    config.alpn_protocols =
+        ["standin/1", "standin-pair/1", "standin-bulk/1"].map(|name| name.as_bytes().to_vec()).to_vec();
     let shadow = TlsAcceptor::from(Arc::new(config)).accept(stream).await?;
     let protocol = shadow.get_ref().1.alpn_protocol().unwrap_or_default().to_vec();
     let mut config = ClientConfig::builder_with_provider(provider.clone())

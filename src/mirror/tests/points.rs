@@ -144,7 +144,13 @@ fn after(work: &Work) -> Vec<(PathBuf, u32, Vec<u8>)> {
 }
 
 /// Nothing half done, and the store agrees with the disk where it says so.
-fn assert_whole(work: &Work, side: &Side, before: &[(PathBuf, u32, Vec<u8>)], done: &[(PathBuf, u32, Vec<u8>)], at: &str) {
+fn assert_whole(
+    work: &Work,
+    side: &Side,
+    before: &[(PathBuf, u32, Vec<u8>)],
+    done: &[(PathBuf, u32, Vec<u8>)],
+    at: &str,
+) {
     let now = side.on_disk();
     if work.is_whole {
         assert!(now == before || now == done, "{at}: neither before nor after: {now:?}");
