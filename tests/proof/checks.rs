@@ -132,7 +132,7 @@ pub struct Acknowledged {
 
 impl Acknowledged {
     /// An order was answered with a revision.
-    pub fn to_operator(&mut self, number: u64, message: &str) {
+    pub fn answered(&mut self, number: u64, message: &str) {
         self.orders.insert(number, message.to_owned());
     }
 

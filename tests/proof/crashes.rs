@@ -124,7 +124,7 @@ impl Lane {
             lane.number += 1;
             let victim = victims[lane.draw.below(victims.len())];
             lane.crash(victim);
-            lane.check(lane.number % THOROUGH_EVERY == 0 || lane.number == crashes);
+            lane.check(lane.number.is_multiple_of(THOROUGH_EVERY) || lane.number == crashes);
         }
         let ([aside, half_way], told) = (lane.met, lane.acknowledged.told());
         println!(
@@ -272,7 +272,7 @@ impl Lane {
             let text = String::from_utf8_lossy(&output.stdout);
             let number = text.lines().find_map(|line| line.strip_prefix("Revision ")?.split(':').next()?.parse().ok());
             if let Some(number) = number.filter(|_| output.status.success() && !tag.is_empty()) {
-                self.acknowledged.to_operator(number, &tag);
+                self.acknowledged.answered(number, &tag);
             }
         }
     }
