@@ -132,6 +132,8 @@ fn help_lists_the_commands_and_only_those() {
         "alerts",
         "events",
         "users",
+        "backup",
+        "restore",
         "doctor",
         "paths",
     ];
