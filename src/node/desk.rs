@@ -362,7 +362,7 @@ impl MirrorDesk {
     }
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
-        let mut drift = DriftWatch::default();
+        let (mut drift, mut has_looked) = (DriftWatch::default(), false);
         let mut rest = SETTLE_AFTER;
         let mut postponed = 0;
         loop {
@@ -388,7 +388,12 @@ impl MirrorDesk {
             let input = match job {
                 DiskJob::Drift => {
                     lock(&self.quiet).clear();
-                    drift.changed(clock::monotonic().0);
+                    let now_ms = clock::monotonic().0;
+                    if std::mem::replace(&mut has_looked, true) {
+                        drift.changed(now_ms)
+                    } else {
+                        drift.begin(now_ms)
+                    }
                     continue;
                 }
                 DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),

@@ -43,6 +43,11 @@ impl DriftWatch {
         self.look_at.get_or_insert(now_ms.saturating_add(pause_ms));
     }
 
+    /// At the start: looked at before the master's next revision is, which would put it back untold.
+    pub fn begin(&mut self, now_ms: u64) {
+        self.look_at = Some(now_ms);
+    }
+
     /// The role is another: nothing is drift any more.
     pub fn stop(&mut self) {
         self.look_at = None;

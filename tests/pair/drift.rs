@@ -46,7 +46,6 @@ fn drift_is_found_told_put_back_and_kept() {
 
 /// spec 4.5: what was changed while the shadow was down is found when it starts.
 #[test]
-#[ignore = "fails: it is put back at the start, but no alert tells of it yet"]
 fn drift_of_the_night_is_found_at_the_start() {
     let mut pair = Pair::ready(&Wish { service: false, ..Wish::default() });
     let wanted = tree(&pair.a.directory);
