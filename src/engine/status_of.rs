@@ -140,7 +140,10 @@ impl Engine {
             round_trip_ms: None,
             revision: their_number,
             root: theirs.map(|head| head.root),
-            behind: if is_master {
+            behind: if is_master && theirs.is_none() && self.reign.shadow.is_none() {
+                // Not heard since this instance is master: not known, which is not behind.
+                0
+            } else if is_master {
                 own_number.saturating_sub(their_number)
             } else {
                 their_number.saturating_sub(own_number)

@@ -162,7 +162,11 @@ fn peer(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
     let address = peer.address.as_deref().map_or(String::new(), |address| format!(" at {address}"));
     let role = peer.role.map_or(String::new(), |role| format!(", {}", role.word()));
     let version = if peer.compatible { String::new() } else { format!(", version {} NOT COMPATIBLE", peer.version) };
-    let sync = if peer.in_sync { ", in sync" } else { ", NOT in sync" };
+    let sync = match peer.in_sync {
+        true => ", in sync",
+        false if peer.revision == 0 && peer.behind == 0 => ", its revision is not known",
+        false => ", NOT in sync",
+    };
     let paint = if peer.in_sync && peer.compatible { Paint::Plain } else { Paint::Warning };
     let behind = if peer.behind == 0 { String::new() } else { format!(", {} behind", count_revisions(peer.behind)) };
     let text = format!("{}{address}{role}{version}{sync}{behind}", host(&peer.host));
