@@ -87,7 +87,8 @@ impl Engine {
         let is_news = problem.is_some() && self.directory_problem.is_none();
         self.directory_problem = problem;
         if is_news && self.is_shadow() && self.head.is_some() {
-            self.out.push(Effect::RestoreDrift);
+            // By the way that also tells what was found.
+            self.out.push(Effect::LookForDrift);
         }
     }
 
