@@ -95,15 +95,17 @@ impl Pair {
     /// `master` is active and CONNECTED, `shadow` READY, both at the same digest.
     fn wait_settled(&self, master: &Instance, shadow: &Instance) {
         let limit = LIMIT * 2;
-        let status = master.wait_for("active, CONNECTED, in sync", limit, |status| {
+        master.wait_for("active, CONNECTED, in sync", limit, |status| {
             status["role"] == "master"
                 && status["active"] == true
                 && status["state"] == "CONNECTED"
                 && status["peer"]["in_sync"] == true
         });
-        let root = status["configuration"]["root"].clone();
+        // The master's of now: its status of before may have been from before its last change.
         shadow.wait_for("READY and in sync", limit, |status| {
-            status["role"] == "shadow" && status["state"] == "READY" && status["configuration"]["root"] == root
+            status["role"] == "shadow"
+                && status["state"] == "READY"
+                && status["configuration"]["root"] == master.status()["configuration"]["root"]
         });
     }
 
