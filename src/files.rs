@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+pub mod private_copy;
+
 /// Mode of a private file.
 pub const PRIVATE_FILE_MODE: u32 = 0o600;
 /// Mode of a private directory.

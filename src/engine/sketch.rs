@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use super::base::{LinkId, Millis, RevisionId, Run, Term};
 use super::core::Engine;
+use super::durable::Durable;
 use super::timers::Timer;
 use super::vote::{Claim, View};
 
@@ -42,6 +43,24 @@ pub struct Counters {
     pub claim: Claim,
     /// Of the dial under way.
     pub attempt: Option<u64>,
+}
+
+/// What is yes or no in a record; the same of one that runs and of one that is only on the disk.
+#[doc(hidden)]
+#[must_use]
+pub fn record_flags(durable: &Durable) -> [bool; 10] {
+    [
+        durable.may_take_over,
+        durable.connect_wanted,
+        durable.complete_wanted,
+        durable.forced_shadow,
+        durable.was_master,
+        durable.restore_due,
+        durable.rival_unmet,
+        durable.arbiter_differs,
+        durable.common.is_some(),
+        durable.settings_due.is_some(),
+    ]
 }
 
 struct Pen<'a> {
@@ -128,20 +147,8 @@ impl Engine {
         let durable = &self.durable;
         pen.out.part(&"record");
         pen.out.show(&(durable.role, durable.peer_promise, durable.own_promise));
-        pen.flags(&[
-            durable.may_take_over,
-            durable.connect_wanted,
-            durable.complete_wanted,
-            durable.forced_shadow,
-            durable.was_master,
-            durable.restore_due,
-            durable.rival_unmet,
-            durable.arbiter_differs,
-            durable.common.is_some(),
-            durable.settings_due.is_some(),
-            self.settings_work.is_busy(durable.settings_due.as_ref()),
-            self.is_settled_on_disk(),
-        ]);
+        pen.flags(&record_flags(durable));
+        pen.flags(&[self.settings_work.is_busy(durable.settings_due.as_ref()), self.is_settled_on_disk()]);
         pen.out.word(durable.promise_ms);
         pen.out.word(durable.takeovers.list.len().min(TAKEOVERS_SEEN_MAX) as u64);
         pen.revision(self.head_id());

@@ -12,7 +12,7 @@ use super::diff::{self, Change};
 use super::ground::Ground;
 use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
-use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
+use super::plan::{DIVERGED, DRIFT, OwnSide, Plan, drift_branch};
 use super::push::{ContentSource, PushPayload, refused, tree_of};
 use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at, read_back};
 use super::stage::Staged;
@@ -63,14 +63,7 @@ impl Mirror {
         } else {
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
         };
-        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
-            let what = format!("cannot replace {}", held.path);
-            return Err(Problem::new(
-                what,
-                format!("it cannot be kept: it {}", held.why),
-                "move it out of the directory",
-            ));
-        }
+        found.all_can_be_kept()?;
         let mut ops = diff::between(&found.tree, &target);
         let all = ops.len();
         ops.retain(|op| !is_left_alone(&ground, op));
@@ -383,18 +376,7 @@ impl Mirror {
         if strays == newest.tree {
             return Ok(());
         }
-        let row = self.inner.store.newest_revision()?;
-        let branch = OwnSide {
-            store: &self.inner.store,
-            head: newest.head.as_ref(),
-            common: row.as_ref(),
-            tree: &newest.tree,
-            on_disk: &strays,
-            kind: DRIFT,
-            author: "this instance",
-            at: now_ms(),
-        }
-        .branch()?;
+        let branch = drift_branch(&self.inner.store, &newest, &strays, "this instance")?;
         self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })
     }
 

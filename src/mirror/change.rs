@@ -2,11 +2,11 @@
 //! (spec 5.2, 5.3, 5.6).
 
 use super::candidate::Rejection;
-use super::commit::{cut, now_ms, yaml_fault};
+use super::commit::{new_revision, yaml_fault};
 use super::diff;
 use super::path::{RelPath, link_stays_inside};
-use super::plan::{DRIFT, OwnSide, Plan};
-use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, check_entry};
+use super::plan::{Plan, drift_branch};
+use super::push::check_entry;
 use super::tree::{Entry, Tree};
 use super::{Mirror, Work, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
@@ -15,7 +15,7 @@ use crate::engine::history::{
 };
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
-use crate::store::{NewRevision, Packed};
+use crate::store::Packed;
 
 /// What an operator's change came to.
 #[derive(Debug)]
@@ -75,36 +75,16 @@ impl Mirror {
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
         let (found, obstacles) = self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?;
-        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
-            let what = format!("cannot replace {}", held.path);
-            let why = format!("it cannot be kept: it {}", held.why);
-            return Err(Problem::new(what, why, "move it out of the directory"));
-        }
+        found.all_can_be_kept()?;
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: target.root() };
         let ops = diff::between(&found.tree, &target);
         // What is held back, and what came this very moment, is kept as a drift.
-        let row = self.inner.store.newest_revision()?;
-        let own = OwnSide {
-            store: &self.inner.store,
-            head: newest.head.as_ref(),
-            common: row.as_ref(),
-            tree: &newest.tree,
-            on_disk: &found.tree,
-            kind: DRIFT,
-            author: super::FOUND_AUTHOR,
-            at: now_ms(),
-        };
+        let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?;
         let plan = Plan {
             revision,
-            branch: own.branch()?,
-            new: Some(NewRevision {
-                revision,
-                author: cut(author, AUTHOR_MAX_BYTES),
-                at: now_ms(),
-                message: cut(message, MESSAGE_MAX_BYTES),
-                changes: changes.clone(),
-            }),
+            branch,
+            new: Some(new_revision(revision, author, message, changes.clone())),
             tree: changes.into(),
             ops: ops.into(),
             obstacles,

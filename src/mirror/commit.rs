@@ -121,13 +121,8 @@ impl Mirror {
             return Ok(ScanOutcome { held, rejected: Some(rejection), postponed, ..ScanOutcome::default() });
         }
         let number = newest.head.map_or(0, |head| head.revision.number) + 1;
-        let new = NewRevision {
-            revision: RevisionId { number, term, root: found.tree.root() },
-            author: cut(author, AUTHOR_MAX_BYTES),
-            at: now_ms(),
-            message: cut(message, MESSAGE_MAX_BYTES),
-            changes: found.changes,
-        };
+        let revision = RevisionId { number, term, root: found.tree.root() };
+        let new = new_revision(revision, author, message, found.changes);
         store.commit(&Commit {
             contents: &keep.buffer,
             revision: Some(&new),
@@ -316,8 +311,14 @@ pub(super) fn yaml_fault(
     }))
 }
 
+/// A revision of now; texts that are longer than what travels are cut.
+pub(super) fn new_revision(revision: RevisionId, author: &str, message: &str, changes: Vec<Change>) -> NewRevision {
+    let (author, message) = (cut(author, AUTHOR_MAX_BYTES), cut(message, MESSAGE_MAX_BYTES));
+    NewRevision { revision, author, at: now_ms(), message, changes }
+}
+
 /// `text`, at most `limit` bytes of it.
-pub(super) fn cut(text: &str, limit: usize) -> String {
+fn cut(text: &str, limit: usize) -> String {
     let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
 }

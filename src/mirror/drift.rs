@@ -1,9 +1,8 @@
 //! What was changed behind Standin's back: found, kept and put back (spec 4.5, 7.3).
 
-use super::commit::now_ms;
 use super::diff::{self, Change};
 use super::path::RelPath;
-use super::plan::{DRIFT, OwnSide};
+use super::plan::drift_branch;
 use super::scan::{Held, Stamp, Stamps};
 use super::watch::Dirty;
 use super::{Mirror, Work, make_directory, place};
@@ -76,8 +75,7 @@ impl Mirror {
 
     fn restore_where(&self, dirty: &Dirty, is_all: bool, work: &mut Work) -> Result<(Drift, Vec<Held>), Problem> {
         let newest = self.newest();
-        let Some(head) = newest.head else { return Ok((Drift::default(), Vec::new())) };
-        if dirty.is_nothing() && !is_all {
+        if newest.head.is_none() || (dirty.is_nothing() && !is_all) {
             return Ok((Drift::default(), Vec::new()));
         }
         let trusted = (is_all && !dirty.is_all).then(|| trusted(&work.stamps, dirty));
@@ -99,18 +97,7 @@ impl Mirror {
             work.stamps.extend(found.stamps);
             return Ok((Drift::default(), found.held));
         }
-        let row = self.inner.store.newest_revision()?;
-        let branch = OwnSide {
-            store: &self.inner.store,
-            head: Some(&head),
-            common: row.as_ref(),
-            tree: &newest.tree,
-            on_disk: &found.tree,
-            kind: DRIFT,
-            author: super::FOUND_AUTHOR,
-            at: now_ms(),
-        }
-        .branch()?;
+        let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?;
         self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
         let staged = self.inner.stage.begin()?;
         place::stage(&self.inner.store, &staged, &ops)?;

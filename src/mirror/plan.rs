@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Newest;
+use super::commit::now_ms;
 use super::diff::{self, Change, inverse};
 use super::path::RelPath;
 use super::tree::Tree;
@@ -138,6 +140,27 @@ pub(super) struct OwnSide<'a> {
     pub(super) author: &'a str,
     /// Now, Unix milliseconds.
     pub(super) at: i64,
+}
+
+/// What of `on_disk` is in no revision, as a drift of the newest one (spec 4.5); none: nothing is. `author` takes its place.
+pub(super) fn drift_branch(
+    store: &Store,
+    newest: &Newest,
+    on_disk: &Tree,
+    author: &str,
+) -> Result<Option<BranchPlan>, Problem> {
+    let common = store.newest_revision()?;
+    let own = OwnSide {
+        store,
+        head: newest.head.as_ref(),
+        common: common.as_ref(),
+        tree: &newest.tree,
+        on_disk,
+        kind: DRIFT,
+        author,
+        at: now_ms(),
+    };
+    own.branch()
 }
 
 impl OwnSide<'_> {

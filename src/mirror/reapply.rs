@@ -2,18 +2,17 @@
 //! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
 
 use super::change::{Target, check_count};
-use super::commit::{cut, now_ms, yaml_fault};
+use super::commit::{new_revision, yaml_fault};
 use super::diff::{self, Change};
 use super::path::{RelPath, link_stays_inside};
-use super::plan::{DRIFT, OwnSide, Plan};
-use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES};
+use super::plan::{Plan, drift_branch};
 use super::scan::Stamps;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::order::FileKind;
-use crate::store::{BranchPlan, NewRevision, Packed};
+use crate::store::{BranchPlan, Packed};
 
 /// Changes of a branch in their order of doing, and what cannot be done.
 struct Merge<'a> {
@@ -118,32 +117,17 @@ impl Mirror {
         let (found, obstacles) =
             self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
         drop(work);
-        if let Some(held) = found.held.iter().find(|held| !held.is_worthless) {
-            let why = format!("{} cannot be kept: it {}", held.path, held.why);
-            return Err(Problem::new("cannot replace the configuration", why, "move it out of the directory"));
-        }
-        let row = self.inner.store.newest_revision()?;
-        let own = OwnSide {
-            store: &self.inner.store,
-            head: newest.head.as_ref(),
-            common: row.as_ref(),
-            tree: &newest.tree,
-            on_disk: &found.tree,
-            kind: DRIFT,
-            author: super::FOUND_AUTHOR,
-            at: now_ms(),
-        };
+        found.all_can_be_kept()?;
         // An empty directory is that of a new machine, and no change that somebody made.
-        let branch = if found.tree.is_empty() { None } else { own.branch()? };
+        let branch = match found.tree.is_empty() {
+            true => None,
+            false => drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?,
+        };
         let tree = diff::between(&newest.tree, target);
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
-        let new = (!tree.is_empty() || newest.head.is_none()).then(|| NewRevision {
-            revision: RevisionId { number, term, root: target.root() },
-            author: cut(author, AUTHOR_MAX_BYTES),
-            at: now_ms(),
-            message: cut(message, MESSAGE_MAX_BYTES),
-            changes: tree.clone(),
-        });
+        let revision = RevisionId { number, term, root: target.root() };
+        let is_new = !tree.is_empty() || newest.head.is_none();
+        let new = is_new.then(|| new_revision(revision, author, message, tree.clone()));
         let head = newest.head.map(|head| head.revision);
         let Some(revision) = new.as_ref().map(|new| new.revision).or(head) else { return Ok(0) };
         let ops = diff::between(&found.tree, target);

@@ -160,6 +160,18 @@ pub struct Found {
     pub read: u64,
 }
 
+impl Found {
+    /// Nothing that is worth something stands where it would be replaced and cannot be kept (spec 5.3).
+    ///
+    /// # Errors
+    /// The first that does.
+    pub(super) fn all_can_be_kept(&self) -> Result<(), Problem> {
+        let Some(held) = self.held.iter().find(|held| !held.is_worthless) else { return Ok(()) };
+        let why = format!("it cannot be kept: it {}", held.why);
+        Err(Problem::new(format!("cannot replace {}", held.path), why, "move it out of the directory"))
+    }
+}
+
 /// Scans the whole directory.
 pub(super) fn scan(
     ground: &Ground,

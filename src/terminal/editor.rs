@@ -1,11 +1,8 @@
 //! The operator's editor on a private copy of a file. It runs as a job of its own in the foreground of the terminal, so that
 //! whatever stops or ends it stops or ends neither the console nor an engine in the same process (spec 8.1).
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,11 +12,8 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, 
 use super::tty::Tty;
 use crate::console::message::Edited;
 use crate::engine::history::APPLIED_FILE_MAX_BYTES;
+use crate::files::private_copy::{self, PrivateCopy};
 
-/// Where neither VISUAL nor EDITOR is set.
-const PLAIN_EDITOR: &str = "vi";
-/// Names tried for the private directory.
-const NAMES_MAX: u32 = 100;
 /// An editor that is told to end has this long before the terminal is taken from it.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -54,14 +48,13 @@ impl Editor {
     /// # Errors
     /// The copy cannot be made, or nothing can be started; no copy is left then.
     pub fn start(tty: &Tty, path: &str, text: String) -> io::Result<Self> {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let name = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| PLAIN_EDITOR.into());
+        let name = private_copy::editor();
         let text = text.into_bytes();
         let copy = PrivateCopy::new(path, &text)?;
         let before = tty.foreground();
         // As git does it: the variable may hold arguments.
         let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(format!("{name} \"$@\"")).arg(&name).arg(&copy.file);
+        command.arg("-c").arg(format!("{name} \"$@\"")).arg(&name).arg(copy.file());
         let (input, output, errors) = tty.handles()?;
         command.stdin(input).stdout(output).stderr(errors);
         if before.is_some() {
@@ -119,9 +112,9 @@ impl Editor {
 
     /// What it left.
     pub fn result(self, status: Option<WaitStatus>) -> Edited {
-        let edited = self.copy.read();
+        let edited = self.copy.read(APPLIED_FILE_MAX_BYTES);
         let is_same = edited.as_ref().is_ok_and(|bytes| *bytes == self.text);
-        let copy = self.copy.file.display().to_string();
+        let copy = self.copy.file().display().to_string();
         let kept = (!is_same).then_some(copy.clone());
         if is_same {
             self.copy.remove();
@@ -165,89 +158,5 @@ impl Drop for Editor {
         while matches!(self.look(), State::Open | State::Suspended) && since.elapsed() < END_LIMIT {
             thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-/// Removes the copy that an editor left, once its text is a revision.
-pub fn remove_copy(file: &Path) {
-    let Some(directory) = file.parent() else { return };
-    let is_ours = directory.file_name().is_some_and(|name| name.to_string_lossy().starts_with(COPY_PREFIX));
-    if is_ours {
-        // An editor may have left others beside it: copies of the same text.
-        let _ = std::fs::remove_dir_all(directory);
-    }
-}
-
-const COPY_PREFIX: &str = "standin-edit-";
-
-/// A copy that only this user can read: 0600 in a directory of its own.
-struct PrivateCopy {
-    file: PathBuf,
-}
-
-impl PrivateCopy {
-    fn new(path: &str, bytes: &[u8]) -> io::Result<Self> {
-        let name = Path::new(path).file_name().map_or_else(|| "file".into(), std::ffi::OsStr::to_os_string);
-        let top = std::env::temp_dir();
-        for number in 0..NAMES_MAX {
-            let directory = top.join(format!("{COPY_PREFIX}{}-{number}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&directory) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                made => made?,
-            }
-            let copy = Self { file: directory.join(name) };
-            let mut open = OpenOptions::new();
-            let written = open
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&copy.file)
-                .and_then(|mut file| file.write_all(bytes));
-            if let Err(error) = written {
-                copy.remove();
-                return Err(error);
-            }
-            return Ok(copy);
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
-    }
-
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(&self.file)?.take(APPLIED_FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > APPLIED_FILE_MAX_BYTES {
-            return Err(io::Error::other(format!("it is longer than {APPLIED_FILE_MAX_BYTES} bytes")));
-        }
-        Ok(bytes)
-    }
-
-    fn remove(&self) {
-        remove_copy(&self.file);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::MetadataExt;
-
-    use super::*;
-
-    /// spec 9.4: what may hold secrets is readable by its owner alone, and goes when it has served.
-    #[test]
-    fn the_copy_is_private_and_goes() {
-        let copy = PrivateCopy::new("deep/orders.yaml", b"a: 1\n").unwrap();
-        let of = |path: &Path| std::fs::symlink_metadata(path).unwrap().mode() & 0o777;
-        assert_eq!((of(&copy.file), of(copy.file.parent().unwrap())), (0o600, 0o700));
-        assert!(copy.file.ends_with("orders.yaml"), "an editor knows the language by the name");
-        assert_eq!(copy.read().unwrap(), b"a: 1\n");
-        let other = PrivateCopy::new("deep/orders.yaml", b"").unwrap();
-        assert_ne!(other.file, copy.file);
-        copy.remove();
-        other.remove();
-        assert!(!copy.file.exists() && !copy.file.parent().unwrap().exists());
-        let foreign = tempfile::tempdir().unwrap();
-        std::fs::write(foreign.path().join("x"), "x").unwrap();
-        remove_copy(&foreign.path().join("x"));
-        assert!(foreign.path().join("x").exists(), "nothing else is ever removed");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::editor::{Editor, State, remove_copy};
+use super::editor::{Editor, State};
 use super::engine_link::EngineLink;
 use super::keys::{Parser, Typed};
 use super::screen::Screen;
@@ -251,7 +251,7 @@ impl Console<'_> {
                 Command::Copy(text) => self.copy(&text)?,
                 Command::Suspend => self.suspend()?,
                 Command::Redraw => self.screen.forget()?,
-                Command::RemoveCopy(copy) => remove_copy(Path::new(&copy)),
+                Command::RemoveCopy(copy) => crate::files::private_copy::remove(Path::new(&copy)),
                 Command::Edit { path, text } => {
                     if let Some(outcome) = self.edit(Some((path, text)))? {
                         return Ok(Some(outcome));

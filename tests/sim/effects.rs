@@ -139,7 +139,7 @@ impl World {
         }
         self.nodes[node].applying = None;
         let theirs = self.pushes[pushed(push)].clone();
-        let (committed, branch) = self.nodes[node].disk.mirror.apply(&theirs);
+        let (committed, branch) = self.nodes[node].disk.mirror.apply(&theirs, push.base.is_none());
         self.feed(node, Input::Applied { link, revision: push.revision, committed, branch });
     }
 

@@ -3,6 +3,7 @@
 //! `cargo test --release --test sim` runs tens of thousands of lives. A failing seed prints the one command that replays it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod pair;
 mod script;
 mod script_arbiter;
 mod script_arbiter_traces;
@@ -14,7 +15,7 @@ mod service;
 mod sim;
 mod steps;
 
-use sim::{chaos, world};
+use sim::chaos;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +39,9 @@ const WALKS: &[[bool; 4]] = &[
     [false, true, false, true],
     [false, false, true, true],
     [true, true, true, false],
+    [true, false, true, true],
+    [true, true, false, true],
+    [false, true, true, true],
     [true, true, true, true],
 ];
 /// Time box of all exhaustive walks together, s; a walk gets an even share of what those before it have left.

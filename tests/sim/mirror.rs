@@ -14,6 +14,15 @@ pub struct Rev {
     pub files: Files,
 }
 
+/// An apply under way.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pub to: Vec<Rev>,
+    pub is_complete: bool,
+    /// As it was, with what was in no revision.
+    pub before: Files,
+}
+
 /// What survives a crash.
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
@@ -24,10 +33,12 @@ pub struct Mirror {
     pub branches: BTreeMap<String, Vec<Rev>>,
     /// Edited where it was master, not committed yet.
     pub is_edited: bool,
+    /// Edited while Standin was stopped: nobody told it, and nothing but what it finds on the disk says so.
+    pub is_edited_untold: bool,
     /// Changed behind Standin's back where it is shadow.
     pub is_drifted: bool,
-    /// Died in the middle of an apply: what the journal says it was to become.
-    pub journal: Option<(Vec<Rev>, bool)>,
+    /// Died in the middle of an apply.
+    pub journal: Option<Journal>,
 }
 
 fn root(files: &Files) -> Digest {
@@ -64,19 +75,31 @@ impl Mirror {
     }
 
     /// Somebody edits the directory where the role is master's.
-    pub fn edit(&mut self, path: u8, content: u64) {
+    pub fn edit(&mut self, path: u8, content: u64, is_told: bool) {
         self.files.insert(path, content);
-        self.is_edited = true;
+        *if is_told { &mut self.is_edited } else { &mut self.is_edited_untold } = true;
     }
 
-    /// What is not of a revision is put back (spec 7.3).
+    /// What is not of a revision is kept, and put back (spec 4.5, 7.3).
     pub fn restore_drift(&mut self) {
         if let Some(rev) = self.history.last()
             && !self.is_edited
         {
-            self.files = rev.files.clone();
+            let files = rev.files.clone();
+            if let Some(stray) = self.stray() {
+                self.branches.insert(format!("drift-{}", stray.id.root), vec![stray]);
+            }
+            self.files = files;
+            self.is_edited_untold = false;
         }
         self.is_drifted = false;
+    }
+
+    /// What is on the disk, when it is not the newest revision.
+    fn stray(&self) -> Option<Rev> {
+        let head = self.history.last().filter(|rev| rev.files != self.files)?.id;
+        let id = RevisionId { number: head.number + 1, term: head.term, root: root(&self.files) };
+        Some(Rev { id, files: self.files.clone() })
     }
 
     /// Somebody changes a file behind Standin's back.
@@ -88,26 +111,27 @@ impl Mirror {
     /// Died in the middle of an apply: some files are the new ones already. Whether the journal was complete, the seed says.
     pub fn tear(&mut self, theirs: &[Rev], is_complete: bool, until: u8) {
         let Some(target) = theirs.last() else { return };
+        let before = self.files.clone();
         for (path, content) in &target.files {
             if *path < until {
                 self.files.insert(*path, *content);
             }
         }
-        self.journal = Some((theirs.to_vec(), is_complete));
+        self.journal = Some(Journal { to: theirs.to_vec(), is_complete, before });
     }
 
     /// Before anything else at a start: forward if the journal is complete, else back.
     pub fn recover(&mut self) {
-        match self.journal.take() {
-            Some((theirs, true)) => drop(self.apply(&theirs)),
-            Some((_, false)) => self.files = self.history.last().map(|rev| rev.files.clone()).unwrap_or_default(),
-            None => {}
+        let Some(Journal { to, is_complete, before }) = self.journal.take() else { return };
+        self.files = before;
+        if is_complete {
+            drop(self.apply(&to, false));
         }
     }
 
     /// Commits what differs from the newest revision.
     pub fn scan(&mut self, term: Term) -> Option<Committed> {
-        self.is_edited = false;
+        (self.is_edited, self.is_edited_untold) = (false, false);
         if self.history.last().is_some_and(|rev| rev.files == self.files) {
             return None;
         }
@@ -125,15 +149,15 @@ impl Mirror {
         self.has(id) || self.branches.values().flatten().any(|rev| rev.id == id)
     }
 
-    /// Becomes `theirs` up to its end; what only this one had is kept as a branch.
-    pub fn apply(&mut self, theirs: &[Rev]) -> (Committed, Option<Branch>) {
+    /// Becomes `theirs` up to its end; what only this one had, and what is in no revision, is kept as a branch, which a complete
+    /// apply tells (spec 7.6).
+    pub fn apply(&mut self, theirs: &[Rev], is_complete: bool) -> (Committed, Option<Branch>) {
         let is_theirs = |rev: &Rev| theirs.iter().any(|other| other.id == rev.id);
         let common = self.history.iter().rev().find(|rev| is_theirs(rev)).map(|rev| rev.id);
-        let newest = theirs.last().map_or(0, |rev| rev.id.number);
-        let own: Vec<Rev> = self.history.iter().filter(|rev| !is_theirs(rev)).cloned().collect();
-        let _ = newest;
+        let stray = self.stray().filter(|stray| theirs.last().is_none_or(|rev| rev.files != stray.files));
+        let own: Vec<Rev> = self.history.iter().filter(|rev| !is_theirs(rev)).cloned().chain(stray).collect();
         let branch = own.last().map(|head| {
-            let name = format!("diverged-term-{}-rev-{}", head.id.term, head.id.number);
+            let name = format!("diverged-term-{}-rev-{}-{}", head.id.term, head.id.number, head.id.root);
             Branch {
                 name,
                 common,
@@ -151,9 +175,8 @@ impl Mirror {
         }
         self.history = theirs.to_vec();
         self.files = theirs.last().map(|rev| rev.files.clone()).unwrap_or_default();
-        self.is_edited = false;
-        self.is_drifted = false;
+        (self.is_edited, self.is_edited_untold, self.is_drifted) = (false, false, false);
         let committed = self.committed().unwrap();
-        (committed, branch)
+        (committed, branch.filter(|_| is_complete))
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 
 use standin::engine::base::{InstanceId, LinkId, Run};
-use standin::engine::sketch::{Counters, Sketch};
+use standin::engine::sketch::{Counters, Sketch, record_flags};
 use standin::engine::vote::Claim;
 
 use crate::sim::net::End;
@@ -203,18 +203,7 @@ fn machine(world: &World, index: usize, paper: &mut Paper<'_>) {
     let durable = &node.disk.durable;
     paper.show(&(durable.role, durable.term, durable.known_term, durable.ungranted, durable.promise_ms));
     paper.show(&(durable.peer_promise, durable.own_promise, durable.offer.map(|offer| (offer.term, offer.kind))));
-    paper.flags(&[
-        durable.may_take_over,
-        durable.connect_wanted,
-        durable.complete_wanted,
-        durable.forced_shadow,
-        durable.was_master,
-        durable.restore_due,
-        durable.rival_unmet,
-        durable.arbiter_differs,
-        durable.common.is_some(),
-        durable.settings_due.is_some(),
-    ]);
+    paper.flags(&record_flags(durable));
     paper.word(durable.takeovers.list.len() as u64);
     paper.run_of(1 - index, durable.peer.as_ref().map_or(Run(0), |peer| peer.run));
 }

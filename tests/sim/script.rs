@@ -3,54 +3,13 @@
 use standin::engine::base::{Condition, LinkState, Role, Term};
 use standin::engine::message::{Body, FarewellKind, OfferKind};
 use standin::engine::order::{Order, Reply};
-use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
-use crate::world::World;
-
-const BOOT_HOLD_MS: u64 = 2_000;
-const DELAY_MS: u64 = 500;
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = DELAY_MS;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = BOOT_HOLD_MS;
-    settings
-}
-
-/// Node 0 active at term 1, node 1 its READY shadow.
-fn pair_with(settings: &Settings) -> World {
-    let mut world = World::new(7, settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair");
-    world.run_until(world.t + 500);
-    world
-}
+use crate::pair::{BOOT_HOLD_MS, DELAY_MS, healthy, is_active, pair_of, release, role, settings, state, well};
+use crate::sim::world::World;
 
 fn pair() -> World {
-    pair_with(&settings())
-}
-
-fn well(world: &World) {
-    assert_eq!(world.failure, None);
-}
-
-fn role(world: &World, node: usize) -> (Option<Role>, u64) {
-    let durable = &world.nodes[node].disk.durable;
-    (durable.role, durable.term.0)
-}
-
-fn is_active(world: &World, node: usize) -> bool {
-    world.status(node).is_some_and(|status| status.active)
-}
-
-fn state(world: &World, node: usize) -> Option<LinkState> {
-    world.status(node).and_then(|status| status.state)
+    pair_of(&settings())
 }
 
 fn cut(world: &mut World, is_cut: bool) {
@@ -58,18 +17,6 @@ fn cut(world: &mut World, is_cut: bool) {
     if is_cut {
         world.kill_conns();
     }
-}
-
-fn release(world: &mut World) {
-    world.hold = None;
-    for (conn, end, item) in std::mem::take(&mut world.held) {
-        world.put(conn, end, item);
-    }
-}
-
-fn healthy(world: &mut World) {
-    assert!(world.run_till(60_000, World::is_healthy), "not well: {:?} {:?}", role(world, 0), role(world, 1));
-    well(world);
 }
 
 /// spec 7.1, 7.3: a READY shadow takes over after the delay, at its own next term; the former master comes back as its
@@ -362,7 +309,7 @@ fn takeover_checks_decide() {
     let mut with_checks = settings();
     with_checks.takeover_checks.tcp = vec!["gateway:1".into()];
     with_checks.takeover_checks.interval = 1_000;
-    let mut world = pair_with(&with_checks);
+    let mut world = pair_of(&with_checks);
     world.nodes[1].checks_fail = true;
     world.crash(0, false);
     world.run_until(world.t + 20_000);
@@ -384,7 +331,7 @@ fn all_checks_may_be_required() {
     let mut all = with_checks.clone();
     all.takeover_checks.require = "all".into();
     for (settings, takes_over) in [(with_checks, true), (all, false)] {
-        let mut world = pair_with(&settings);
+        let mut world = pair_of(&settings);
         let told = world.status(0).and_then(|status| status.peer).unwrap().checks;
         assert_eq!(told.len(), 1, "the master knows them beforehand");
         world.crash(0, false);

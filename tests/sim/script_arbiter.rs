@@ -5,61 +5,14 @@ use standin::engine::base::{Condition, Role, Term};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 use standin::engine::order::Order;
-use standin::engine::settings::Settings;
 
+use crate::pair::{
+    ALL_OVER_MS, BUDGET_MS, HOLD_MS, arbiter_settings, condition, healthy, holds, is_active, pair_of, release, role,
+};
 use crate::sim::world::World;
 
-const HOLD_MS: u64 = 1_000;
-const BUDGET_MS: u64 = 300;
-/// Promise of these settings is 1.3 s, the lease 2 s and a bit: all of it is over then.
-const ALL_OVER_MS: u64 = 5_000;
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = 500;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = 2_000;
-    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
-    settings.arbiter.hold = HOLD_MS;
-    settings.arbiter.stop_budget = BUDGET_MS;
-    settings.arbiter.clock_error = 0;
-    settings.arbiter.request_timeout = 200;
-    settings
-}
-
-fn pair_of(settings: &Settings) -> World {
-    let mut world = World::new(11, settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.check.has_arbiter = settings.arbiter.is_set();
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair: {:?}", world.failure);
-    world.run_until(world.t + 500);
-    world
-}
-
 fn pair() -> World {
-    pair_of(&settings())
-}
-
-fn role(world: &World, node: usize) -> (Option<Role>, u64) {
-    let durable = &world.nodes[node].disk.durable;
-    (durable.role, durable.term.0)
-}
-
-fn is_active(world: &World, node: usize) -> bool {
-    world.status(node).is_some_and(|status| status.active)
-}
-
-fn condition(world: &World, node: usize) -> Option<Condition> {
-    world.status(node).and_then(|status| status.condition)
-}
-
-fn healthy(world: &mut World) {
-    assert!(world.run_till(60_000, World::is_healthy), "not well: {:?} {:?}", role(world, 0), role(world, 1));
-    assert_eq!(world.failure, None);
+    pair_of(&arbiter_settings())
 }
 
 fn cut_link(world: &mut World) {
@@ -70,14 +23,7 @@ fn cut_link(world: &mut World) {
 fn heal(world: &mut World) {
     world.net.heal();
     world.arbiter.heal();
-    world.hold = None;
-    for (conn, end, item) in std::mem::take(&mut world.held) {
-        world.put(conn, end, item);
-    }
-}
-
-fn open(world: &World, node: usize, code: &str) -> bool {
-    world.nodes[node].disk.alerts.values().any(|alert| !alert.is_over && alert.code == code)
+    release(world);
 }
 
 /// spec 7.11: the master dies: the shadow waits out promise and lease, is granted the next term, and takes over with it; the
@@ -122,7 +68,7 @@ fn without_the_arbiter_the_shadow_confirms() {
     world.arbiter.is_up = false;
     world.run_until(world.t + 20_000);
     assert!(is_active(&world, 0));
-    assert!(open(&world, 0, "H-024") && open(&world, 1, "H-024"));
+    assert!(holds(&world, 0, "H-024") && holds(&world, 1, "H-024"));
     world.crash(0, false);
     world.run_until(world.t + 20_000);
     assert!(!is_active(&world, 1), "took over without a grant");
@@ -133,7 +79,7 @@ fn without_the_arbiter_the_shadow_confirms() {
     let arbiter = &mut world.arbiter;
     arbiter.is_up = true;
     assert!(world.run_till(20_000, |world| is_active(world, 1)));
-    assert!(!open(&world, 1, "H-024"));
+    assert!(!holds(&world, 1, "H-024"));
 }
 
 /// spec 7.11, model A1: a renewal that arrives while the grant is under way blocks the takeover: both conditions hold at the
@@ -266,7 +212,7 @@ fn a8_a_stalled_master_is_not_active_when_it_goes_on() {
 #[test]
 fn a9_clocks_at_the_limit() {
     for (master, shadow) in [(-20_000, 20_000), (20_000, -20_000)] {
-        let mut settings = settings();
+        let mut settings = arbiter_settings();
         settings.arbiter.clock_error = 20;
         let mut world = World::new(5, &settings);
         world.check.has_arbiter = true;
@@ -371,7 +317,7 @@ fn become_master_needs_the_grant() {
 /// spec 7.12: a shadow that was stalled counts its delay anew from the first check after it: no takeover of a master that lives.
 #[test]
 fn a_stalled_shadow_counts_anew() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     for span_ms in [2_500, 10_000] {
         let mut world = pair_of(&settings);
@@ -385,7 +331,7 @@ fn a_stalled_shadow_counts_anew() {
 /// spec 7.12: what is told as a stall bars a switch until something fresh was heard.
 #[test]
 fn a_stalled_master_decides_nothing() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     let mut world = pair_of(&settings);
     world.feed(0, Input::Stalled { late_ms: 5_000 });
@@ -400,7 +346,7 @@ fn a_stalled_master_decides_nothing() {
 /// shadow answers that it has not taken over.
 #[test]
 fn an_isolated_master_stops() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     settings.shadow.takeover_delay = 30_000;
     settings.takeover_checks.tcp = vec!["gateway:1".into()];
@@ -410,17 +356,17 @@ fn an_isolated_master_stops() {
     assert!(world.run_till(5_000, |world| condition(world, 0) == Some(Condition::Isolated)));
     assert!(world.run_till(1_000, |world| !world.nodes[0].service));
     assert_eq!(role(&world, 0), (Some(Role::Master), 1));
-    assert!(open(&world, 0, "H-023"));
+    assert!(holds(&world, 0, "H-023"));
     heal(&mut world);
     healthy(&mut world);
     assert_eq!(role(&world, 0), (Some(Role::Master), 1));
-    assert!(!open(&world, 0, "H-023"));
+    assert!(!holds(&world, 0, "H-023"));
 }
 
 /// spec 7.10: alone, it resumes when its checks pass again and the boot hold is over; the setting turns all of it off.
 #[test]
 fn an_isolated_master_resumes_by_its_checks() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     settings.takeover_checks.tcp = vec!["gateway:1".into()];
     for isolation in [true, false] {
@@ -440,7 +386,7 @@ fn an_isolated_master_resumes_by_its_checks() {
 /// spec 7.15: the third takeover in ten minutes waits twice as long, both sides know, and `ha resume` clears it on both.
 #[test]
 fn the_third_takeover_waits_longer() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     let mut world = pair_of(&settings);
     for master in [0, 1] {
@@ -467,7 +413,7 @@ fn the_third_takeover_waits_longer() {
 /// spec 7.5: one that took over, and whose former master it never met since, asks at its next start too.
 #[test]
 fn an_unmet_rival_is_asked_at_boot() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     settings.shadow.takeover_delay = 500;
     let mut world = pair_of(&settings);
@@ -488,7 +434,7 @@ fn an_unmet_rival_is_asked_at_boot() {
 /// spec 7.7: roles can be switched back at once: the order waits for the shadow to be READY.
 #[test]
 fn a_second_switch_waits_for_ready() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.arbiter.endpoints.clear();
     let mut world = pair_of(&settings);
     world.order(0, Order::Switch { dry_run: false });

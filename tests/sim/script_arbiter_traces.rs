@@ -5,57 +5,13 @@ use standin::engine::base::{Condition, Role};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 use standin::engine::order::Order;
-use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
+use crate::pair::{ALL_OVER_MS, BOOT_HOLD_MS, arbiter_settings, healthy, holds, is_active, pair_of, release, role};
 use crate::sim::world::World;
 
-/// Promise of these settings is 1.3 s, the lease 2 s and a bit: all of it is over then.
-const ALL_OVER_MS: u64 = 5_000;
-const HOLD_MS: u64 = 1_000;
-const BOOT_HOLD_MS: u64 = 2_000;
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = 500;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = BOOT_HOLD_MS;
-    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
-    settings.arbiter.hold = HOLD_MS;
-    settings.arbiter.stop_budget = 300;
-    settings.arbiter.clock_error = 0;
-    settings.arbiter.request_timeout = 200;
-    settings
-}
-
-fn pair_of(settings: &Settings) -> World {
-    let mut world = World::new(11, settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.check.has_arbiter = true;
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair: {:?}", world.failure);
-    world.run_until(world.t + 500);
-    world
-}
-
 fn pair() -> World {
-    pair_of(&settings())
-}
-
-fn role(world: &World, node: usize) -> (Option<Role>, u64) {
-    let durable = &world.nodes[node].disk.durable;
-    (durable.role, durable.term.0)
-}
-
-fn is_active(world: &World, node: usize) -> bool {
-    world.status(node).is_some_and(|status| status.active)
-}
-
-fn open(world: &World, node: usize, code: &str) -> bool {
-    world.nodes[node].disk.alerts.values().any(|alert| !alert.is_over && alert.code == code)
+    pair_of(&arbiter_settings())
 }
 
 fn cut_link(world: &mut World) {
@@ -67,21 +23,7 @@ fn cut_link(world: &mut World) {
 fn heal(world: &mut World) {
     world.net.heal();
     world.arbiter.heal();
-    world.hold = None;
-    for (conn, end, item) in std::mem::take(&mut world.held) {
-        world.put(conn, end, item);
-    }
-}
-
-fn healthy(world: &mut World) {
-    assert!(
-        world.run_till(60_000, World::is_healthy),
-        "not well: {:?} {:?} {:?}",
-        role(world, 0),
-        role(world, 1),
-        world.failure
-    );
-    assert_eq!(world.failure, None);
+    release(world);
 }
 
 /// spec 7.3, 7.8, model B2: a role forced on the isolated former master is not had without the grant, and no term is shared.
@@ -289,7 +231,7 @@ fn g1_a_restored_master_is_confirmed_by_nobody() {
 /// active, so the term is asked for again; a master that is confirmed meanwhile is not replaced.
 #[test]
 fn a_fence_that_outlasts_the_grant() {
-    let mut settings = settings();
+    let mut settings = arbiter_settings();
     settings.hooks.fence = vec!["/bin/fence".into()];
     settings.hooks.fence_required = true;
     for fence_ms in [200, 900, 1_500, 4_000, 9_000] {
@@ -332,8 +274,8 @@ fn a_planned_stop_releases_its_lease() {
 /// shadow takes over by its own rule until they do.
 #[test]
 fn an_arbiter_on_one_side_alone_protects_nobody() {
-    let with = settings();
-    let mut without = settings();
+    let with = arbiter_settings();
+    let mut without = arbiter_settings();
     without.arbiter.endpoints.clear();
     for (changed, from, to) in [(0, &with, &without), (1, &with, &without), (0, &without, &with), (1, &without, &with)]
     {
@@ -349,7 +291,7 @@ fn an_arbiter_on_one_side_alone_protects_nobody() {
         world.feed(changed, Input::Settings(Box::new(new)));
         world.run_until(world.t + 2_000);
         for node in 0..2 {
-            assert!(open(&world, node, "H-029"), "changed {changed}: node {node} does not say so");
+            assert!(holds(&world, node, "H-029"), "changed {changed}: node {node} does not say so");
             assert_eq!(world.status(node).unwrap().protection, Protection::None);
         }
         assert!(is_active(&world, 0));
@@ -365,7 +307,7 @@ fn an_arbiter_on_one_side_alone_protects_nobody() {
         world.check.has_arbiter = to.arbiter.is_set();
         healthy(&mut world);
         world.run_until(world.t + 15_000);
-        assert!((0..2).all(|node| !open(&world, node, "H-029")));
+        assert!((0..2).all(|node| !holds(&world, node, "H-029")));
         assert_eq!(world.failure, None);
     }
 }

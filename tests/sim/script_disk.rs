@@ -3,30 +3,9 @@
 use standin::engine::base::{LinkState, Role};
 use standin::engine::message::Body;
 use standin::engine::order::Order;
-use standin::engine::settings::Settings;
 
+use crate::pair::{pair_of, with_delay};
 use crate::sim::world::World;
-
-fn settings(takeover_delay: u64) -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = takeover_delay;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = 2_000;
-    settings
-}
-
-fn pair_of(settings: &Settings) -> World {
-    let mut world = World::new(13, settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.check.has_arbiter = settings.arbiter.is_set();
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair: {:?}", world.failure);
-    world.run_until(world.t + 500);
-    world
-}
 
 /// spec 7.1: a master that says welcome has answered: a shadow whose disk cannot note it does not take over when the disk takes
 /// writes again at the very end of the delay, whatever the delay.
@@ -35,7 +14,7 @@ fn a_master_that_answers_is_not_replaced_for_a_full_disk_of_the_shadow() {
     // With no delay the end of the connection alone decides; from then on each welcome is an answer.
     for (delay_ms, first_ms) in [(500, 0), (0, 300)] {
         for wait_ms in (first_ms..900).step_by(7) {
-            let mut world = pair_of(&settings(delay_ms));
+            let mut world = pair_of(&with_delay(delay_ms));
             world.nodes[1].persist_fails = true;
             // Another run of the master: its data are to be noted anew.
             world.crash(0, false);
@@ -54,7 +33,7 @@ fn a_master_that_answers_is_not_replaced_for_a_full_disk_of_the_shadow() {
 /// for good.
 #[test]
 fn a_promise_whose_end_was_not_written_ends_later() {
-    let mut settings = settings(500);
+    let mut settings = with_delay(500);
     settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
     settings.arbiter.hold = 1_000;
     settings.arbiter.stop_budget = 300;
@@ -78,7 +57,7 @@ fn a_promise_whose_end_was_not_written_ends_later() {
 /// never by the first alone.
 #[test]
 fn a_copied_home_does_not_overrule_the_arbiter_by_itself() {
-    let mut settings = settings(500);
+    let mut settings = with_delay(500);
     settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
     settings.arbiter.hold = 1_000;
     settings.arbiter.stop_budget = 300;
@@ -101,7 +80,7 @@ fn a_copied_home_does_not_overrule_the_arbiter_by_itself() {
 #[test]
 fn a_switch_that_waits_is_answered_when_another_one_begins() {
     for pause_ms in (0..400).step_by(5) {
-        let mut world = pair_of(&settings(500));
+        let mut world = pair_of(&with_delay(500));
         world.edit(0);
         world.run_until(world.t + 30);
         let first = world.order(0, Order::Switch { dry_run: false });
@@ -120,7 +99,7 @@ fn a_revision_being_written_comes_before_a_new_master() {
     for is_forced in [false, true] {
         let mut caught = 0;
         for draws in 0..20 {
-            let mut world = pair_of(&settings(if is_forced { 3_000 } else { 0 }));
+            let mut world = pair_of(&with_delay(if is_forced { 3_000 } else { 0 }));
             for _ in 0..draws {
                 world.random.next();
             }
@@ -152,7 +131,7 @@ fn a_resume_that_the_shadow_does_not_hear_is_the_operators_word() {
     // Before the shadow has noticed anything: it waits 200 ms for the answer to a check.
     for wait_ms in (0..180).step_by(10) {
         let order = if wait_ms % 20 == 0 { Order::Resume } else { Order::BecomeMaster { without_arbiter: false } };
-        let mut world = pair_of(&settings(0));
+        let mut world = pair_of(&with_delay(0));
         world.crash(0, true);
         world.run_until(world.t + wait_ms);
         world.start(0);
@@ -173,7 +152,7 @@ fn a_resume_that_the_shadow_does_not_hear_is_the_operators_word() {
 /// not take anyway: the master of a lower term has nothing fresh to tell, and waits for that answer.
 #[test]
 fn a_stalled_shadow_still_refuses() {
-    let mut world = pair_of(&settings(500));
+    let mut world = pair_of(&with_delay(500));
     world.nodes[1].start_fails = true;
     world.hold = Some((1, |body| matches!(body, Body::OfferRefused { .. })));
     world.order(0, Order::Switch { dry_run: false });

@@ -8,34 +8,8 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
+use crate::pair::{arbiter_settings, condition, is_active, pair_of};
 use crate::sim::world::World;
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = 500;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = 2_000;
-    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
-    settings.arbiter.hold = 1_000;
-    settings.arbiter.stop_budget = 300;
-    settings.arbiter.clock_error = 0;
-    settings.arbiter.request_timeout = 200;
-    settings
-}
-
-fn pair() -> World {
-    let settings = settings();
-    let mut world = World::new(11, &settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.check.has_arbiter = true;
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair: {:?}", world.failure);
-    world.run_until(world.t + 500);
-    world
-}
 
 /// The file of that node says so from now on.
 fn change(world: &mut World, node: usize, edit: impl FnOnce(&mut Settings)) {
@@ -43,14 +17,6 @@ fn change(world: &mut World, node: usize, edit: impl FnOnce(&mut Settings)) {
     edit(&mut settings);
     world.nodes[node].disk.settings = settings.clone();
     world.feed(node, Input::Settings(Box::new(settings)));
-}
-
-fn is_active(world: &World, node: usize) -> bool {
-    world.status(node).is_some_and(|status| status.active)
-}
-
-fn condition(world: &World, node: usize) -> Option<Condition> {
-    world.status(node).and_then(|status| status.condition)
 }
 
 fn cut_link(world: &mut World) {
@@ -62,7 +28,7 @@ fn cut_link(world: &mut World) {
 #[test]
 fn a_longer_hold_extends_no_confirmation() {
     for wait_ms in (0..700).step_by(50) {
-        let mut world = pair();
+        let mut world = pair_of(&arbiter_settings());
         world.arbiter.cut[0] = true;
         cut_link(&mut world);
         world.run_until(world.t + wait_ms);
@@ -76,7 +42,7 @@ fn a_longer_hold_extends_no_confirmation() {
 /// spec 7.11: a shorter hold time takes nothing back that was confirmed: the service runs on.
 #[test]
 fn a_shorter_hold_stops_no_service() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     for node in [0, 1] {
         change(&mut world, node, |settings| settings.arbiter.hold = 60_000);
     }
@@ -94,7 +60,7 @@ fn a_shorter_hold_stops_no_service() {
 /// until then the longer one is shown.
 #[test]
 fn a_shorter_hold_ends_in_a_shorter_failover() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     let longest = |world: &World| world.status(1).and_then(|status| status.arbiter).map(|it| it.longest_failover_ms);
     let short = longest(&world);
     for hold in [20_000, 1_000] {
@@ -122,7 +88,7 @@ fn a_shorter_hold_ends_in_a_shorter_failover() {
 #[test]
 fn in_doubt_a_promise_given_while_the_grant_is_under_way_counts() {
     for wait_ms in (0..200).step_by(10) {
-        let mut world = pair();
+        let mut world = pair_of(&arbiter_settings());
         change(&mut world, 0, |settings| settings.high_availability.boot_hold = 5_000 + wait_ms);
         // The new master is granted its term, and its words do not arrive; then it loses the arbiter too.
         world.hold = Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::Answer(_) | Body::Renew(_))));
@@ -145,7 +111,7 @@ fn in_doubt_a_promise_given_while_the_grant_is_under_way_counts() {
 /// spec 7.11, 8.9: a shadow without arbiter does not take over from a master that has one (and lives by its word), and says so.
 #[test]
 fn a_shadow_without_the_masters_arbiter_does_not_take_over() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     change(&mut world, 1, |settings| settings.arbiter.endpoints.clear());
     world.run_until(world.t + 1_000);
     for node in [0, 1] {
@@ -162,7 +128,7 @@ fn a_shadow_without_the_masters_arbiter_does_not_take_over() {
 /// spec 7.11: the other way round, where the shadow has one and the master asks nobody.
 #[test]
 fn a_shadow_does_not_take_over_from_a_master_that_asks_nobody() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     change(&mut world, 0, |settings| settings.arbiter.endpoints.clear());
     world.run_until(world.t + 1_000);
     cut_link(&mut world);
@@ -174,7 +140,7 @@ fn a_shadow_does_not_take_over_from_a_master_that_asks_nobody() {
 /// spec 7.5: an arbiter that is given up while a former master waits for it: the boot hold counts from then.
 #[test]
 fn a_hold_ends_when_the_arbiter_is_given_up() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     world.crash(1, true);
     world.crash(0, true);
     world.arbiter.is_up = false;
@@ -189,7 +155,7 @@ fn a_hold_ends_when_the_arbiter_is_given_up() {
 /// spec 7.5, 7.11: the same for one that nobody confirmed: it asks, and goes on when the boot hold is over.
 #[test]
 fn an_isolation_ends_when_the_arbiter_is_given_up() {
-    let mut world = pair();
+    let mut world = pair_of(&arbiter_settings());
     world.crash(1, true);
     world.arbiter.is_up = false;
     assert!(world.run_till(10_000, |world| condition(world, 0) == Some(Condition::Isolated)));

@@ -3,35 +3,19 @@
 use standin::engine::base::{Condition, LinkState};
 use standin::engine::message::Body;
 use standin::engine::order::Order;
-use standin::engine::settings::Settings;
 
-use crate::world::World;
+use crate::pair::{pair_of, settings, with_delay};
 
 /// Moments at which the order is given, ms after the restart.
 const MOMENTS_MS: std::ops::Range<u64> = 0..900;
 const MOMENT_STEP_MS: usize = 5;
-
-fn pair(takeover_delay: u64) -> World {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = takeover_delay;
-    settings.shadow.request_timeout = 100;
-    settings.shadow.connect_timeout = 100;
-    settings.high_availability.boot_hold = 2_000;
-    let mut world = World::new(7, &settings);
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair");
-    world.run_until(world.t + 500);
-    world
-}
 
 /// spec 7.1, 7.8: a master that gives way says so to the shadow that looks for it; while it does, its service may run yet, and
 /// the shadow does not take over
 #[test]
 fn a_shadow_waits_for_a_master_that_gives_way() {
     for delay_ms in [0, 100, 300] {
-        let mut before = pair(delay_ms);
+        let mut before = pair_of(&with_delay(delay_ms));
         before.crash(0, false);
         before.start(0);
         for moment_ms in MOMENTS_MS.step_by(MOMENT_STEP_MS) {
@@ -47,7 +31,7 @@ fn a_shadow_waits_for_a_master_that_gives_way() {
 /// spec 7.7: a master in doubt says in its status why it is not active
 #[test]
 fn a_master_in_doubt_says_why() {
-    let mut world = pair(500);
+    let mut world = pair_of(&settings());
     world.hold = Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::Answer(_))));
     world.order(0, Order::Switch { dry_run: false });
     assert!(world.run_till(10_000, |world| {

@@ -6,45 +6,19 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::ServiceStatus;
 
+use crate::pair::{holds, is_active, pair_of, well};
 use crate::sim::node::service_status;
 use crate::sim::world::World;
 
 const WINDOW_MS: u64 = 60_000;
 
+/// A service that may be restarted twice.
 fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = 500;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    settings.high_availability.boot_hold = 2_000;
+    let mut settings = crate::pair::settings();
     settings.service.command = vec!["/bin/service".into()];
     settings.service.restart_limit = 2;
     settings.service.restart_window = WINDOW_MS;
     settings
-}
-
-fn pair_with(settings: &Settings) -> World {
-    let mut world = World::new(7, settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair");
-    world.run_until(world.t + 500);
-    world
-}
-
-fn role(world: &World, node: usize) -> Option<Role> {
-    world.nodes[node].disk.durable.role
-}
-
-fn is_active(world: &World, node: usize) -> bool {
-    world.status(node).is_some_and(|status| status.active)
-}
-
-/// The alert is open, and not over.
-fn holds(world: &World, node: usize, code: &str) -> bool {
-    world.nodes[node].disk.alerts.values().any(|alert| alert.code == code && !alert.is_over)
 }
 
 fn failing(world: &mut World, node: usize) {
@@ -53,17 +27,13 @@ fn failing(world: &mut World, node: usize) {
     world.feed(node, Input::Service(ServiceChange::Failing(status)));
 }
 
-fn well(world: &World) {
-    assert_eq!(world.failure, None);
-}
-
 /// spec 7.13, 7.7: past the restart limit the role goes to the READY shadow, which is told why
 #[test]
 fn a_failing_service_is_handed_to_the_shadow() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     failing(&mut world, 0);
     assert!(holds(&world, 0, "V-004"));
-    assert!(world.run_till(10_000, |world| is_active(world, 1) && role(world, 0) == Some(Role::Shadow)));
+    assert!(world.run_till(10_000, |world| is_active(world, 1) && world.nodes[0].role() == Some(Role::Shadow)));
     let change = world.nodes[1].disk.durable.last_role_change.clone().unwrap();
     assert_eq!(change.reason, Reason::ServiceFailed);
     assert!(world.run_till(20_000, World::is_healthy));
@@ -74,7 +44,7 @@ fn a_failing_service_is_handed_to_the_shadow() {
 /// spec 7.13: two machines on which it fails do not throw it at each other; after the window it may move again
 #[test]
 fn a_service_that_fails_on_both_moves_once_in_a_window() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     failing(&mut world, 0);
     assert!(world.run_till(10_000, |world| is_active(world, 1)));
     assert!(world.run_till(20_000, World::is_healthy));
@@ -91,7 +61,7 @@ fn a_service_that_fails_on_both_moves_once_in_a_window() {
 /// spec 7.13: the shadow that cannot start it either gives the role back, and is not asked again within the window
 #[test]
 fn a_shadow_that_cannot_run_it_is_tried_once() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.nodes[1].start_fails = true;
     failing(&mut world, 0);
     assert!(world.run_till(10_000, |world| world.nodes[0].disk.durable.term.0 == 3 && is_active(world, 0)));
@@ -107,7 +77,7 @@ fn a_shadow_that_cannot_run_it_is_tried_once() {
 /// spec 7.13: with nobody to take it the alert says so, and a shadow that becomes READY later gets it
 #[test]
 fn a_failing_service_waits_for_a_shadow() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.crash(1, false);
     world.run_until(world.t + 1_000);
     failing(&mut world, 0);
@@ -121,7 +91,7 @@ fn a_failing_service_waits_for_a_shadow() {
 /// spec 7.13: a service that cannot be started at all counts as failing too
 #[test]
 fn starts_that_fail_count_like_ends() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.nodes[0].start_fails = true;
     let expired = ServiceStatus { message: Some("stopped by its watchdog".into()), ..service_status("stopped") };
     world.feed(0, Input::Service(ServiceChange::Expired(expired)));
@@ -132,7 +102,7 @@ fn starts_that_fail_count_like_ends() {
 /// spec 7.13: running for a whole window ends it
 #[test]
 fn a_service_that_recovers_is_not_failing_any_more() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.crash(1, false);
     world.run_until(world.t + 1_000);
     failing(&mut world, 0);
@@ -150,7 +120,7 @@ fn a_service_that_recovers_is_not_failing_any_more() {
 /// spec 7.12, 7.13: what the watchdog stopped is started again only after a fresh round with the peer
 #[test]
 fn after_a_stall_the_peer_is_asked_before_the_service_starts() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.hold = Some((1, |body| matches!(body, standin::engine::message::Body::Answer(_))));
     world.feed(0, Input::Service(ServiceChange::Expired(service_status("stopped"))));
     world.nodes[0].service = false;
@@ -169,7 +139,7 @@ fn after_a_stall_the_peer_is_asked_before_the_service_starts() {
 /// spec 7.12, 7.13: a stalled master that was replaced meanwhile does not start its service again
 #[test]
 fn after_a_stall_a_replaced_master_stays_stopped() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.net.cut = [true, true];
     world.kill_conns();
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
@@ -177,11 +147,11 @@ fn after_a_stall_a_replaced_master_stays_stopped() {
     world.nodes[0].service = false;
     world.net.cut = [false, false];
     let end = world.t + 20_000;
-    while world.t < end && role(&world, 0) == Some(Role::Master) {
+    while world.t < end && world.nodes[0].role() == Some(Role::Master) {
         world.run_until(world.t + 10);
         assert!(!world.nodes[0].service, "started beside the new master");
     }
-    assert_eq!(role(&world, 0), Some(Role::Shadow));
+    assert_eq!(world.nodes[0].role(), Some(Role::Shadow));
     well(&world);
 }
 
@@ -195,11 +165,11 @@ fn fenced() -> Settings {
 /// spec 7.13: a required fence command must succeed before a takeover goes on
 #[test]
 fn no_takeover_before_the_required_fence_has_succeeded() {
-    let mut world = pair_with(&fenced());
+    let mut world = pair_of(&fenced());
     world.nodes[1].fence_fails = true;
     world.crash(0, false);
     world.run_until(world.t + 10_000);
-    assert_eq!(role(&world, 1), Some(Role::Shadow), "the fence fails");
+    assert_eq!(world.nodes[1].role(), Some(Role::Shadow), "the fence fails");
     assert_eq!(world.nodes[1].disk.durable.term.0, 1, "no term was written");
     assert!(holds(&world, 1, "V-011"));
     assert!(world.nodes[1].fenced > 2, "tried again");
@@ -214,7 +184,7 @@ fn no_takeover_before_the_required_fence_has_succeeded() {
 /// spec 7.13, 7.1: a master that answers while the fence runs is not replaced
 #[test]
 fn a_master_that_comes_back_while_the_fence_runs_stays_master() {
-    let mut world = pair_with(&fenced());
+    let mut world = pair_of(&fenced());
     world.nodes[1].fence_ms = 3_000;
     world.net.cut = [true, true];
     world.kill_conns();
@@ -222,7 +192,7 @@ fn a_master_that_comes_back_while_the_fence_runs_stays_master() {
     world.net.cut = [false, false];
     world.run_until(world.t + 10_000);
     assert!(is_active(&world, 0));
-    assert_eq!(role(&world, 1), Some(Role::Shadow));
+    assert_eq!(world.nodes[1].role(), Some(Role::Shadow));
     well(&world);
 }
 
@@ -231,7 +201,7 @@ fn a_master_that_comes_back_while_the_fence_runs_stays_master() {
 fn a_fence_that_is_not_required_is_not_run_at_a_takeover() {
     let mut settings = fenced();
     settings.hooks.fence_required = false;
-    let mut world = pair_with(&settings);
+    let mut world = pair_of(&settings);
     world.crash(0, false);
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
     assert_eq!(world.nodes[1].fenced, 0);
@@ -243,7 +213,7 @@ fn a_fence_that_is_not_required_is_not_run_at_a_takeover() {
 fn a_switch_whose_service_does_not_stop_is_abandoned() {
     let mut settings = fenced();
     settings.hooks.fence_required = false;
-    let mut world = pair_with(&settings);
+    let mut world = pair_of(&settings);
     world.nodes[0].stop_fails = true;
     let order = world.order(0, Order::Switch { dry_run: false });
     assert!(world.run_till(5_000, |world| world.answers.contains_key(&order)));
@@ -257,7 +227,7 @@ fn a_switch_whose_service_does_not_stop_is_abandoned() {
 /// spec 7.13: a relinquish whose service does not stop stays `stopping` with an error alert, and is no shadow
 #[test]
 fn a_relinquish_whose_service_does_not_stop_is_no_shadow() {
-    let mut world = pair_with(&settings());
+    let mut world = pair_of(&settings());
     world.nodes[0].stop_fails = true;
     world.net.cut = [true, true];
     world.kill_conns();
@@ -265,10 +235,10 @@ fn a_relinquish_whose_service_does_not_stop_is_no_shadow() {
     world.net.cut = [false, false];
     assert!(world.run_till(20_000, |world| holds(world, 0, "V-003")));
     world.run_until(world.t + 30_000);
-    assert_eq!(role(&world, 0), Some(Role::Master));
+    assert_eq!(world.nodes[0].role(), Some(Role::Master));
     assert_eq!(world.status(0).unwrap().condition, Some(Condition::Stopping));
     assert!(!is_active(&world, 0));
     world.nodes[0].stop_fails = false;
-    assert!(world.run_till(20_000, |world| role(world, 0) == Some(Role::Shadow)), "as soon as it has stopped");
+    assert!(world.run_till(20_000, |world| world.nodes[0].role() == Some(Role::Shadow)), "as soon as it has stopped");
     well(&world);
 }

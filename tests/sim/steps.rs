@@ -2,23 +2,9 @@
 
 use standin::engine::base::Role;
 use standin::engine::order::Order;
-use standin::engine::settings::Settings;
 
-use crate::world::World;
-
-fn pair() -> World {
-    let mut settings = Settings::default();
-    settings.shadow.check_interval = 100;
-    settings.shadow.takeover_delay = 500;
-    settings.shadow.request_timeout = 200;
-    settings.shadow.connect_timeout = 200;
-    let mut world = World::new(11, &settings);
-    world.start(0);
-    world.start(1);
-    assert!(world.run_till(20_000, World::is_healthy), "no pair");
-    world.run_until(world.t + 500);
-    world
-}
+use crate::pair::{pair_of, settings};
+use crate::sim::world::World;
 
 fn active(world: &World) -> [bool; 2] {
     [0, 1].map(|node| world.status(node).is_some_and(|status| status.active))
@@ -30,7 +16,7 @@ fn active(world: &World) -> [bool; 2] {
 fn a_switch_is_ended_until_its_offer_is_on_disk() {
     let (mut ended, mut too_late) = (0, 0);
     for wait_ms in (0..1_200).step_by(12) {
-        let mut world = pair();
+        let mut world = pair_of(&settings());
         let switch = world.order(0, Order::Switch { dry_run: false });
         world.run_until(world.t + wait_ms);
         let can_abort = world.status(0).and_then(|status| status.switching).is_some_and(|switch| switch.can_abort);
@@ -57,7 +43,7 @@ fn a_switch_is_ended_until_its_offer_is_on_disk() {
 /// spec 7.7: one that still waits for the shadow can be ended too.
 #[test]
 fn a_switch_that_waits_for_the_shadow_is_ended() {
-    let mut world = pair();
+    let mut world = pair_of(&settings());
     world.order(0, Order::Switch { dry_run: false });
     assert!(world.run_till(10_000, |world| active(world)[1]));
     let limit = world.t + 1_000;
@@ -80,7 +66,7 @@ fn a_switch_that_waits_for_the_shadow_is_ended() {
 /// spec 7.7: both sides tell afterwards how it went, in order.
 #[test]
 fn a_switch_is_explained_on_both_sides() {
-    let mut world = pair();
+    let mut world = pair_of(&settings());
     world.order(0, Order::Switch { dry_run: false });
     assert!(world.run_till(10_000, |world| active(world) == [false, true] && world.is_healthy()));
     for (node, expected) in [

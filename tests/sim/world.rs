@@ -485,7 +485,8 @@ impl World {
     /// Somebody edits the directory.
     pub fn edit(&mut self, node: usize) {
         let (path, content) = (self.random.range(0, 5) as u8, self.random.next());
-        self.nodes[node].disk.mirror.edit(path, content);
+        let is_told = self.nodes[node].suspended_until.is_none();
+        self.nodes[node].disk.mirror.edit(path, content, is_told);
         self.log(|| format!("node-{node} is edited"));
         self.feed(node, Input::DirectoryChanged);
     }

@@ -1,9 +1,6 @@
 //! `standin config edit`: a file of the configuration in the operator's editor, on a private copy (spec 5.2).
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
@@ -15,13 +12,10 @@ use crate::cli::output::{Exit, Failure, Outcome, Output, note};
 use crate::engine::base::{Problem, Role};
 use crate::engine::history::{Change, Expected, NewFile};
 use crate::engine::order::{FileContent, FileKind, Order, Reply};
+use crate::files::private_copy::{PrivateCopy, editor};
 
-/// Where neither VISUAL nor EDITOR is set.
-const PLAIN_EDITOR: &str = "vi";
 /// Mode of a file that is new.
 const NEW_MODE: u32 = 0o644;
-/// Names tried for the private directory.
-const NAMES_MAX: u32 = 100;
 
 /// `standin config edit`.
 #[derive(Debug, Args)]
@@ -52,16 +46,18 @@ pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Ou
         }
         None => (String::new(), NEW_MODE, Expected::Nothing),
     };
-    let copy = Copy::new(path, text.as_bytes())?;
-    edit(&copy.file)?;
-    let edited = read(&copy.file)?;
+    let copy = PrivateCopy::new(path, text.as_bytes()).map_err(|error| {
+        Problem::new("Not edited", format!("no private copy can be made: {error}"), "Check TMPDIR and free space.")
+    })?;
+    edit(copy.file())?;
+    let edited = read(copy.file())?;
     if edited == text.as_bytes() {
         copy.remove();
         out.line("Nothing was changed.")?;
         return Ok(Exit::Done);
     }
     let kept = |failure: Failure| {
-        note(&format!("Your text is kept in {}", copy.file.display()));
+        note(&format!("Your text is kept in {}", copy.file().display()));
         failure
     };
     // The editor may have been open for longer than a connection lives.
@@ -100,44 +96,9 @@ fn now(client: &mut Client, path: &str) -> Result<Option<FileContent>, Failure> 
     Ok(Some(*file))
 }
 
-/// A copy that only this user can read.
-struct Copy {
-    directory: PathBuf,
-    file: PathBuf,
-}
-
-impl Copy {
-    fn new(path: &str, bytes: &[u8]) -> Result<Self, Problem> {
-        let name = Path::new(path).file_name().map_or_else(|| "file".into(), std::ffi::OsStr::to_os_string);
-        let failed = |error: std::io::Error| {
-            Problem::new("Not edited", format!("no private copy can be made: {error}"), "Check TMPDIR and free space.")
-        };
-        let top = std::env::temp_dir();
-        for number in 0..NAMES_MAX {
-            let directory = top.join(format!("standin-edit-{}-{number}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&directory) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-                made => made.map_err(failed)?,
-            }
-            let file = directory.join(name);
-            let mut open = OpenOptions::new();
-            let mut copy = open.write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
-            copy.write_all(bytes).map_err(failed)?;
-            return Ok(Self { directory, file });
-        }
-        Err(failed(std::io::ErrorKind::AlreadyExists.into()))
-    }
-
-    fn remove(self) {
-        // What an editor left beside it goes too; nothing is lost where it stays.
-        let _ = std::fs::remove_dir_all(self.directory);
-    }
-}
-
 /// Runs the editor to its end, as a shell would: its setting may hold options.
 fn edit(file: &Path) -> Result<(), Problem> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| PLAIN_EDITOR.into());
+    let editor = editor();
     let script = format!("{editor} \"$@\"");
     let failed = |why: String| {
         let todo = format!("Set VISUAL or EDITOR to an editor. The copy is in {}", file.display());

@@ -8,7 +8,7 @@ impl Checker {
     pub fn directory_is_whole(&self, node: usize, nodes: &[Node; 2], when: &str) -> Result<(), String> {
         let mirror = &nodes[node].disk.mirror;
         let is_whole = mirror.history.last().is_none_or(|rev| rev.files == mirror.files);
-        if is_whole || mirror.is_edited {
+        if is_whole || mirror.is_edited || mirror.is_edited_untold {
             return Ok(());
         }
         Err(format!("(f) node-{node} {when}, and its directory is no whole revision"))
