@@ -240,6 +240,7 @@ fn head(file: &FileDiff) -> String {
             if old.mode != new.mode {
                 words.push(format!("mode {:04o} -> {:04o}", old.mode, new.mode));
             }
+            words.extend(file.owner_words().map(|words| facts::clean(&words)));
             if words.is_empty() {
                 words.push("changed".into());
             }
@@ -256,7 +257,7 @@ mod tests {
 
     fn file(path: &str, body: DiffBody) -> FileDiff {
         let side = |mode| Some(DiffSide { kind: FileKind::File, mode, size: 10 });
-        FileDiff { path: path.into(), renamed_from: None, old: side(0o640), new: side(0o600), body }
+        FileDiff { path: path.into(), renamed_from: None, old: side(0o640), new: side(0o600), body, owners: None }
     }
 
     /// spec 5.6

@@ -5,6 +5,7 @@ use serde_bytes::ByteBuf;
 
 use super::diff::Change;
 use super::exclude::is_left_out;
+use super::owners::Owners;
 use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
 use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
@@ -51,11 +52,22 @@ pub struct ManifestEntry {
     pub size: u64,
     /// Of the content; [`Digest::ZERO`] for a directory.
     pub digest: Digest,
+    /// Owner and group, where they are mirrored.
+    #[serde(default, skip_serializing_if = "Owners::is_none")]
+    pub owners: Owners,
 }
 
 impl From<(RelPath, Entry)> for ManifestEntry {
     fn from((path, entry): (RelPath, Entry)) -> Self {
-        Self { path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest }
+        let Entry { kind, mode, size, digest, owners } = entry;
+        Self { path, kind, mode, size, digest, owners }
+    }
+}
+
+impl From<ManifestEntry> for (RelPath, Entry) {
+    fn from(entry: ManifestEntry) -> Self {
+        let ManifestEntry { path, kind, mode, size, digest, owners } = entry;
+        (path, Entry { kind, mode, size, digest, owners })
     }
 }
 
@@ -120,8 +132,7 @@ pub fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
         return Err(refused("it names a path twice"));
     }
     let mut tree = Tree::default();
-    for ManifestEntry { path, kind, mode, size, digest } in manifest {
-        let entry = Entry { kind, mode, size, digest };
+    for (path, entry) in manifest.into_iter().map(<(RelPath, Entry)>::from) {
         check_entry(&path, Some(entry))?;
         tree.set(&path, entry).map_err(|missing| refused(missing.to_string()))?;
     }
@@ -138,7 +149,7 @@ pub fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> 
     let Some(entry) = entry else { return Ok(()) };
     let is_right = match entry.kind {
         FileKind::File => entry.mode <= MODE_BITS && entry.size <= CONTENT_MAX_BYTES,
-        FileKind::Directory => entry == Entry::directory(entry.mode),
+        FileKind::Directory => entry == Entry::directory(entry.mode).with_owners(entry.owners),
         FileKind::Link => entry.mode == LINK_MODE && entry.size < PATH_MAX_BYTES as u64,
     };
     if is_right { Ok(()) } else { Err(refused(format!("its entry for {path} is not possible"))) }

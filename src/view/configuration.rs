@@ -63,9 +63,11 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     };
     let held =
         if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let drift =
+        if status.configuration.drift > 0 { format!("   drift {}", status.configuration.drift) } else { String::new() };
     let same = status.transfer.as_ref().map_or(same, facts::transfer);
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
-    let right = format!("revision {}  {same}{held} ", status.configuration.revision);
+    let right = format!("revision {}  {same}{held}{drift} ", status.configuration.revision);
     let width = usize::from(area.width);
     let room = width.saturating_sub(right.chars().count());
     frame.buffer_mut().set_string(area.x, area.y, format!("{}{right}", pad(&left, room)), theme.strong());
@@ -147,6 +149,9 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
     if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
         let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
         page.text(0, &format!("HELD BACK  {line}{}; w shows what waits", held.why), theme.warning());
+    }
+    if let Some(drifted) = model.files.selected.as_deref().and_then(|path| model.files.drifted(path)) {
+        page.text(0, &format!("DRIFT  it {}; o lists what was found", drifted.why), theme.warning());
     }
     let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
     if let Some(shown) = shown {

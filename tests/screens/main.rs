@@ -365,6 +365,31 @@ fn configuration_held() {
     });
 }
 
+/// spec 4.5: what was found changed on the shadow is marked there, and said with what had become of it.
+#[test]
+fn configuration_drift() {
+    scene("configuration_drift", |columns, rows| {
+        let mut status = f::ready();
+        status.configuration.drift = 1;
+        let mut model = f::model(status, Vec::new(), columns, rows);
+        press(&mut model, "3");
+        while let Some((id, pending)) = model.pending.iter().next().map(|(id, pending)| (*id, pending.asked.clone())) {
+            let reply = match pending {
+                standin::console::model::Asked::Drifted => f::drifted(),
+                standin::console::model::Asked::Part(_) => f::part(),
+                _ => f::shown(&model),
+            };
+            update(&mut model, Message::Frame(Box::new(ServerFrame::Reply { id, outcome: Ok(reply) }), f::NOW));
+        }
+        press(&mut model, "n");
+        while !model.pending.is_empty() {
+            let reply = f::shown(&model);
+            f::answer(&mut model, reply);
+        }
+        model
+    });
+}
+
 /// spec 4.3: how far a transfer is, where the files are looked at.
 #[test]
 fn configuration_transfer() {

@@ -305,6 +305,7 @@ fn files_are_listed_once_a_revision() {
             size: 1,
             digest: Digest::ZERO,
             revision: number,
+            owner: String::new(),
         };
         let (entries, next) = (vec![entry], next.map(str::to_owned));
         Ok(Reply::FilesPart(Box::new(FilesPart { revision: revision(number), begins, entries, gone: vec![], next })))
@@ -365,7 +366,15 @@ fn settings_are_saved_from_the_form() {
 }
 
 fn entry(path: &str) -> FileEntry {
-    FileEntry { path: path.into(), kind: FileKind::File, mode: 0o640, size: 5, digest: Digest([3; 32]), revision: 1 }
+    FileEntry {
+        path: path.into(),
+        kind: FileKind::File,
+        mode: 0o640,
+        size: 5,
+        digest: Digest([3; 32]),
+        revision: 1,
+        owner: String::new(),
+    }
 }
 
 /// On Configuration, with one file in the list and shown.

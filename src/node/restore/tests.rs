@@ -49,7 +49,12 @@ impl Home {
 
     fn commit(&self) {
         let store = Store::open(&self.path()).unwrap();
-        let mirror = Mirror::open(store, self.path().join("configuration"), Limits { file_size: 1_000_000 }).unwrap();
+        let mirror = Mirror::open(
+            store,
+            self.path().join("configuration"),
+            crate::mirror::Limits { file_size: 1_000_000, owners: false },
+        )
+        .unwrap();
         mirror.scan_and_commit(Term(1), "directory", "").unwrap();
     }
 
