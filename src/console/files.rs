@@ -37,6 +37,8 @@ pub struct Files {
     pub in_file: bool,
     /// First line shown of the file.
     pub file_scroll: usize,
+    /// First column shown of its lines, in cells.
+    pub file_left: usize,
     /// Masked values are shown.
     pub show_secrets: bool,
     /// The last comparison.
@@ -238,6 +240,7 @@ impl Files {
             self.selected = path;
             self.search = Search::default();
             self.file_scroll = 0;
+            self.file_left = 0;
             self.show_secrets = false;
         }
         is_another

@@ -118,6 +118,8 @@ pub struct DiffView {
     pub rows: Vec<DiffRow>,
     /// First line shown.
     pub scroll: usize,
+    /// First column shown of lines and paths, in cells.
+    pub left: usize,
     /// In its lines.
     pub search: Search,
 }
@@ -138,6 +140,7 @@ impl DiffView {
             is_masked: false,
             rows: Vec::new(),
             scroll: 0,
+            left: 0,
             search: Search::default(),
         }
     }

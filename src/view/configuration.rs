@@ -165,7 +165,8 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
 /// Name, revision, size, digest of the selected row.
 fn file_head(model: &Model, status: &Status) -> Vec<String> {
     if let Some(entry) = model.files.current_file() {
-        return entry_head(&entry, status);
+        let shown = model.files.shown.as_ref().map(|shown| &shown.entry).filter(|shown| shown.path == entry.path);
+        return entry_head(&entry, shown.map_or("", |shown| &shown.owner), status);
     }
     match (&model.files.selected, model.files.current().map(|row| row.kind)) {
         (Some(path), Some(RowKind::Directory { files, .. })) => {
@@ -175,7 +176,7 @@ fn file_head(model: &Model, status: &Status) -> Vec<String> {
     }
 }
 
-fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
+fn entry_head(entry: &FileEntry, owner: &str, status: &Status) -> Vec<String> {
     let path = shorten_left(&entry.path, 60);
     let revision = entry.revision;
     let kind = match entry.kind {
@@ -185,11 +186,13 @@ fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
     };
     let digest = entry.digest.short();
     let same = if status.peer.as_ref().is_some_and(|peer| peer.in_sync) { "  same on both" } else { "" };
-    vec![
+    let mut lines = vec![
         path,
         format!("revision {revision}  {}  {kind}{}", facts::bytes(entry.size), mode(entry.mode)),
         format!("digest {digest}…{same}"),
-    ]
+    ];
+    lines.extend((!owner.is_empty()).then(|| format!("owner {}", facts::clean(owner))));
+    lines
 }
 
 /// `rw-r-----`

@@ -174,6 +174,7 @@ fn file(model: &mut Model, content: FileContent) -> Vec<Command> {
         model.files.file_scroll = model.files.file_scroll.min(shown.lines.len().saturating_sub(1));
     } else {
         model.files.file_scroll = 0;
+        model.files.file_left = 0;
         model.files.show_secrets = false;
     }
     let is_selected = model.files.selected.as_ref() == Some(&shown.entry.path);

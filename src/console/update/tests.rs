@@ -395,6 +395,37 @@ fn content(path: &str) -> Reply {
     Reply::File(Box::new(FileContent { entry: entry(path), text, is_text: true, is_cut: false }))
 }
 
+/// spec 8.4: a long line is read to its end, in a file and in a comparison; only from its beginning the way leads to the tree
+#[test]
+fn long_lines_are_read_to_their_end() {
+    use crate::console::files::ShownFile;
+    use crate::console::history::{DiffKind, DiffRow, DiffView};
+    let mut model = with_file(Role::Master, "a.yaml");
+    let text = format!("b: 1\nkey: {}\n", "x".repeat(20));
+    let content = FileContent { entry: entry("a.yaml"), text, is_text: true, is_cut: false };
+    model.files.shown = Some(ShownFile::new(content));
+    model.files.in_file = true;
+    let lefts: Vec<usize> = "llllhglh"
+        .chars()
+        .map(|c| {
+            press(&mut model, &c.to_string());
+            model.files.file_left
+        })
+        .collect();
+    assert_eq!(lefts, [8, 16, 24, 24, 16, 0, 8, 0], "25 cells");
+    assert!(model.files.in_file);
+    press(&mut model, "h");
+    assert!(!model.files.in_file);
+    let mut diff = DiffView::new(Version::Newest, Version::Directory, Vec::new());
+    diff.loaded = true;
+    diff.rows = vec![DiffRow { kind: DiffKind::New, text: "y".repeat(10) }];
+    (model.files.diff, model.overlay) = (Some(diff), Some(Overlay::Diff));
+    press(&mut model, "ll");
+    assert_eq!(model.files.diff.as_ref().map(|diff| diff.left), Some(8));
+    press(&mut model, "hh");
+    assert_eq!((model.files.diff.as_ref().map(|diff| diff.left), model.overlay), (Some(0), Some(Overlay::Diff)));
+}
+
 /// spec 5.2: an edit becomes one revision, on top of exactly what was seen; its copy goes when it has served.
 #[test]
 fn an_edited_file_becomes_one_revision() {
