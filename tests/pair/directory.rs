@@ -265,7 +265,8 @@ fn a_master_that_starts_without_its_directory_says_so() {
 #[test]
 fn owners_travel_by_name() {
     let pair = pair();
-    let alike = |instance: &Instance| stands(instance, "H-027").is_none_or(|alert| !alert.to_string().contains("owners"));
+    let alike =
+        |instance: &Instance| stands(instance, "H-027").is_none_or(|alert| !alert.to_string().contains("owners"));
     pair.a.set("configuration", "owners", "true");
     for instance in [&pair.a, &pair.b] {
         eventually("the difference is told", || !alike(instance));
@@ -277,14 +278,15 @@ fn owners_travel_by_name() {
     edit(&pair.a, "owned.txt", b"1");
     std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(1), Some(2)).unwrap();
     let there = pair.b.directory.join("owned.txt");
-    let ids = |path: &Path| fs::metadata(path).map(|about| (about.uid(), about.gid())).ok();
     eventually("given", || ids(&there) == Some((1, 2)));
     pair.wait_settled(&pair.a, &pair.b);
     let listed = pair.b.ok(&["config", "list"]);
     assert!(listed.lines().any(|line| line.contains("owned.txt") && line.contains("daemon:bin")), "{listed}");
     std::os::unix::fs::chown(&there, Some(2), None).unwrap();
     eventually("put back", || ids(&there) == Some((1, 2)));
-    eventually("and told", || stands(&pair.b, "F-021").is_some_and(|alert| alert.to_string().contains("belonged to bin")));
+    eventually("and told", || {
+        stands(&pair.b, "F-021").is_some_and(|alert| alert.to_string().contains("belonged to bin"))
+    });
     let newest = revision(&pair.a);
     std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(0), Some(0)).unwrap();
     eventually("a revision", || revision(&pair.a) > newest);
@@ -293,6 +295,70 @@ fn owners_travel_by_name() {
     let diff = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(diff.contains("owner daemon:bin -> root:root"), "{diff}");
     pair.wait_settled(&pair.a, &pair.b);
+    pair.a.ok(&["config", "verify"]);
+}
+
+/// A pair that mirrors owners, with a file of `daemon:bin`; the shadow runs in this wrapping. Once both are in sync.
+fn owning_pair(wrap: &[&str]) -> Pair {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    pair.b.wrap = wrap.iter().map(|word| (*word).to_owned()).collect();
+    for instance in [&pair.a, &pair.b] {
+        instance.set("configuration", "owners", "true");
+    }
+    edit(&pair.a, "owned.txt", b"1");
+    std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(1), Some(2)).unwrap();
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    pair.wait_settled(&pair.a, &pair.b);
+    pair
+}
+
+fn ids(path: &Path) -> Option<(u32, u32)> {
+    fs::metadata(path).map(|about| (about.uid(), about.gid())).ok()
+}
+
+/// setting `configuration.owners`: a user that the shadow does not know is told there (F-032), and the two are in sync; once it
+/// is made it gets its files, and nobody calls that a drift
+#[test]
+fn an_owner_that_is_made_later_gets_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("passwd");
+    let all = fs::read_to_string("/etc/passwd").unwrap();
+    let (gone, rest): (Vec<&str>, Vec<&str>) = all.lines().partition(|line| line.starts_with("daemon:"));
+    fs::write(&users, rest.join("\n") + "\n").unwrap();
+    let script = format!("mount --bind {} /etc/passwd; exec \"$0\" \"$@\"", users.display());
+    let pair = owning_pair(&["unshare", "--mount", "sh", "-c", &script]);
+    let there = pair.b.directory.join("owned.txt");
+    eventually("told", || {
+        stands(&pair.b, "F-032").is_some_and(|alert| alert["why"] == "user daemon is not known here")
+    });
+    assert_eq!(ids(&there), Some((0, 2)));
+    assert!(stands(&pair.a, "F-032").is_none());
+    pair.b.wait("protected", |status| status["protection"] == "full");
+    let mut file = fs::OpenOptions::new().append(true).open(&users).unwrap();
+    writeln!(file, "{}", gone.join("\n")).unwrap();
+    edit(&pair.a, "another.txt", b"2");
+    eventually("given", || ids(&there) == Some((1, 2)));
+    eventually("over", || stands(&pair.b, "F-032").is_none());
+    assert!(stands(&pair.b, "F-021").is_none());
+    pair.a.ok(&["config", "verify"]);
+}
+
+/// setting `configuration.owners`: a shadow that may give no file away says so, changes nothing and is in sync, also after a
+/// restart
+#[test]
+fn without_the_right_to_give_files_away_it_is_told() {
+    let mut pair = owning_pair(&["setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown"]);
+    let why = "group bin may not be given, user daemon may not be given";
+    let told = |instance: &Instance| stands(instance, "F-032").is_some_and(|alert| alert["why"] == why);
+    eventually("told", || told(&pair.b));
+    assert_eq!(ids(&pair.b.directory.join("owned.txt")), Some((0, 0)));
+    pair.b.kill();
+    pair.b.start();
+    pair.wait_settled(&pair.a, &pair.b);
+    eventually("told again", || told(&pair.b));
+    assert!(stands(&pair.b, "F-021").is_none());
     pair.a.ok(&["config", "verify"]);
 }
 
