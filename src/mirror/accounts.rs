@@ -22,8 +22,8 @@ use crate::engine::order::FileKind;
 const STATUS: &str = "/proc/self/status";
 /// Bytes of it that are read.
 const STATUS_MAX_BYTES: u64 = 64 * 1024;
-/// `CAP_CHOWN`, as a bit.
-const CAP_CHOWN: u64 = 1;
+/// `CAP_CHOWN` to give, and `CAP_DAC_OVERRIDE`, `CAP_FOWNER` and `CAP_FSETID` to read and change what was given away.
+const NEEDED: u64 = 0b1_1011;
 /// Bits of a mode that a change of the owner takes away.
 const SET_ID_BITS: u32 = 0o6000;
 
@@ -79,7 +79,7 @@ impl UserBook for System {
         let mut groups: BTreeSet<u32> =
             rustix::process::getgroups().unwrap_or_default().into_iter().map(Gid::as_raw).collect();
         groups.insert(group.as_raw());
-        let is_free = capabilities().map_or(user.is_root(), |effective| effective & CAP_CHOWN != 0);
+        let is_free = capabilities().map_or(user.is_root(), |effective| effective & NEEDED == NEEDED);
         Rights { is_free, user: user.as_raw(), group: group.as_raw(), groups }
     }
 }
@@ -137,6 +137,8 @@ struct Asked {
     places: BTreeMap<Owners, (Place, Place)>,
     users: BTreeMap<u32, String>,
     groups: BTreeMap<u32, String>,
+    /// What [`Accounts::found`] said, so that a hundred thousand files of one owner are thought of once.
+    found: BTreeMap<(Owners, u32, u32), Result<Owners, &'static str>>,
 }
 
 /// What the system refused to give, though its rules seemed to allow it.
@@ -210,6 +212,16 @@ impl Accounts {
 
     /// What a file on the master's disk belongs to. What could not be given to it here stays as `known`.
     fn found(&self, known: Owners, uid: u32, gid: u32) -> Result<Owners, &'static str> {
+        let key = (known, uid, gid);
+        if let Some(found) = self.lock().found.get(&key) {
+            return *found;
+        }
+        let found = self.find(known, uid, gid);
+        self.lock().found.insert(key, found);
+        found
+    }
+
+    fn find(&self, known: Owners, uid: u32, gid: u32) -> Result<Owners, &'static str> {
         let (owner, group) = self.places(known);
         let names = known.names();
         let stays = |place: Place, id: u32, own: u32, now: &str| match place {
@@ -236,6 +248,11 @@ impl Accounts {
         }
         let (owner, group) = self.places(owners);
         (owner.id(), group.id())
+    }
+
+    /// Nobody gave it away since Standin wrote it.
+    pub(super) fn is_own(&self, stat: &Stat) -> bool {
+        stat.st_uid == self.rights.user
     }
 
     /// Gives an open file or directory that has `stat` to `owners`, where this machine can, or else to Standin's own user: what

@@ -47,7 +47,7 @@ impl Mirror {
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<(Committed, Option<Branch>), Problem> {
         let mut work = self.work()?;
-        let accounts = self.accounts_now();
+        let accounts = self.accounts_now(false);
         let newest = self.newest();
         let payload = PushPayload::decode(&push.payload)?;
         let is_complete = complete || push.base.is_none();

@@ -72,7 +72,7 @@ impl Mirror {
     pub fn scan_and_commit(&self, term: Term, author: &str, message: &str) -> Result<ScanOutcome, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        let accounts = self.accounts_now();
+        let accounts = self.accounts_now(true);
         let outcome = self.scan_where(&dirty, accounts.as_deref(), &mut work, (term, author, message));
         self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|outcome| outcome.held.as_slice()));

@@ -81,7 +81,7 @@ impl Mirror {
         // The kernel tells of no change through shared memory or through a link from outside; a look at every file of a
         // configuration of the usual size costs less than a millisecond, and notices them by their times.
         let is_all = dirty.is_all || self.newest().tree.entries() <= LOOK_AT_ALL_MAX;
-        let accounts = self.accounts_now();
+        let accounts = self.accounts_now(false);
         let outcome = self.restore_where(&dirty, is_all, accounts.as_ref(), &mut work);
         self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
@@ -95,7 +95,7 @@ impl Mirror {
     pub fn look_for_drift(&self) -> Result<Drift, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        let accounts = self.accounts_now();
+        let accounts = self.accounts_now(false);
         let outcome = self.restore_where(&dirty, dirty.is_all, accounts.as_ref(), &mut work);
         self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));

@@ -88,19 +88,19 @@ impl Mirror {
     }
 
     /// As [`Mirror::accounts`]. Files whose owner is known here by now are given to it first: that they were not is no change
-    /// that anybody made.
-    pub(super) fn accounts_now(&self) -> Option<Arc<Accounts>> {
+    /// that anybody made. With `only_own` nothing is taken from anybody else: on a master he may have been given it.
+    pub(super) fn accounts_now(&self, only_own: bool) -> Option<Arc<Accounts>> {
         let accounts = self.accounts()?;
         let waiting = self.owning().waiting.clone();
         if !waiting.is_empty()
-            && let Err(problem) = self.give_waiting(&accounts, &waiting)
+            && let Err(problem) = self.give_waiting(&accounts, &waiting, only_own)
         {
             tracing::warn!("{problem}");
         }
         Some(accounts)
     }
 
-    fn give_waiting(&self, accounts: &Accounts, waiting: &BTreeSet<String>) -> Result<(), Problem> {
+    fn give_waiting(&self, accounts: &Accounts, waiting: &BTreeSet<String>, only_own: bool) -> Result<(), Problem> {
         let tree = self.newest().tree;
         let still = accounts.not_given(tree.owners());
         let is_ready =
@@ -122,6 +122,9 @@ impl Mirror {
             // What is not there, or is another thing now, is looked at by whoever asked for this.
             let Ok(directory) = ground.directory(path.parent().as_ref()) else { continue };
             let Ok(stat) = statat(&directory, path.name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            if only_own && !accounts.is_own(&stat) {
+                continue;
+            }
             accounts.give_at(directory.as_fd(), path.name(), entry, &stat).map_err(|error| failed(&path, error))?;
         }
         Ok(())
@@ -175,7 +178,7 @@ impl Mirror {
     /// else looks at the directory.
     pub fn look_after_owners(&self) {
         let Ok(_work) = self.work() else { return };
-        let accounts = self.accounts_now();
+        let accounts = self.accounts_now(true);
         self.note_owners(accounts.as_deref());
     }
 }

@@ -95,7 +95,7 @@ pub const CATALOGUE: &[Entry] = &[
         "Old revisions stay, and the database grows", "See the reason: the disk of the home needs space", &[]),
     entry("F-032", Information, Configuration, "Owners of files are missing on this machine",
         "Their files are mirrored and keep the owner they have here; the service may not be able to read them after a takeover",
-        "Make the users and groups that the message names; where they may not be given, run Standin as root or with CAP_CHOWN. It is done by itself then, at the next look (at most 10 minutes)", &[OpenConfiguration]),
+        "Make the users and groups that the message names; where they may not be given, run Standin as root, or with CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER and CAP_FSETID. It is done by itself then, at the next look (at most 10 minutes)", &[OpenConfiguration]),
     entry("H-001", Error, HighAvailability, "The master does not answer",
         "The shadow takes over when the delay is over, unless the reason shown forbids it", "Look after the master; see the panel for the time left", &[Retry, OpenPair, BecomeMaster]),
     entry("H-002", Error, HighAvailability, "The master refused: high availability is off there",

@@ -215,6 +215,25 @@ fn a_new_master_keeps_what_it_could_not_give() {
     assert_eq!(shadow.owners("d/b"), "app:www");
 }
 
+/// spec 5.1: a user made on the new master gets the files that could not be given, and none that an operator gave to another
+#[test]
+fn what_an_operator_gave_is_not_taken_back() {
+    if !can_give() {
+        return;
+    }
+    let (master, shadow) = pair();
+    master.write("d/c", "three");
+    master.give("d/c", &master_book(), "lost", "lost");
+    master.commit(1).unwrap();
+    shadow.pull(&master, false).unwrap();
+    let now = Book::of(51_001, &["www", "web", "app", "lost"]);
+    shadow.use_book(&now);
+    shadow.give("d/b", &now, "web", "web");
+    shadow.commit(2).unwrap();
+    assert_eq!((shadow.owners("d/b"), shadow.owners("d/c")), ("web:web".into(), "lost:lost".into()));
+    assert_eq!(shadow.names(&now)[Path::new("d/c")], ("lost".into(), "lost".into()));
+}
+
 /// spec 5.1: who may give no file away mirrors all the same, and says what is missing
 #[test]
 fn without_the_right_to_give_nothing_is_out_of_sync() {

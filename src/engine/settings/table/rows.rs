@@ -266,7 +266,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.owners",
         label: "Owner and group",
-        help: "Whether owner and group are mirrored too, by name; needs root or CAP_CHOWN; set the same on both",
+        help: "Whether owner and group are mirrored too, by name; needs root or its capabilities; set the same on both",
         kind: Kind::Switch,
         absent: "",
         effect: Effect::AtOnce,
