@@ -147,8 +147,7 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
         page.line(line, if index == 0 { theme.strong() } else { theme.quiet() });
     }
     if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
-        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
-        page.text(0, &format!("HELD BACK  {line}{}; w shows what waits", held.why), theme.warning());
+        page.text(0, &format!("HELD BACK  {}; w shows what waits", held.why), theme.warning());
     }
     if let Some(drifted) = model.files.selected.as_deref().and_then(|path| model.files.drifted(path)) {
         page.text(0, &format!("DRIFT  it {}; o lists what was found", drifted.why), theme.warning());
