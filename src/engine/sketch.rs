@@ -299,6 +299,7 @@ impl Engine {
             pen.out.show(&(leaving.stage, leaving.keep_role, leaving.is_done, leaving.orders.len()));
             pen.ahead(leaving.release_until);
         }
+        pen.ahead(self.work.stop_began);
         pen.out.show(&(self.parting.is_some(), self.work.starting, self.work.stopping, self.work.stuck));
         pen.out.show(&(self.service.state.as_str(), self.stall.is_barred()));
     }

@@ -207,7 +207,7 @@ impl World {
             Effect::StartService { term, .. } => {
                 self.start_service(node, term);
             }
-            Effect::StopService { .. } => self.stop_service(node),
+            Effect::StopService { grace_ms, .. } => self.stop_service(node, grace_ms),
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;
                 let input = Input::TakeoverChecked(vec![CheckResult {

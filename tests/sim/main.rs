@@ -9,6 +9,7 @@ mod script_arbiter;
 mod script_arbiter_traces;
 mod script_disk;
 mod script_settings;
+mod script_stop;
 mod script_walk;
 mod service;
 #[path = "sim.rs"]
