@@ -5,7 +5,7 @@
 use standin::engine::base::{Millis, Term};
 use standin::engine::input::{Input, ServiceChange};
 
-use crate::sim::node::service_status;
+use crate::sim::node::{Node, service_status};
 use crate::sim::random::Random;
 use crate::sim::world::{What, World};
 
@@ -37,11 +37,18 @@ pub struct Guard {
     pub next: Option<Term>,
 }
 
+impl Node {
+    /// See [`World::stop_limit_ms`].
+    pub fn stop_limit_ms(&self) -> u64 {
+        let arbiter = &self.disk.settings.arbiter;
+        if arbiter.is_set() { arbiter.stop_budget } else { STOP_MS }
+    }
+}
+
 impl World {
     /// Longest stop of that node, on its own clock, ms.
     pub fn stop_limit_ms(&self, node: usize) -> u64 {
-        let arbiter = &self.nodes[node].disk.settings.arbiter;
-        if arbiter.is_set() { arbiter.stop_budget } else { STOP_MS }
+        self.nodes[node].stop_limit_ms()
     }
 
     /// A stop takes so long this time, ms of the world.
