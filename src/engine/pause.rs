@@ -101,9 +101,10 @@ impl Engine {
     /// The other side pauses; so does this one, and says so when it is on the disk.
     pub(super) fn pause_came(&mut self, id: LinkId, for_ms: u64, kind: PauseKind) {
         let is_current = self.watch.link == Some(id) || self.reign.shadow == Some(id);
-        // What is over here ends there with the next answer to a check. Of two orders at one moment the master's counts.
-        let is_void = self.is_master() && (self.pause.is_overruled || self.pause.asked.is_some());
-        if !is_current || is_void {
+        // What is over here ends there with the next answer to a check. Of two orders at one moment the master's counts; and
+        // no other takes the place of the pause for its restart.
+        let is_settling = self.pause.is_overruled || self.pause.asked.is_some() || self.leaving.is_some();
+        if !is_current || self.is_master() && is_settling {
             return;
         }
         if let Some((order, _)) = self.pause.asked.take() {
@@ -113,6 +114,10 @@ impl Engine {
         }
         if for_ms == 0 {
             self.end_pause("ended by an operator");
+            return self.send(id, Body::PauseHeard { for_ms, kind });
+        }
+        if kind == PauseKind::Restart && self.maintenance_left() >= for_ms {
+            // The longer one goes on, whether the master comes back in time or not.
             return self.send(id, Body::PauseHeard { for_ms, kind });
         }
         self.note_pause(NewPause { kind, for_ms, asked_over: Some(id), order: None });
