@@ -6,6 +6,7 @@ use super::base::{LinkId, Millis, UnixMillis};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{Body, PauseKind};
 use super::stop::PAUSE_ANSWER_MS;
 use super::then::Then;
@@ -188,7 +189,7 @@ impl Engine {
     /// A pause of an earlier run: of one that was master, only what an operator ordered.
     pub(super) fn pause_at_start(&mut self) {
         let Some(noted) = self.durable.pause.filter(|_| self.peer().is_some()) else { return };
-        if noted.kind == PauseKind::Maintenance || self.is_shadow() {
+        if (noted.kind == PauseKind::Maintenance || self.is_shadow()) && !breaks(Fault::ForgetsPause) {
             self.begin_pause(noted.for_ms, noted.kind);
             self.pause.is_guess = true;
         }
@@ -210,7 +211,8 @@ impl Engine {
 
     /// What the master has counts here too: both show it all the while (spec 7.9), whatever got lost on the way.
     pub(super) fn pause_told(&mut self, left_ms: Option<u64>) {
-        let Some(left_ms) = left_ms.filter(|_| self.pause.asked.is_none() && self.is_settled_on_disk()) else { return };
+        let is_settled = self.pause.asked.is_none() && self.is_settled_on_disk();
+        let Some(left_ms) = left_ms.filter(|_| is_settled && !breaks(Fault::PausesAlone)) else { return };
         let own_ms = self.pause.until.map(|until| until.since(self.now.mono));
         let is_same_kind = self.pause.kind == PauseKind::Maintenance;
         match own_ms {
