@@ -30,6 +30,8 @@ pub struct Kit {
     pub checks: u16,
     /// Endpoints and prefix of the arbiter; empty: none.
     pub arbiter: Vec<String>,
+    /// Which one answers, by the mark of its record; 0: not known.
+    pub arbiter_mark: u64,
     /// Virtual addresses.
     pub addresses: Vec<String>,
     /// Patterns of what is left out of the mirror, in their order, which counts; at most [`PATTERNS_MAX`]. None: its version
@@ -59,6 +61,8 @@ pub struct OwnFacts {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kits {
     facts: OwnFacts,
+    /// Of the arbiter's settings in force; 0: not known.
+    mark: u64,
     told: Option<Kit>,
     /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
     told_of: Option<Arc<Settings>>,
@@ -108,6 +112,7 @@ impl Kit {
             hooks,
             checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
+            arbiter_mark: 0,
             addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
             exclude: Some(settings.configuration.exclude.clone()),
             owners: Some(settings.configuration.owners),
@@ -197,7 +202,16 @@ fn pattern_difference(own: &[String], theirs: &[String], who: &str) -> Option<St
 impl Engine {
     /// What this instance has now.
     pub(super) fn own_kit(&self) -> Kit {
-        Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts)
+        let kit = Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts);
+        Kit { arbiter_mark: self.kits.mark, ..kit }
+    }
+
+    /// Which arbiter answers here; 0: not known any more.
+    pub(super) fn mark_told(&mut self, mark: u64) {
+        if self.kits.mark != mark {
+            self.kits.mark = mark;
+            self.kits.told_of = None;
+        }
     }
 
     /// The node found out something.
@@ -266,7 +280,11 @@ impl Engine {
         }
         let own = self.own_kit();
         if own.arbiter.last() == theirs.arbiter.last() {
-            return None;
+            let (here, there) = (own.arbiter_mark, theirs.arbiter_mark);
+            return (here != 0 && there != 0 && here != there).then(|| {
+                let peer = self.peer_name();
+                format!("two etcds answer: the one here has the mark {here:x}, that of {peer} {there:x}")
+            });
         }
         let of =
             |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));
