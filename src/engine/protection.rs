@@ -76,7 +76,13 @@ impl Engine {
             Some(LinkState::Lost) => {
                 return Err(match self.why_still_shadow() {
                     Some(why) => format!("the master does not answer, and this shadow stays shadow: {why}"),
-                    None => "the master does not answer; this shadow takes over when the delay is over".into(),
+                    None => {
+                        let waits_for = self.takeover_waits_for().unwrap_or_else(|| match self.promise_runs_until() {
+                            Some(_) => "delay and promise are over".into(),
+                            None => "the delay is over".into(),
+                        });
+                        format!("the master does not answer; this shadow takes over when {waits_for}")
+                    }
                 });
             }
             _ => return Err("this shadow is not in sync with a master".into()),
@@ -102,7 +108,8 @@ impl Engine {
 
     fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {
         let timing = self.timing();
-        let soonest_ms = timing.takeover_delay_ms;
+        let soonest_ms = self.takeover_delay_ms();
+        let is_slow = soonest_ms > timing.takeover_delay_ms;
         let latest_ms = soonest_ms + timing.check_interval_ms + timing.request_timeout_ms;
         let span = if latest_ms < 1_000 {
             format!("{soonest_ms} to {latest_ms} ms")
@@ -112,9 +119,11 @@ impl Engine {
         let span =
             if self.has_arbiter() { format!("at most {} s", self.longest_failover_ms().div_ceil(1_000)) } else { span };
         let splits = if self.has_arbiter() { "" } else { "; splits if only the link is cut" };
-        let text = format!("{who} can take over now, {span} after a failure");
+        let slow =
+            if is_slow { ", later than set: there were many takeovers, and `ha resume` clears that" } else { "" };
+        let text = format!("{who} can take over now, {span} after a failure{slow}");
         if in_sync {
-            (Protection::Full, format!("{text}{splits}"))
+            (if is_slow { Protection::Reduced } else { Protection::Full }, format!("{text}{splits}"))
         } else {
             let what = match behind {
                 0 => "a change is on its way".into(),

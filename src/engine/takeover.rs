@@ -229,7 +229,27 @@ impl Engine {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        self.why_no_takeover().or_else(disk).or_else(checks).or_else(|| self.why_not_granted())
+        let fence =
+            || self.is_fence_failing().then(|| "its fence command fails, and a takeover requires it".to_owned());
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(fence).or_else(|| self.why_not_granted())
+    }
+
+    /// The master is lost and nothing forbids the takeover: what it waits for beyond the delay and its own promise, whose end is
+    /// known. For people.
+    pub(super) fn takeover_waits_for(&self) -> Option<String> {
+        let lost = self.watch.lost.as_ref()?;
+        if self.takeover_due() > self.now.mono {
+            return None;
+        }
+        if self.is_fence_running() {
+            return Some("the fence command has succeeded".into());
+        }
+        if lost.passed_at.is_none() && self.has_takeover_checks() {
+            return Some("the takeover checks have passed".into());
+        }
+        self.waits_for_grant().or_else(|| {
+            self.watch.applying.is_some().then(|| "the revision that is being written is on disk".to_owned())
+        })
     }
 
     /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).

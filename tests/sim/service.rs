@@ -171,7 +171,10 @@ fn no_takeover_before_the_required_fence_has_succeeded() {
     world.run_until(world.t + 10_000);
     assert_eq!(world.nodes[1].role(), Some(Role::Shadow), "the fence fails");
     assert_eq!(world.nodes[1].disk.durable.term.0, 1, "no term was written");
-    assert!(holds(&world, 1, "V-011"));
+    assert!(holds(&world, 1, "V-011") && holds(&world, 1, "H-012"));
+    let status = world.status(1).unwrap();
+    assert!(status.takeover.due_at.is_none() && status.takeover.why_not.is_some_and(|why| why.contains("fence")));
+    assert!(status.protection_message.contains("stays shadow"), "{}", status.protection_message);
     assert!(world.nodes[1].fenced > 2, "tried again");
     world.nodes[1].fence_fails = false;
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
