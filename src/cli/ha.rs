@@ -58,7 +58,7 @@ pub enum HaAction {
     },
     /// Suspend takeovers for a time
     Maintenance(MaintenanceArguments),
-    /// End a wait of this instance now: boot hold, isolation, delayed takeovers
+    /// End a wait of this instance now: boot hold without an arbiter, isolation by takeover checks, delayed takeovers
     Resume,
     /// Reach every endpoint of the arbiter, step by step: name, TCP, TLS, version, logon, read, write
     TestArbiter {

@@ -22,7 +22,7 @@ mod timeouts;
 pub enum ShadowAction {
     /// The master, the link step by step, the timing
     Show,
-    /// Change connection data or timing (refused while connected)
+    /// Change connection data (refused while connected) or timing
     Edit(ShadowEdit),
     /// Connect to the master; the first time with its fingerprint, a user and a password of it
     Connect(connect::ConnectArguments),

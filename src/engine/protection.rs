@@ -6,8 +6,8 @@ use super::master::Activity;
 use super::message::PauseKind;
 use super::status::Protection;
 
-/// A service that nobody finds at its address is not protected in full (spec 7.14).
-fn without_addresses((level, text): (Protection, String), problem: Option<String>) -> (Protection, String) {
+/// A service that nobody finds at its address (spec 7.14), or that did not start there, is not protected in full.
+fn reduced_by((level, text): (Protection, String), problem: Option<String>) -> (Protection, String) {
     match problem {
         None => (level, text),
         Some(why) => (Protection::Reduced, format!("{text}; {why}")),
@@ -62,8 +62,9 @@ impl Engine {
         }
         let level = self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync());
         let directory = self.directory_problem.as_ref();
-        let level = without_addresses(level, self.peer_lacks_addresses());
-        Ok(without_addresses(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
+        let level = reduced_by(level, self.peer_lacks_addresses());
+        let level = reduced_by(level, self.start_problem());
+        Ok(reduced_by(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
     }
 
     fn shadow_protection(&self) -> Result<(Protection, String), String> {
@@ -103,7 +104,8 @@ impl Engine {
         }
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
-        Ok(without_addresses(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem()))
+        let level = reduced_by(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem());
+        Ok(reduced_by(level, self.start_problem()))
     }
 
     fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {

@@ -115,6 +115,9 @@ fn a2_a_restarted_shadow_remembers_its_promise() {
         assert_eq!(world.failure, None, "after {wait_ms} ms");
         assert!(!is_active(&world, 0), "the master goes on unconfirmed");
         assert_eq!(condition(&world, 0), Some(Condition::Isolated));
+        let order = world.order(0, Order::Resume);
+        let problem = world.answers[&order].clone().unwrap_err();
+        assert!(problem.why.contains("isolated") && problem.todo.contains("become-master"), "{problem:?}");
         assert!(is_active(&world, 1), "the arbiter grants the role to a shadow that starts alone (spec 7.4)");
     }
 }
