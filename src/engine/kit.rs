@@ -39,6 +39,8 @@ pub struct Kit {
     pub exclude: Option<Vec<String>>,
     /// Owner and group are mirrored; none: its version does not tell.
     pub owners: Option<bool>,
+    /// The service could not be started when that was last tried; why. None: it could, or nobody has tried since.
+    pub start_problem: Option<String>,
     /// What only the node knows.
     pub facts: OwnFacts,
 }
@@ -67,6 +69,8 @@ pub(super) struct Kits {
     /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
     told_of: Option<Arc<Settings>>,
     theirs: Option<Box<Kit>>,
+    /// See [`Kit::start_problem`]; of this run.
+    start_problem: Option<String>,
 }
 
 impl Kit {
@@ -85,6 +89,7 @@ impl Kit {
             patterns.truncate(PATTERNS_MAX);
             patterns.iter_mut().for_each(|pattern| *pattern = pattern.chars().take(PATTERN_MAX_BYTES).collect());
         }
+        self.start_problem.iter_mut().for_each(cut);
         cut(&mut self.service);
         cut(&mut self.service_name);
         cut(&mut self.facts.users_digest);
@@ -116,6 +121,7 @@ impl Kit {
             addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
             exclude: Some(settings.configuration.exclude.clone()),
             owners: Some(settings.configuration.owners),
+            start_problem: None,
             facts: facts.clone(),
         }
         .limited()
@@ -203,7 +209,7 @@ impl Engine {
     /// What this instance has now.
     pub(super) fn own_kit(&self) -> Kit {
         let kit = Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts);
-        Kit { arbiter_mark: self.kits.mark, ..kit }
+        Kit { arbiter_mark: self.kits.mark, start_problem: self.kits.start_problem.clone(), ..kit }.limited()
     }
 
     /// Which arbiter answers here; 0: not known any more.
@@ -212,6 +218,24 @@ impl Engine {
             self.kits.mark = mark;
             self.kits.told_of = None;
         }
+    }
+
+    /// Whether the service starts here, as last seen; new settings of it have not been tried yet.
+    pub(super) fn start_tried(&mut self, problem: Option<&str>) {
+        if self.kits.start_problem.as_deref() != problem {
+            self.kits.start_problem = problem.map(str::to_owned);
+            self.kits.told_of = None;
+        }
+    }
+
+    /// What that says of a takeover: here on a shadow, there on its master (spec 8.9).
+    pub(super) fn start_problem(&self) -> Option<String> {
+        let (problem, place) = if self.is_master() {
+            (self.kits.theirs.as_ref()?.start_problem.as_ref()?, "there")
+        } else {
+            (self.kits.start_problem.as_ref()?, "here")
+        };
+        Some(format!("the service could not be started {place} when that was last tried: {problem}"))
     }
 
     /// The node found out something.

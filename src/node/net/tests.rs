@@ -168,6 +168,7 @@ pub(super) fn hello(host: &str) -> Envelope {
         service: "none".into(),
         takeovers: Default::default(),
         kit: None,
+        active: Some(true),
     })))
 }
 
