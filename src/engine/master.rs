@@ -238,6 +238,7 @@ impl Engine {
             description: self.settings.description.clone(),
             renewal: self.renewal_for_check(),
             wall_ms: Some(self.now.wall.0),
+            maintenance_ms: self.pause_to_tell(),
         };
         self.send(id, Body::CheckAnswer(answer));
         self.check_sync();

@@ -336,6 +336,9 @@ pub struct CheckAnswer {
     /// Its wall clock when it answered, Unix milliseconds; for the alert of spec 6.5 alone.
     #[serde(default)]
     pub wall_ms: Option<i64>,
+    /// What is left of a maintenance, ms; 0: there is none; none: that is being settled, or an older version.
+    #[serde(default)]
+    pub maintenance_ms: Option<u64>,
 }
 
 /// A revision for the shadow. Contents that are not in `inline` are fetched over the bulk connection by digest, and so is

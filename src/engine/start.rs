@@ -29,8 +29,8 @@ impl Engine {
         self.failing_at_start();
         // The run was raised on disk a moment ago.
         self.settle("R-001", "record");
-        // A pause does not survive a restart; the other side announces its own again.
         self.settle("H-017", "");
+        self.pause_at_start();
         self.start_arbitration();
         match self.role() {
             None => {}

@@ -46,8 +46,8 @@ pub(super) struct ServiceWork {
     pub stopping: Option<(StopFor, u64, Reason)>,
     /// A stop failed; it is tried again.
     pub stuck: bool,
-    /// When the stop under way began, its grace counted off.
-    stop_began: Option<Millis>,
+    /// When the stop under way began, its grace counted off; ahead: it may still end in peace until then.
+    pub stop_began: Option<Millis>,
     /// How long the last stop took, ms.
     pub stop_took_ms: Option<u64>,
 }
@@ -73,15 +73,18 @@ impl Engine {
         self.out.push(Effect::StartService { term: self.durable.term, reason });
     }
 
-    /// Stops it; asked again while it stops, the newer purpose counts.
+    /// Stops it; asked again while it stops, the newer purpose counts, and the shorter time to end in peace: whoever has to be
+    /// stopped at once does not run out what a switch gave it (spec 2.4, 7.6, 7.11).
     pub(super) fn stop_service(&mut self, purpose: StopFor, grace_ms: u64, reason: Reason) {
         self.timers.clear(Timer::ServiceRetry);
         self.work.starting = None;
         let is_stopping = self.work.stopping.is_some() && !self.work.stuck;
         self.work.stopping = Some((purpose, grace_ms, reason));
         self.work.stuck = false;
-        if !is_stopping {
-            self.work.stop_began = Some(self.after(grace_ms));
+        let begins = self.after(grace_ms);
+        // Once it was told to end, being told again changes nothing.
+        if !is_stopping || self.work.stop_began.is_none_or(|earlier| earlier > begins) {
+            self.work.stop_began = Some(begins);
             self.out.push(Effect::StopService { grace_ms, reason });
         }
     }
