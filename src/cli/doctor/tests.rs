@@ -150,4 +150,6 @@ fn a_unit_is_judged_by_what_systemd_says() {
     assert_eq!(verdict(Err("web.service is not bound to standin.service")), Verdict::Warn);
     assert_eq!(verdict(Err("web.service is unknown to systemd on this machine")), Verdict::Fail);
     assert_eq!(verdict(Err("systemctl show: systemctl was not found in PATH")), Verdict::Fail);
+    let dead = service::of_unit("web.service", Err("systemctl show: Failed to connect to bus".into()));
+    assert!(dead.todo.contains("Mend systemd") && !dead.todo.contains("service.unit"), "{dead:?}");
 }
