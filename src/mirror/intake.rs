@@ -47,7 +47,14 @@ pub(super) struct Count {
 }
 
 impl Count {
-    fn onto(&self, all: Transfer) -> Transfer {
+    /// One more, of so many bytes.
+    pub(super) fn add(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How far it is.
+    pub(super) fn onto(&self, all: Transfer) -> Transfer {
         let (files_done, bytes_done) = (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         Transfer { files_done, bytes_done, ..all }
     }
@@ -90,7 +97,9 @@ impl<'a> Intake<'a> {
         progress(all);
         for (digest, bytes) in inline {
             if self.wanted.contains_key(digest) {
-                self.take(*digest, Packed::of(bytes.to_vec()))?;
+                let content = Packed::of(bytes.to_vec());
+                self.take(*digest, &content)?;
+                self.keep.add_packed(*digest, content)?;
             }
         }
         let missing: Vec<Digest> = self.wanted.keys().copied().collect();
@@ -102,7 +111,7 @@ impl<'a> Intake<'a> {
         if self.wanted.is_empty() { Ok(self.done) } else { Err(refused("the master did not send all contents")) }
     }
 
-    /// One thread hears, another one checks and writes.
+    /// One thread hears, another one checks and writes, a third one keeps.
     fn ask(
         &mut self,
         missing: &[Digest],
@@ -111,14 +120,27 @@ impl<'a> Intake<'a> {
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<(), Problem> {
         self.store.set_receiving(true)?;
-        let count = self.count;
+        let (count, store) = (self.count, self.store);
         let (batches, coming) = sync_channel::<Batch>(BATCHES_WAITING);
+        let (checked, to_keep) = sync_channel::<Batch>(BATCHES_WAITING);
         thread::scope(|scope| {
-            let worker = thread::Builder::new().name("intake".into()).spawn_scoped(scope, move || {
-                coming.iter().flatten().try_for_each(|(digest, content)| self.take(digest, content))
-            });
-            let worker = worker.map_err(|error| {
-                Problem::new("cannot take in what the master sends", error.to_string(), "raise the limit of threads")
+            let worker = spawn(scope, "intake", move || {
+                coming.iter().try_for_each(|batch| {
+                    let mut good = Vec::with_capacity(batch.len());
+                    let outcome = batch.into_iter().try_for_each(|(digest, content)| {
+                        self.take(digest, &content)?;
+                        good.push((digest, content));
+                        Ok(())
+                    });
+                    checked.send(good).map_err(|_| gone())?;
+                    outcome
+                })
+            })?;
+            let keeper = spawn(scope, "keep", move || {
+                let mut keep = Keep::new(store);
+                to_keep.iter().flatten().try_for_each(|(digest, content)| keep.add_packed(digest, content))?;
+                // Also after a break: what has come need not come again.
+                keep.flush()
             })?;
             let mut hand_over = HandOver { batches, batch: Vec::new(), bytes: 0 };
             let heard = missing.chunks(CONTENTS_AT_ONCE).try_for_each(|some| {
@@ -128,36 +150,45 @@ impl<'a> Intake<'a> {
                     Ok(())
                 })
             });
-            // The last words are those of the worker: it knows why it ended.
+            // The last words are those of whoever knows why it ended.
             let rest = hand_over.flush();
             drop(hand_over);
             let taken = worker.join().unwrap_or_else(|_| Err(gone()));
-            taken.and(heard).and(rest)
+            let kept = keeper.join().unwrap_or_else(|_| Err(gone()));
+            kept.and(taken).and(heard).and(rest)
         })
     }
 
-    fn take(&mut self, claimed: Digest, content: Packed) -> Result<(), Problem> {
+    /// Checks a content, and writes it aside for all files that it is for.
+    fn take(&mut self, claimed: Digest, content: &Packed) -> Result<(), Problem> {
         let wrong = || refused("a content does not have the digest or the size that it should have");
         let (size, first) = self.wanted.remove(&claimed).ok_or_else(wrong)?;
-        {
-            let bytes = content.unpack().map_err(|_| wrong())?;
-            if size != content.size || digest::of_content(&bytes) != claimed {
-                return Err(wrong());
-            }
-            let mut index = first;
-            while let Some(op) = self.ops.get(index) {
-                if let Some(entry) = op.new.filter(|entry| entry.kind == FileKind::File) {
-                    let written = self.staged.file(&index.to_string(), &bytes, entry.mode, self.is_synced);
-                    written.map_err(|error| place::failed(&op.path, &error.to_string()))?;
-                    self.done[index] = true;
-                }
-                index = self.next[index];
-            }
+        let bytes = content.unpack().map_err(|_| wrong())?;
+        if size != content.size || digest::of_content(&bytes) != claimed {
+            return Err(wrong());
         }
-        self.count.files.fetch_add(1, Ordering::Relaxed);
-        self.count.bytes.fetch_add(size, Ordering::Relaxed);
-        self.keep.add_packed(claimed, content)
+        let mut index = first;
+        while let Some(op) = self.ops.get(index) {
+            if let Some(entry) = op.new.filter(|entry| entry.kind == FileKind::File) {
+                let written = self.staged.file(&index.to_string(), &bytes, entry.mode, self.is_synced);
+                written.map_err(|error| place::failed(&op.path, &error.to_string()))?;
+                self.done[index] = true;
+            }
+            index = self.next[index];
+        }
+        self.count.add(size);
+        Ok(())
     }
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, T>, Problem> {
+    thread::Builder::new().name(name.into()).spawn_scoped(scope, work).map_err(|error| {
+        Problem::new("cannot take in what the master sends", error.to_string(), "raise the limit of threads")
+    })
 }
 
 /// The hearing end.
