@@ -26,17 +26,17 @@ start)
     cat >"$work/csync2.cfg" <<CONFIGURATION
 nossl * *;
 group tree {
-    host side-a@127.0.0.1 side-b@127.0.0.1;
+    host side-a@127.0.0.1 localhost@127.0.0.1;
     key $work/key;
     include %tree%;
     auto younger;
 }
 prefix tree {
     on side-a: $from;
-    on side-b: $to;
+    on localhost: $to;
 }
 CONFIGURATION
-    CSYNC2_SYSTEM_DIR=$work csync2 -ii -N side-b -p "$port" -D "$work/b" >"$work/server.out" 2>&1 &
+    CSYNC2_SYSTEM_DIR=$work csync2 -ii -N localhost -p "$port" -D "$work/b" >"$work/server.out" 2>&1 &
     echo $! >"$work/server.pid"
     tries=0
     until ss -Hltn "sport = :$port" | grep -q .; do

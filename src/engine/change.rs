@@ -38,30 +38,16 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::base::{Digest, Fingerprint, InstanceId, Millis, Now, RevisionId, Role, Term, UnixMillis};
+    use crate::engine::base::{Digest, InstanceId, Millis, Now, RevisionId, Role, Term, UnixMillis};
     use crate::engine::durable::Durable;
     use crate::engine::effect::Effects;
     use crate::engine::input::{Boot, Input};
     use crate::engine::order::Order;
-    use crate::engine::settings::Settings;
 
     fn engine(role: Role, activity: Activity) -> Engine {
         let instance = InstanceId(uuid::Uuid::from_u128(1));
-        let boot = Boot {
-            durable: Durable { role: Some(role), term: Term(3), ..Durable::new(instance) },
-            settings: Settings::default(),
-            head: None,
-            trail: Vec::new(),
-            branches: Vec::new(),
-            alerts: Vec::new(),
-            is_copied: false,
-            version: "0".into(),
-            link_port: 1,
-            seed: 1,
-            instance,
-            fingerprint: Fingerprint(Digest::ZERO),
-            service_kind: "none".into(),
-        };
+        let durable = Durable { role: Some(role), term: Term(3), ..Durable::new(instance) };
+        let boot = Boot::of(durable, "none");
         let mut engine = Engine::new(Now { mono: Millis(1), wall: UnixMillis(1) }, boot);
         engine.reign.activity = activity;
         engine

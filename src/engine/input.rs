@@ -316,3 +316,25 @@ pub struct Boot {
     /// `none`, `command` or `unit`.
     pub service_kind: String,
 }
+
+#[cfg(test)]
+impl Boot {
+    /// Of an instance with nothing but a record.
+    pub(crate) fn of(durable: super::durable::Durable, service_kind: &str) -> Self {
+        Self {
+            instance: durable.instance,
+            durable,
+            settings: super::settings::Settings::default(),
+            head: None,
+            trail: Vec::new(),
+            branches: Vec::new(),
+            alerts: Vec::new(),
+            is_copied: false,
+            version: "0".into(),
+            link_port: 1,
+            seed: 1,
+            fingerprint: super::base::Fingerprint(super::base::Digest::ZERO),
+            service_kind: service_kind.into(),
+        }
+    }
+}

@@ -215,11 +215,22 @@ impl Engine {
         if self.reign.shadow != Some(id) {
             return;
         }
+        let was_there = self.reign.peer_head == Some(applied.revision) && !self.reign.push.complete;
         self.timers.clear(Timer::PushLimit);
         self.reign.push.under_way = false;
         self.reign.push.complete = false;
-        self.reign.push.pause_ms = 0;
         self.reign.peer_head = Some(applied.revision);
+        let is_other = self
+            .head_id()
+            .is_some_and(|head| head != applied.revision && (was_there || head.number == applied.revision.number));
+        if is_other {
+            // Pushing again at once would go on like this for ever, as fast as the link is.
+            self.transfer = None;
+            self.push_trouble("the shadow acknowledges something else than what was pushed");
+            self.check_sync();
+            return;
+        }
+        self.reign.push.pause_ms = 0;
         self.transfer = None;
         self.reign.push.failing = None;
         self.check_sync();

@@ -219,7 +219,7 @@ fn locked_keys(role: Role) -> &'static [(&'static str, Differs)] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::base::{Digest, Fingerprint, InstanceId, Millis, Now, Reason, UnixMillis};
+    use crate::engine::base::{InstanceId, Millis, Now, Reason, UnixMillis};
     use crate::engine::durable::Durable;
     use crate::engine::input::Boot;
     use crate::engine::work::StartFor;
@@ -232,21 +232,7 @@ mod tests {
             settings_due: Some(SettingsPatch { enabled: Some(true), ..SettingsPatch::default() }),
             ..Durable::new(instance)
         };
-        let boot = Boot {
-            durable,
-            settings: Settings::default(),
-            head: None,
-            trail: Vec::new(),
-            branches: Vec::new(),
-            alerts: Vec::new(),
-            is_copied: false,
-            version: "0".into(),
-            link_port: 1,
-            seed: 1,
-            instance,
-            fingerprint: Fingerprint(Digest::ZERO),
-            service_kind: "command".into(),
-        };
+        let boot = Boot::of(durable, "command");
         Engine::new(Now { mono: Millis(1), wall: UnixMillis(1) }, boot)
     }
 

@@ -154,8 +154,11 @@ impl Engine {
                 (self.is_shadow() && !self.watch.master_active)
                     || matches!(self.reign.activity, Activity::Holding | Activity::InDoubt | Activity::Isolated)
             }
-            AlertAction::Branches => !self.branches.is_empty(),
-            AlertAction::OpenPair | AlertAction::OpenConfiguration | AlertAction::OpenEvents => true,
+            // Branches may be a drift, or with the other one: either side lists all.
+            AlertAction::Branches
+            | AlertAction::OpenPair
+            | AlertAction::OpenConfiguration
+            | AlertAction::OpenEvents => true,
         }
     }
 

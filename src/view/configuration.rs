@@ -145,8 +145,7 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
         page.line(line, if index == 0 { theme.strong() } else { theme.quiet() });
     }
     if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
-        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
-        page.text(0, &format!("HELD BACK  {line}{}; w shows what waits", held.why), theme.warning());
+        page.text(0, &format!("HELD BACK  {}; w shows what waits", held.why), theme.warning());
     }
     let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
     if let Some(shown) = shown {

@@ -40,7 +40,9 @@ fn ascii(symbol: &str) -> &'static str {
         '◀' | '←' | '‹' => "<",
         '▼' | '↓' => "v",
         '▲' | '↑' => "^",
-        '…' | '·' => ".",
+        // As less and vi mark a line that goes on.
+        '…' => "~",
+        '·' => ".",
         '•' | '●' => "*",
         '\u{a0}' => " ",
         '‘' | '’' => "'",
@@ -63,6 +65,6 @@ mod tests {
         buffer.set_string(0, 0, "─│…界é▁x", Style::new());
         to_ascii(&mut buffer);
         let line: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
-        assert_eq!(line.trim_end(), "-|.???_x");
+        assert_eq!(line.trim_end(), "-|~???_x");
     }
 }

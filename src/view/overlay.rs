@@ -53,6 +53,9 @@ fn add_help(page: &mut Page, model: &Model) {
     }
 }
 
+/// Columns of the keys in the help.
+const KEYS_WIDTH: usize = 9;
+
 fn help_row(page: &mut Page, row: &Row, here: Contexts, model: &Model) {
     let theme = page.theme;
     let keys: Vec<String> = row.keys.iter().map(|key| key.name()).collect();
@@ -64,13 +67,18 @@ fn help_row(page: &mut Page, row: &Row, here: Contexts, model: &Model) {
     };
     let elsewhere = !row.contexts.meets(here) && row.contexts.meets(Contexts::SCREENS);
     let where_to = if elsewhere { " On its own screen only." } else { "" };
-    let column = keys.len().max(9);
-    let room = page.width.saturating_sub(column + 24).max(18);
+    let room = page.width.saturating_sub(KEYS_WIDTH + 24).max(18);
     let text = format!("{}{asks}{where_to}", row.help);
+    let mut keys = keys.as_str();
+    if keys.len() > KEYS_WIDTH {
+        // A line of their own, so that the columns stay columns.
+        page.spans(vec![(format!("  {keys}"), theme.key())]);
+        keys = "";
+    }
     for (index, line) in super::page::wrap(&text, room).into_iter().enumerate() {
-        let (keys, label) = if index == 0 { (keys.as_str(), row.label_now(model)) } else { ("", "") };
+        let (keys, label) = if index == 0 { (keys, row.label_now(model)) } else { ("", "") };
         page.spans(vec![
-            (format!("  {} ", pad(keys, column)), theme.key()),
+            (format!("  {} ", pad(keys, KEYS_WIDTH)), theme.key()),
             (format!("{} ", pad(label, 19)), theme.strong()),
             (line, theme.plain()),
         ]);
@@ -115,8 +123,7 @@ fn add_held(page: &mut Page, model: &Model) {
     for held in &model.files.held {
         page.blank();
         page.line(&format!(" {}", held.path), theme.strong());
-        let line = held.line.map_or(String::new(), |line| format!("line {line}: "));
-        page.text(3, &format!("{line}{}", held.why), theme.warning());
+        page.text(3, &held.why, theme.warning());
         page.text(3, &format!("since {}", facts::moment(held.since, model.now)), theme.quiet());
     }
 }

@@ -62,6 +62,22 @@ impl Network {
         network
     }
 
+    /// No more than this fits through the cable, both ways.
+    pub fn narrow(&self, megabit_per_s: u32) {
+        let rate = format!("{megabit_per_s}mbit");
+        for name in [&self.left, &self.right] {
+            let cable = ["netns", "exec", name, "tc", "qdisc", "replace", "dev", "cable", "root"];
+            ip(&[&cable[..], &["tbf", "rate", &rate, "burst", "64kb", "latency", "200ms"]].concat());
+        }
+    }
+
+    /// As wide as it was.
+    pub fn widen(&self) {
+        for name in [&self.left, &self.right] {
+            ip(&["netns", "exec", name, "tc", "qdisc", "del", "dev", "cable", "root"]);
+        }
+    }
+
     /// Pulls the cable.
     pub fn cut(&self) {
         ip(&["-n", &self.left, "link", "set", "cable", "down"]);

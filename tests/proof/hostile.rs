@@ -27,7 +27,7 @@ const LARGE_LINES: usize = 20_000;
 const MEMORY_MAX_KIB: u64 = 400 * 1024;
 
 /// Paths that lead out, or are none.
-const WAYS_OUT: [&[u8]; 12] = [
+pub const WAYS_OUT: [&[u8]; 12] = [
     b"../evil",
     b"/evil",
     b"a/../../evil",
@@ -42,7 +42,7 @@ const WAYS_OUT: [&[u8]; 12] = [
     b".standin-stage/evil",
 ];
 /// What a link must not lead to.
-const TARGETS_OUT: [&[u8]; 4] = [b"/etc", b"..", b"../outside", b"a/../../outside"];
+pub const TARGETS_OUT: [&[u8]; 4] = [b"/etc", b"..", b"../outside", b"a/../../outside"];
 
 /// A push whose paths are any bytes.
 #[derive(Serialize)]
@@ -96,7 +96,7 @@ fn of_push(told: &Arc<AtomicUsize>, alter: impl Fn(&mut Push, &mut RawPayload) +
 }
 
 /// Alters each answer of a bulk connection: what it becomes.
-fn of_bulk(told: &Arc<AtomicUsize>, alter: impl Fn(Reply) -> Option<Vec<Reply>> + Send + 'static) -> Lie {
+pub fn of_bulk(told: &Arc<AtomicUsize>, alter: impl Fn(Reply) -> Option<Vec<Reply>> + Send + 'static) -> Lie {
     let told = Arc::clone(told);
     Box::new(move |frame, is_bulk| {
         let Some(reply) = is_bulk.then(|| decode_reply(frame).ok()).flatten() else { return vec![frame.to_vec()] };
@@ -106,7 +106,7 @@ fn of_bulk(told: &Arc<AtomicUsize>, alter: impl Fn(Reply) -> Option<Vec<Reply>> 
     })
 }
 
-fn entry(path: &[u8], kind: FileKind, content: &[u8]) -> bulk::Entry {
+pub fn entry(path: &[u8], kind: FileKind, content: &[u8]) -> bulk::Entry {
     let digest = digest::of_content(content);
     bulk::Entry { path: path.to_vec(), kind, mode: 0o644, size: content.len() as u64, digest }
 }
@@ -128,17 +128,17 @@ enum Way {
 }
 
 /// A pair with a liar between.
-struct Field {
-    a: Instance,
-    b: Instance,
-    middle: Middle,
+pub struct Field {
+    pub a: Instance,
+    pub b: Instance,
+    pub middle: Middle,
     folder: tempfile::TempDir,
     told: Arc<AtomicUsize>,
     edits: usize,
 }
 
 impl Field {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("standin-hostile").tempdir().unwrap();
         fs::create_dir(folder.path().join("outside")).unwrap();
         fs::write(folder.path().join("outside/precious"), "as it was").unwrap();
@@ -165,7 +165,7 @@ impl Field {
         field
     }
 
-    fn wait_same(&self) {
+    pub fn wait_same(&self) {
         let status = self.a.wait("in sync", |status| {
             status["state"] == "CONNECTED"
                 && status["peer"]["in_sync"] == true
@@ -177,7 +177,7 @@ impl Field {
     }
 
     /// Everything that is not in a home or a configuration.
-    fn outside(&self) -> OnDisk {
+    pub fn outside(&self) -> OnDisk {
         let mut all = checks::tree(self.folder.path());
         let is_inside = |path: &[u8]| {
             [&b"a"[..], b"b", b"a-configuration", b"b-configuration"]
@@ -193,7 +193,7 @@ impl Field {
         all
     }
 
-    fn edit(&self, what: &str, lines: usize) {
+    pub fn edit(&self, what: &str, lines: usize) {
         // No line packs as well as the one before it.
         let text: String = (0..lines).map(|line| format!("{what} {} {:x}\n", self.edits, digest_of(line))).collect();
         fs::write(self.a.directory.join("edited.txt"), text).unwrap();

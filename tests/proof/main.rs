@@ -9,4 +9,5 @@ mod edits;
 #[path = "../pair/harness.rs"]
 mod harness;
 mod hostile;
+mod hostile_shadow;
 mod middle;

@@ -1,8 +1,9 @@
-//! A master that lies: stands between the two with the keys of both, and alters what the real master says. So everything
+//! An instance that lies: somebody stands between the two with the keys of both, and alters what one of them says. So everything
 //! around the lie is right: certificates, hellos, terms, checks.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -20,13 +21,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// What becomes of one frame of the master: the frames that the shadow gets in its place. `true`: of a bulk connection.
+/// What becomes of one frame: the frames that arrive in its place. `true`: of a bulk connection.
 pub type Lie = Box<dyn FnMut(&[u8], bool) -> Vec<Vec<u8>> + Send>;
+
+/// What is altered of what passes.
+#[derive(Clone, Default)]
+struct Lies {
+    /// Of whoever listens.
+    listener: Arc<Mutex<Option<Lie>>>,
+    /// Of whoever dials.
+    dialler: Arc<Mutex<Option<Lie>>>,
+    /// The port that whoever dials is said to have; 0: its own.
+    way_back: Arc<AtomicU16>,
+}
 
 /// The one in the middle; ends when dropped.
 pub struct Middle {
     pub port: u16,
-    lie: Arc<Mutex<Option<Lie>>>,
+    lies: Lies,
     _runtime: Runtime,
 }
 
@@ -36,24 +48,34 @@ impl Middle {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let lie = Arc::new(Mutex::new(None));
+        let lies = Lies::default();
         let homes = (master_home.to_owned(), shadow_home.to_owned());
-        let told = Arc::clone(&lie);
+        let told = lies.clone();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (homes, told) = (homes.clone(), Arc::clone(&told));
+                let (homes, told) = (homes.clone(), told.clone());
                 tokio::spawn(async move {
                     // Ends with either side; the instances see a closed connection.
                     let _ = relay(stream, &homes, master, told, port).await;
                 });
             }
         });
-        Self { port, lie, _runtime: runtime }
+        Self { port, lies, _runtime: runtime }
     }
 
-    /// From now on; none: honest.
+    /// What whoever listens says, from now on; none: honest.
     pub fn tell(&self, lie: Option<Lie>) {
-        *self.lie.lock().unwrap() = lie;
+        *self.lies.listener.lock().unwrap() = lie;
+    }
+
+    /// The same of whoever dials.
+    pub fn tell_of_dialler(&self, lie: Option<Lie>) {
+        *self.lies.dialler.lock().unwrap() = lie;
+    }
+
+    /// Whoever dials is itself dialled at that port from the next connection on.
+    pub fn lead_back_by(&self, port: u16) {
+        self.lies.way_back.store(port, Ordering::Relaxed);
     }
 }
 
@@ -61,7 +83,7 @@ async fn relay(
     stream: TcpStream,
     (master_home, shadow_home): &(PathBuf, PathBuf),
     master: SocketAddr,
-    lie: Arc<Mutex<Option<Lie>>>,
+    lies: Lies,
     port: u16,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let identity = |home: &Path| {
@@ -89,11 +111,12 @@ async fn relay(
     let (from_shadow, to_shadow) = tokio::io::split(shadow);
     let (from_master, to_master) = tokio::io::split(master);
     let is_bulk = protocol == bulk::ALPN;
-    let detour = (protocol == link::ALPN).then_some(port);
-    let lies = if is_bulk || protocol == link::ALPN { lie } else { Arc::default() };
+    let is_link = protocol == link::ALPN;
+    let lies = if is_bulk || is_link { lies } else { Lies::default() };
+    let way_back = lies.way_back.load(Ordering::Relaxed);
     tokio::select! {
-        ended = hand_on(from_shadow, to_master, Arc::default(), is_bulk, None) => ended?,
-        ended = hand_on(from_master, to_shadow, lies, is_bulk, detour) => ended?,
+        ended = hand_on(from_shadow, to_master, lies.dialler, is_bulk, is_link.then_some(way_back)) => ended?,
+        ended = hand_on(from_master, to_shadow, lies.listener, is_bulk, is_link.then_some(port)) => ended?,
     }
     Ok(())
 }
@@ -125,18 +148,14 @@ async fn hand_on(
     }
 }
 
-/// What the master says its port is: bulk connections come this way too.
+/// What either says its port is: bulk connections come this way too.
 fn by_way_of(port: u16, frame: &[u8]) -> Vec<u8> {
-    match link::decode(frame) {
-        Ok(mut envelope) => match &mut envelope.body {
-            Body::Welcome(hello) => {
-                hello.port = port;
-                link::encode(&envelope)
-            }
-            _ => frame.to_vec(),
-        },
-        Err(_) => frame.to_vec(),
+    let Ok(mut envelope) = link::decode(frame) else { return frame.to_vec() };
+    match &mut envelope.body {
+        Body::Welcome(hello) | Body::Hello(hello) if port != 0 => hello.port = port,
+        _ => return frame.to_vec(),
     }
+    link::encode(&envelope)
 }
 
 /// Takes every certificate: it is the two ends that must not.

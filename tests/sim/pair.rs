@@ -98,3 +98,22 @@ pub fn release(world: &mut World) {
         world.put(conn, end, item);
     }
 }
+
+/// Nothing arrives any more; nobody is told.
+pub fn cut_link(world: &mut World) {
+    world.net.cut = [true, true];
+    world.check.unseen_at = Some(world.t);
+}
+
+/// Nothing arrives any more, and both see their connections end.
+pub fn break_link(world: &mut World) {
+    cut_link(world);
+    world.kill_conns();
+}
+
+/// Every way is open again, that to the arbiter too, and what was held back arrives.
+pub fn heal(world: &mut World) {
+    world.net.heal();
+    world.arbiter.heal();
+    release(world);
+}

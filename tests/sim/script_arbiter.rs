@@ -7,23 +7,13 @@ use standin::engine::message::Body;
 use standin::engine::order::Order;
 
 use crate::pair::{
-    ALL_OVER_MS, BUDGET_MS, HOLD_MS, arbiter_settings, condition, healthy, holds, is_active, pair_of, release, role,
+    ALL_OVER_MS, BUDGET_MS, HOLD_MS, arbiter_settings, condition, cut_link, heal, healthy, holds, is_active, pair_of,
+    role,
 };
 use crate::sim::world::World;
 
 fn pair() -> World {
     pair_of(&arbiter_settings())
-}
-
-fn cut_link(world: &mut World) {
-    world.net.cut = [true, true];
-    world.check.unseen_at = Some(world.t);
-}
-
-fn heal(world: &mut World) {
-    world.net.heal();
-    world.arbiter.heal();
-    release(world);
 }
 
 /// spec 7.11: the master dies: the shadow waits out promise and lease, is granted the next term, and takes over with it; the

@@ -7,30 +7,20 @@ use standin::engine::message::Body;
 use standin::engine::order::Order;
 use standin::engine::status::Protection;
 
-use crate::pair::{ALL_OVER_MS, BOOT_HOLD_MS, arbiter_settings, healthy, holds, is_active, pair_of, release, role};
+use crate::pair::{
+    ALL_OVER_MS, BOOT_HOLD_MS, arbiter_settings, break_link, heal, healthy, holds, is_active, pair_of, role,
+};
 use crate::sim::world::World;
 
 fn pair() -> World {
     pair_of(&arbiter_settings())
 }
 
-fn cut_link(world: &mut World) {
-    world.net.cut = [true, true];
-    world.kill_conns();
-    world.check.unseen_at = Some(world.t);
-}
-
-fn heal(world: &mut World) {
-    world.net.heal();
-    world.arbiter.heal();
-    release(world);
-}
-
 /// spec 7.3, 7.8, model B2: a role forced on the isolated former master is not had without the grant, and no term is shared.
 #[test]
 fn b2_a_forced_role_waits_for_its_grant() {
     let mut world = pair();
-    cut_link(&mut world);
+    break_link(&mut world);
     world.arbiter.cut[0] = true;
     assert!(world.run_till(20_000, |world| is_active(world, 1)), "{:?}", world.failure);
     world.check.was_forced = true;
@@ -66,7 +56,7 @@ fn b3_c2_of_two_shadows_one_is_granted_the_role() {
 #[test]
 fn c5_after_a_reset_the_higher_term_still_counts() {
     let mut world = pair();
-    cut_link(&mut world);
+    break_link(&mut world);
     world.run_until(world.t + 300);
     // Whoever resets gives up what the arbiter guarantees (spec 2.5).
     world.check.was_without_arbiter = true;
@@ -147,7 +137,7 @@ fn d3_an_open_offer_outlives_a_crash() {
     world.order(0, Order::Switch { dry_run: false });
     assert!(world.run_till(5_000, |world| role(world, 1) == (Some(Role::Master), 2)));
     world.crash(0, true);
-    cut_link(&mut world);
+    break_link(&mut world);
     world.hold = None;
     world.start(0);
     world.run_until(world.t + 20 * BOOT_HOLD_MS);
@@ -215,7 +205,7 @@ fn g1_a_restored_master_is_confirmed_by_nobody() {
     let run = world.nodes[0].disk.durable.run;
     world.nodes[0].disk.durable = backup;
     world.nodes[0].disk.durable.run = run;
-    cut_link(&mut world);
+    break_link(&mut world);
     world.start(0);
     let end = world.t + 2_000;
     while world.t < end {
@@ -295,7 +285,7 @@ fn an_arbiter_on_one_side_alone_protects_nobody() {
             assert_eq!(world.status(node).unwrap().protection, Protection::None);
         }
         assert!(is_active(&world, 0));
-        cut_link(&mut world);
+        break_link(&mut world);
         world.run_until(world.t + 4 * ALL_OVER_MS);
         assert_eq!(role(&world, 1).0, Some(Role::Shadow), "took over by a rule the other does not know");
         world.net.heal();

@@ -4,7 +4,7 @@ use standin::engine::base::{LinkState, Role};
 use standin::engine::message::Body;
 use standin::engine::order::Order;
 
-use crate::pair::{pair_of, with_delay};
+use crate::pair::{arbiter_settings, pair_of, with_delay};
 use crate::sim::world::World;
 
 /// spec 7.1: a master that says welcome has answered: a shadow whose disk cannot note it does not take over when the disk takes
@@ -33,12 +33,7 @@ fn a_master_that_answers_is_not_replaced_for_a_full_disk_of_the_shadow() {
 /// for good.
 #[test]
 fn a_promise_whose_end_was_not_written_ends_later() {
-    let mut settings = with_delay(500);
-    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
-    settings.arbiter.hold = 1_000;
-    settings.arbiter.stop_budget = 300;
-    settings.arbiter.request_timeout = 200;
-    let mut world = pair_of(&settings);
+    let mut world = pair_of(&arbiter_settings());
     world.order(1, Order::Disconnect);
     let is_gone = |world: &World| world.glance(1).is_some_and(|seen| seen.state == Some(LinkState::Disconnected));
     assert!(world.run_till(5_000, is_gone), "not disconnected");
@@ -57,12 +52,7 @@ fn a_promise_whose_end_was_not_written_ends_later() {
 /// never by the first alone.
 #[test]
 fn a_copied_home_does_not_overrule_the_arbiter_by_itself() {
-    let mut settings = with_delay(500);
-    settings.arbiter.endpoints = vec!["http://arbiter:2379".into()];
-    settings.arbiter.hold = 1_000;
-    settings.arbiter.stop_budget = 300;
-    settings.arbiter.request_timeout = 200;
-    let mut world = pair_of(&settings);
+    let mut world = pair_of(&arbiter_settings());
     world.crash(0, false);
     let is_replaced = |world: &World| world.glance(1).is_some_and(|seen| seen.is_active);
     assert!(world.run_till(20_000, is_replaced), "not replaced");

@@ -8,7 +8,7 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
-use crate::pair::{arbiter_settings, condition, is_active, pair_of};
+use crate::pair::{arbiter_settings, condition, cut_link, is_active, pair_of};
 use crate::sim::world::World;
 
 /// The file of that node says so from now on.
@@ -17,11 +17,6 @@ fn change(world: &mut World, node: usize, edit: impl FnOnce(&mut Settings)) {
     edit(&mut settings);
     world.nodes[node].disk.settings = settings.clone();
     world.feed(node, Input::Settings(Box::new(settings)));
-}
-
-fn cut_link(world: &mut World) {
-    world.net.cut = [true, true];
-    world.check.unseen_at = Some(world.t);
 }
 
 /// spec 7.11: a longer hold time counts for what is confirmed after it: the promise that was given before is the shorter one.
