@@ -36,14 +36,14 @@ impl Store {
     /// When it cannot be written; what is left goes the next time.
     pub fn drop_loose_contents(&self) -> Result<(), Problem> {
         self.write_point()?;
-        let look = look(&self.mirror()).map_err(|error| trouble("tidy the history", &error))?;
+        let look = look(&self.mirror(), true).map_err(|error| trouble("tidy the history", &error))?;
         let dropped: Vec<Digest> = look.loose.iter().copied().collect();
         self.drop_contents(&dropped, |_, _| Ok(()))?;
         self.keep_look(&look)
     }
 
-    /// Notes that all contents are named, if they are, so that the next start need not look at them. Reads over a connection
-    /// of its own, and holds nobody up.
+    /// Notes that all contents are named, if that is easily seen, so that the next start need not look at them. Reads over a
+    /// connection of its own, and holds nobody up.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -57,9 +57,9 @@ impl Store {
             if known == Some(newest) {
                 return Ok(());
             }
-            look(&transaction).map_err(failed)?
+            look(&transaction, false).map_err(failed)?
         };
-        if look.loose.is_empty() { self.keep_look(&look) } else { Ok(()) }
+        if look.loose.is_empty() && !look.is_any { self.keep_look(&look) } else { Ok(()) }
     }
 
     fn keep_look(&self, look: &Look) -> Result<(), Problem> {
@@ -174,8 +174,8 @@ fn newest_rows(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     Ok((content.unwrap_or(0), revision.unwrap_or(0)))
 }
 
-/// First among the revisions that came since; only what they do not name is looked for everywhere.
-fn look(connection: &Connection) -> rusqlite::Result<Look> {
+/// First among the revisions that came since; what they do not name is looked for everywhere, if `everywhere`.
+fn look(connection: &Connection, everywhere: bool) -> rusqlite::Result<Look> {
     let (content, revision) = newest_rows(connection)?;
     let is_any = is_any_loose(connection)?;
     let from = if is_any { None } else { mark(connection)?.filter(|(known, _)| *known <= content) };
@@ -190,7 +190,7 @@ fn look(connection: &Connection) -> rusqlite::Result<Look> {
         ("SELECT new_digest, old_digest FROM change", None),
     ];
     for (sql, number) in names {
-        if loose.is_empty() {
+        if loose.is_empty() || (number.is_none() && !everywhere) {
             break;
         }
         each_digest(connection, sql, number, &mut |digest| {
@@ -261,7 +261,7 @@ mod tests {
         }
 
         fn looks_from(&self) -> Option<(i64, i64)> {
-            look(&self.store.mirror()).unwrap().from
+            look(&self.store.mirror(), true).unwrap().from
         }
     }
 
