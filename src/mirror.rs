@@ -1,6 +1,7 @@
 //! The configuration as revisions (spec 5): what the directory holds, its history, and the way of a revision from master to
 //! shadow. Blocking; the caller runs it off its event loop.
 
+pub mod accounts;
 mod apply;
 mod build;
 mod candidate;
@@ -17,6 +18,8 @@ mod intake;
 mod keeping;
 mod listing;
 mod on_disk;
+pub mod owners;
+mod owning;
 pub mod path;
 mod place;
 mod plan;
@@ -43,10 +46,12 @@ use self::candidate::Candidate;
 pub use self::candidate::{Judge, Rejection};
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
-pub use self::drift::Drift;
+pub use self::drift::{Drift, Drifted};
 use self::exclude::Exclude;
 use self::ground::Ground;
 pub use self::on_disk::OnDisk;
+pub use self::owning::NotGiven;
+use self::owning::Owning;
 use self::path::RelPath;
 pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
@@ -74,6 +79,8 @@ pub const WRITING_IDLE: Duration = Duration::from_secs(2);
 pub struct Limits {
     /// Larger files are held back, bytes.
     pub file_size: u64,
+    /// Owner and group are mirrored, by name (setting `configuration.owners`).
+    pub owners: bool,
 }
 
 /// The mirror of one directory. Cloning shares it. What reads only the newest revision or the history never waits for a
@@ -87,6 +94,7 @@ struct Inner {
     store: Store,
     directory: PathBuf,
     file_size_limit: AtomicU64,
+    owning: Mutex<Owning>,
     stage: Stage,
     newest: RwLock<Newest>,
     work: Mutex<Work>,
@@ -163,8 +171,10 @@ impl Mirror {
         let stage = Stage::new(store.home(), &directory);
         #[cfg(test)]
         let (crash, stage) = (store.crash(), stage.with_crash(store.crash()));
+        let owning = Owning::load(&store, limits.owners)?;
         Ok(Self {
             inner: Arc::new(Inner {
+                owning: Mutex::new(owning),
                 store,
                 directory,
                 file_size_limit: AtomicU64::new(limits.file_size),
@@ -245,6 +255,7 @@ impl Mirror {
     /// The limits from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.inner.file_size_limit.store(limits.file_size, Ordering::Relaxed);
+        self.set_owners(limits.owners);
     }
 
     /// The mirrored directory.

@@ -183,7 +183,7 @@ impl Parts {
         let home = &options.home;
         let durable = store.load_durable()?.filter(|durable| durable.role.is_some()).ok_or_else(|| no_role(home))?;
         let identity = Arc::new(Identity::load_or_create(&home.join("identity"), &in_force.host)?);
-        let directory = directory_of(home, in_force, durable.role)?;
+        let directory = directory_of(home, in_force, durable.role, store.newest_revision()?.is_some())?;
         let (events, _) = broadcast::channel(shared::EVENTS_BEHIND_MAX);
         let recorder = recorder::Recorder::start(store.clone(), events.clone())?;
         let (shared, inputs) = Shared::new(recorder, events);
@@ -315,8 +315,14 @@ fn no_role(home: &Path) -> Problem {
     )
 }
 
-/// The mirrored directory; made where Standin may make it: under the home, and on a shadow, which fills it.
-fn directory_of(home: &Path, settings: &Settings, role: Option<crate::engine::base::Role>) -> Result<PathBuf, Problem> {
+/// The mirrored directory; made where Standin may make it: under the home, and on a shadow, which fills it. One that cannot be used is refused as long as there is no revision: its name may be a wrong one. Later
+/// it is as when it is lost while Standin runs: told, and the role is taken up all the same (spec 5.2).
+fn directory_of(
+    home: &Path,
+    settings: &Settings,
+    role: Option<crate::engine::base::Role>,
+    has_revision: bool,
+) -> Result<PathBuf, Problem> {
     let own = settings.configuration.directory.is_none();
     let directory = settings.configuration.directory.as_ref().map_or_else(|| home.join("configuration"), PathBuf::from);
     let cannot = |why: String| {
@@ -326,11 +332,14 @@ fn directory_of(home: &Path, settings: &Settings, role: Option<crate::engine::ba
             "Correct configuration.directory in the settings, or the directory's owner and permissions.",
         )
     };
-    if own || role == Some(crate::engine::base::Role::Shadow) {
-        std::fs::create_dir_all(&directory).map_err(|error| cannot(error.to_string()))?;
-    }
-    match std::fs::read_dir(&directory) {
+    let made = if own || role == Some(crate::engine::base::Role::Shadow) {
+        std::fs::create_dir_all(&directory)
+    } else {
+        Ok(())
+    };
+    match made.and_then(|()| std::fs::read_dir(&directory)) {
         Ok(_) => Ok(directory),
+        Err(_) if has_revision => Ok(directory),
         Err(error) => Err(cannot(error.to_string())),
     }
 }

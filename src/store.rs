@@ -11,6 +11,7 @@ mod lock;
 mod log;
 mod loose;
 mod notes;
+mod owners;
 mod record;
 mod reserve;
 mod retention;
@@ -94,6 +95,7 @@ impl Store {
         tune(&record, "wal_autocheckpoint", RECORD_CHECKPOINT_PAGES)?;
         // Alerts and events need no fsync of their own: the next durable write carries them.
         tune(&notes, "synchronous", 1)?;
+        owners::load(&mirror)?;
         let store = Self::of(home, record, notes, mirror, Some(lock));
         store.inner.reserve.keep();
         Ok(store)
@@ -114,6 +116,7 @@ impl Store {
         }
         let record = connect(&path, true)?;
         schema::check(&record, &path)?;
+        owners::load(&record)?;
         Ok(Self::of(home, record, connect(&path, true)?, connect(&path, true)?, None))
     }
 

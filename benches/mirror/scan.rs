@@ -28,7 +28,7 @@ pub fn measure(sides: &mut Sides, rounds: usize, of: &str, tell: &mut Tell<'_>) 
         let begin_ns = clock::now_ns();
         let failed = |problem: standin::engine::base::Problem| problem.to_string();
         let store = Store::open(&sides.b.home).map_err(failed)?;
-        let limits = Limits { file_size: FILE_LIMIT_BYTES };
+        let limits = Limits { file_size: FILE_LIMIT_BYTES, owners: false };
         let mirror = Mirror::open(store, sides.b.directory.clone(), limits).map_err(failed)?;
         let open_ns = clock::now_ns();
         let outcome = mirror.scan_and_commit(Term(1), "bench", "").map_err(failed)?;

@@ -11,7 +11,9 @@ use tar::{EntryType, Header};
 use super::crypt::{Decryptor, Encryptor};
 use crate::engine::base::{Problem, RevisionId, Role, Term, UnixMillis};
 use crate::engine::order::{FileKind, Secret};
+use crate::mirror::owners::{Names, Owners};
 use crate::mirror::path::RelPath;
+use crate::mirror::tree::Entry;
 
 /// Form of the archive; a newer one is refused.
 pub const FORMAT: u32 = 1;
@@ -32,6 +34,8 @@ const LEVEL: i32 = 3;
 /// Longest look back when unpacking, as a power of two: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
 
+const PAX_OWNER: &str = "uname";
+const PAX_GROUP: &str = "gname";
 const MANIFEST: &str = "manifest.json";
 const SETTINGS: &str = "settings.yaml";
 const USERS: &str = "users.yaml";
@@ -89,6 +93,8 @@ pub enum Part<'a> {
         kind: FileKind,
         /// Permission bits.
         mode: u32,
+        /// Owner and group by name, where they are mirrored.
+        owners: Owners,
         /// Of a file, or the target of a link.
         content: Vec<u8>,
     },
@@ -161,10 +167,16 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Those of the sink.
-    pub fn path(&mut self, path: &RelPath, kind: FileKind, mode: u32, content: &[u8]) -> Result<(), Problem> {
+    pub fn path(&mut self, path: &RelPath, entry: &Entry, content: &[u8]) -> Result<(), Problem> {
         let name = [CONFIGURATION.as_bytes(), path.as_bytes()].concat();
-        let mut header = self.header(mode);
-        match kind {
+        let mut header = self.header(entry.mode);
+        if let Some(names) = entry.owners.names() {
+            // Where one does not fit into a header both go before it.
+            if header.set_username(&names.owner).and_then(|()| header.set_groupname(&names.group)).is_err() {
+                self.names(&names)?;
+            }
+        }
+        match entry.kind {
             FileKind::File => {
                 header.set_size(content.len() as u64);
                 self.append(&mut header, &name, content)
@@ -220,6 +232,17 @@ impl<W: Write> Writer<W> {
         self.tar.append(header, content).map_err(|error| unwritten(&error))
     }
 
+    /// Names of owner and group too long for a header, as pax has them.
+    fn names(&mut self, names: &Names) -> Result<(), Problem> {
+        let text = [pax_record(PAX_OWNER, &names.owner), pax_record(PAX_GROUP, &names.group)].concat();
+        let mut header = self.header(0o644);
+        header.set_entry_type(EntryType::XHeader);
+        name_it(&mut header, b"././@PaxHeader");
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        self.tar.append(&header, text.as_bytes()).map_err(|error| unwritten(&error))
+    }
+
     /// A name or target too long for a header goes before it.
     fn long(&mut self, kind: u8, text: &[u8]) -> Result<(), Problem> {
         let mut header = self.header(0o644);
@@ -230,6 +253,31 @@ impl<W: Write> Writer<W> {
         header.set_cksum();
         self.tar.append(&header, text.as_slice()).map_err(|error| unwritten(&error))
     }
+}
+
+/// `LENGTH KEY=VALUE`, where the length counts itself.
+fn pax_record(key: &str, value: &str) -> String {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len();
+    while length.to_string().len() + rest.len() != length {
+        length = length.to_string().len() + rest.len();
+    }
+    format!("{length}{rest}")
+}
+
+/// Names of owner and group before an entry; nothing else may stand there.
+fn pax_names(text: &[u8]) -> Result<(String, String), Problem> {
+    let wrong = || refused("it holds more about a path than it may");
+    let (mut owner, mut group) = (String::new(), String::new());
+    for line in std::str::from_utf8(text).map_err(|_| wrong())?.lines() {
+        let (key, value) = line.split_once(' ').and_then(|(_, rest)| rest.split_once('=')).ok_or_else(wrong)?;
+        match key {
+            PAX_OWNER => owner = value.to_owned(),
+            PAX_GROUP => group = value.to_owned(),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok((owner, group))
 }
 
 /// False: only its beginning fits.
@@ -262,7 +310,7 @@ pub fn read(
 /// As [`read`].
 pub fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), Problem>) -> Result<(), Problem> {
     let mut tar = tar::Archive::new(source);
-    let (mut long_name, mut long_target) = (None, None);
+    let (mut long_name, mut long_target, mut long_owners) = (None, None, None);
     let mut seen = BTreeSet::new();
     // As they stand in the file: what makes one entry of several is looked at here, with limits.
     for entry in tar.entries().map_err(|error| refused(&error.to_string()))?.raw(true) {
@@ -272,6 +320,7 @@ pub fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), 
         match kind {
             EntryType::GNULongName => long_name = Some(long_text(&mut entry, size)?),
             EntryType::GNULongLink => long_target = Some(long_text(&mut entry, size)?),
+            EntryType::XHeader => long_owners = Some(pax_names(&small(&mut entry, size, NAME_MAX_BYTES)?)?),
             _ => {
                 let name = long_name.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
                 let target = long_target.take();
@@ -282,7 +331,11 @@ pub fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), 
                 if seen.len() >= ENTRIES_MAX || !seen.insert(name.clone()) {
                     return Err(refused("it holds the same name twice, or too many"));
                 }
-                one(&name, kind, size, target, &mut entry, take)?;
+                let owners = match long_owners.take() {
+                    Some((owner, group)) => owners_of(&owner, &group)?,
+                    None => header_owners(entry.header())?,
+                };
+                one(&name, kind, size, (target, owners), &mut entry, take)?;
             }
         }
     }
@@ -292,6 +345,19 @@ pub fn read_tar(source: impl Read, take: &mut dyn FnMut(Part<'_>) -> Result<(), 
     // Only at its very end it is known to be whole.
     let rest = io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|error| refused(&error.to_string()))?;
     if rest > SMALL_MAX_BYTES { Err(refused("something follows its end")) } else { Ok(()) }
+}
+
+fn header_owners(header: &Header) -> Result<Owners, Problem> {
+    let name = |bytes: Option<&[u8]>| {
+        std::str::from_utf8(bytes.unwrap_or_default())
+            .map(str::to_owned)
+            .map_err(|_| refused("an owner in it is no name"))
+    };
+    owners_of(&name(header.username_bytes())?, &name(header.groupname_bytes())?)
+}
+
+fn owners_of(owner: &str, group: &str) -> Result<Owners, Problem> {
+    Owners::of(owner, group).map_err(|why| refused(&format!("a path in it: {why}")))
 }
 
 fn long_text(entry: &mut impl Read, size: u64) -> Result<Vec<u8>, Problem> {
@@ -306,7 +372,7 @@ fn one(
     name: &[u8],
     kind: EntryType,
     size: u64,
-    target: Option<Vec<u8>>,
+    (target, owners): (Option<Vec<u8>>, Owners),
     entry: &mut tar::Entry<'_, impl Read>,
     take: &mut dyn FnMut(Part<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
@@ -319,7 +385,7 @@ fn one(
             EntryType::Symlink => (FileKind::Link, target.unwrap_or_default()),
             _ => return Err(refused(&format!("{path} is neither file, directory nor link"))),
         };
-        return take(Part::Path { path, kind, mode, content });
+        return take(Part::Path { path, kind, mode, owners, content });
     }
     if kind != EntryType::Regular {
         return Err(refused("one of its parts is no file"));

@@ -205,6 +205,7 @@ fn time_limit(order: &Order) -> Duration {
         Order::ListFiles
         | Order::ListPart { .. }
         | Order::HeldFiles
+        | Order::DriftFiles
         | Order::ShowFile { .. }
         | Order::FileBytes { .. }
         | Order::Log { .. }

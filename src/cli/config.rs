@@ -25,10 +25,13 @@ pub enum ConfigAction {
     /// Every file: mode, size, the revision that last changed it, path
     List {
         /// Only files held back, and why
-        #[arg(long)]
+        #[arg(long, group = "what")]
         held: bool,
-        /// With --held: as JSON
-        #[arg(long, requires = "held")]
+        /// What was found changed on this shadow behind Standin's back and was put back, with what had become of it
+        #[arg(long, group = "what")]
+        drift: bool,
+        /// With --held or --drift: as JSON
+        #[arg(long, requires = "what")]
         json: bool,
     },
     /// One file, byte for byte; secrets are not masked
@@ -75,8 +78,9 @@ pub struct ShowArguments {
 /// The refusal of the instance.
 pub fn run(context: &Context, action: &ConfigAction, out: &mut Output) -> Outcome {
     match action {
-        ConfigAction::List { held: false, .. } => list(context, out),
-        ConfigAction::List { held: true, json } => held::run(context, *json, out),
+        ConfigAction::List { held: true, json, .. } => held::run(context, Order::HeldFiles, *json, out),
+        ConfigAction::List { drift: true, json, .. } => held::run(context, Order::DriftFiles, *json, out),
+        ConfigAction::List { .. } => list(context, out),
         ConfigAction::Show(arguments) => show::run(context, arguments, out),
         ConfigAction::Log(arguments) => log::run(context, arguments, out),
         ConfigAction::Diff(arguments) => diff::run(context, arguments, out),
@@ -116,7 +120,8 @@ fn row(file: &FileEntry) -> String {
         FileKind::Directory => 'd',
         FileKind::Link => 'l',
     };
-    format!("{kind}{}  {:>9}  rev {:>6}  {}", mode(file.mode), bytes(file.size), file.revision, file.path)
+    let owner = if file.owner.is_empty() { String::new() } else { format!("  {}", file.owner) };
+    format!("{kind}{}{owner}  {:>9}  rev {:>6}  {}", mode(file.mode), bytes(file.size), file.revision, file.path)
 }
 
 fn verify(context: &Context, out: &mut Output) -> Outcome {

@@ -172,12 +172,13 @@ fn live(
     let mut files = Vec::new();
     let mut failure = None;
     rooms::read_backup(&arguments.file, password, &mut |part| {
-        let Part::Path { path, kind, mode, content } = part else { return rooms::skip(part) };
+        let Part::Path { path, kind, mode, owners, content } = part else { return rooms::skip(part) };
         let name = path.to_string();
         let digest = if kind == FileKind::Directory { Digest::ZERO } else { rooms::digest_of(&content) };
         let known = there.remove(&name);
         let is_same = |known: &FileEntry| {
-            (known.kind, known.digest) == (kind, digest) && (known.mode == mode || kind == FileKind::Link)
+            let is_owned = owners.is_none() || known.owner.is_empty() || known.owner == owners.to_string();
+            (known.kind, known.digest) == (kind, digest) && (known.mode == mode || kind == FileKind::Link) && is_owned
         };
         if known.as_ref().is_some_and(is_same) || failure.is_some() {
             return Ok(());
@@ -192,7 +193,8 @@ fn live(
                 return Ok(());
             }
         }
-        files.push(NewFile { path: name, kind, mode, digest, expected: Expected::Any });
+        let owners = owners.names().map(|names| (names.owner.clone(), names.group.clone()));
+        files.push(NewFile { path: name, kind, mode, digest, expected: Expected::Any, owners });
         Ok(())
     })?;
     if let Some(failure) = failure {

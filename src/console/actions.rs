@@ -6,7 +6,7 @@ pub mod history;
 mod listing;
 mod moves;
 
-pub use listing::{list_files, list_held, take_part};
+pub use listing::{list_drifted, list_files, list_held, take_part};
 
 use super::facts;
 use super::files::EditState;
@@ -157,8 +157,10 @@ pub fn go(model: &mut Model, screen: Screen) -> Vec<Command> {
         return Vec::new();
     }
     model.files.held_asked = None;
+    model.files.drift_asked = None;
     let mut commands = list_files(model);
     commands.extend(list_held(model));
+    commands.extend(list_drifted(model));
     commands
 }
 

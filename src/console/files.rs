@@ -37,6 +37,8 @@ pub struct Files {
     pub in_file: bool,
     /// First line shown of the file.
     pub file_scroll: usize,
+    /// First column shown of its lines, in cells.
+    pub file_left: usize,
     /// Masked values are shown.
     pub show_secrets: bool,
     /// The last comparison.
@@ -59,6 +61,10 @@ pub struct Files {
     pub held: Vec<HeldFile>,
     /// How many the status told, and of which revision, when that was asked for.
     pub held_asked: Option<(u64, u64)>,
+    /// What was found changed on this shadow and was put back, as last told (spec 4.5).
+    pub drifted: Vec<HeldFile>,
+    /// As `held_asked`.
+    pub drift_asked: Option<(u64, u64)>,
     /// What is said about paths.
     pub marks: Marks,
 }
@@ -129,7 +135,7 @@ impl ShownFile {
     }
 }
 
-/// What is said about paths: by a comparison, by what is held back. Bounded by the limits of the answers.
+/// What is said about paths: by a comparison, by what is held back or has drifted. Bounded by the limits of the answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     words: BTreeMap<String, String>,
@@ -201,7 +207,20 @@ impl Files {
     /// Why a path is held back.
     #[must_use]
     pub fn held(&self, path: &str) -> Option<&HeldFile> {
-        self.held.binary_search_by(|held| held.path.as_str().cmp(path)).ok().map(|at| &self.held[at])
+        find(&self.held, path)
+    }
+
+    /// What had become of a path on this shadow.
+    #[must_use]
+    pub fn drifted(&self, path: &str) -> Option<&HeldFile> {
+        find(&self.drifted, path)
+    }
+
+    /// Takes in what was found changed on this shadow.
+    pub fn take_drifted(&mut self, mut drifted: Vec<HeldFile>) {
+        drifted.sort_by(|one, other| one.path.cmp(&other.path));
+        self.drifted = drifted;
+        self.mark();
     }
 
     /// Takes in what is held back.
@@ -221,6 +240,7 @@ impl Files {
             self.selected = path;
             self.search = Search::default();
             self.file_scroll = 0;
+            self.file_left = 0;
             self.show_secrets = false;
         }
         is_another
@@ -264,9 +284,17 @@ impl Files {
         for difference in self.report.iter().flat_map(|report| &report.differences) {
             marks.add(&difference.path, &difference.what);
         }
+        for drifted in &self.drifted {
+            marks.add(&drifted.path, "drift");
+        }
         for held in &self.held {
             marks.add(&held.path, "held");
         }
         self.marks = marks;
     }
+}
+
+/// In a list in order of paths.
+fn find<'a>(files: &'a [HeldFile], path: &str) -> Option<&'a HeldFile> {
+    files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(|at| &files[at])
 }

@@ -118,6 +118,8 @@ pub struct DiffView {
     pub rows: Vec<DiffRow>,
     /// First line shown.
     pub scroll: usize,
+    /// First column shown of lines and paths, in cells.
+    pub left: usize,
     /// In its lines.
     pub search: Search,
 }
@@ -138,6 +140,7 @@ impl DiffView {
             is_masked: false,
             rows: Vec::new(),
             scroll: 0,
+            left: 0,
             search: Search::default(),
         }
     }
@@ -240,6 +243,7 @@ fn head(file: &FileDiff) -> String {
             if old.mode != new.mode {
                 words.push(format!("mode {:04o} -> {:04o}", old.mode, new.mode));
             }
+            words.extend(file.owner_words().map(|words| facts::clean(&words)));
             if words.is_empty() {
                 words.push("changed".into());
             }
@@ -256,7 +260,7 @@ mod tests {
 
     fn file(path: &str, body: DiffBody) -> FileDiff {
         let side = |mode| Some(DiffSide { kind: FileKind::File, mode, size: 10 });
-        FileDiff { path: path.into(), renamed_from: None, old: side(0o640), new: side(0o600), body }
+        FileDiff { path: path.into(), renamed_from: None, old: side(0o640), new: side(0o600), body, owners: None }
     }
 
     /// spec 5.6

@@ -108,6 +108,8 @@ pub enum Asked {
     Verify,
     /// What is held back.
     Held,
+    /// What was found changed on this shadow.
+    Drifted,
     /// Revisions of a path; none: of the configuration.
     Log(Option<String>),
     /// A comparison of two versions.

@@ -221,7 +221,7 @@ impl FileTree {
     #[must_use]
     pub fn entry(&self, id: NodeId) -> Option<FileEntry> {
         let Facts { kind, mode, size, digest, revision } = self.node(id)?.facts;
-        Some(FileEntry { path: self.path(id), kind, mode, size, digest, revision })
+        Some(FileEntry { path: self.path(id), kind, mode, size, digest, revision, owner: String::new() })
     }
 
     /// Where a node is among the visible rows.
@@ -251,7 +251,7 @@ impl FileTree {
 
     /// Puts a path in or changes it; `marks`: what has changed is marked. Rows follow at [`FileTree::refresh`].
     pub fn put(&mut self, entry: &FileEntry, marks: bool) {
-        let FileEntry { path, kind, mode, size, digest, revision } = entry;
+        let FileEntry { path, kind, mode, size, digest, revision, .. } = entry;
         let facts = Facts { kind: *kind, mode: *mode, size: *size, digest: *digest, revision: *revision };
         let mut at = TOP;
         let mut names = path.split('/').peekable();

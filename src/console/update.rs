@@ -184,6 +184,7 @@ fn take_status(model: &mut Model, status: Box<Status>, at: UnixMillis) -> Vec<Co
     }
     let mut commands = actions::list_files(model);
     commands.extend(actions::list_held(model));
+    commands.extend(actions::list_drifted(model));
     commands
 }
 

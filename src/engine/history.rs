@@ -34,7 +34,7 @@ pub struct LogEntry {
     pub message: String,
     /// Paths that came.
     pub added: u64,
-    /// Paths whose content, mode or kind changed.
+    /// Paths whose content, mode, owner or kind changed.
     pub changed: u64,
     /// Paths that went.
     pub removed: u64,
@@ -84,6 +84,19 @@ pub struct FileDiff {
     pub new: Option<DiffSide>,
     /// How the contents differ.
     pub body: DiffBody,
+    /// `owner:group` in the first version and in the second, where they differ; empty: not mirrored there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<(String, String)>,
+}
+
+impl FileDiff {
+    /// `owner a:x -> b:x`; none: the same in both, or it is in one alone.
+    #[must_use]
+    pub fn owner_words(&self) -> Option<String> {
+        let (old, new) = self.owners.as_ref()?;
+        let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+        Some(format!("owner {} -> {}", or_none(old), or_none(new)))
+    }
 }
 
 /// What a path is in one version.
@@ -101,7 +114,7 @@ pub struct DiffSide {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiffBody {
-    /// They do not: mode, name or kind alone.
+    /// They do not: mode, owner, name or kind alone.
     Same,
     /// Lines of text.
     Text(Vec<Hunk>),
@@ -215,6 +228,9 @@ pub struct NewFile {
     pub digest: Digest,
     /// What has to be there now.
     pub expected: Expected,
+    /// Names of owner and group; none: as they are, and a new one as the directory it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<(String, String)>,
 }
 
 /// What an operator has seen before changing a path.
@@ -310,6 +326,8 @@ pub enum Became {
     Changed,
     /// Another mode alone.
     Mode,
+    /// Another owner or group alone.
+    Owner,
     /// It is gone.
     Removed,
 }
@@ -322,6 +340,7 @@ impl Became {
             Self::Added => "added",
             Self::Changed => "changed",
             Self::Mode => "mode",
+            Self::Owner => "owner",
             Self::Removed => "removed",
         }
     }

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::core::Engine;
 use super::message::Body;
 use super::settings::Settings;
+use super::settings::patterns::{PATTERN_MAX_BYTES, PATTERNS_MAX};
 
 /// Longest text of a kit, in characters.
 pub const KIT_TEXT_MAX: usize = 80;
 /// Most items of a list of a kit.
 pub const KIT_LIST_MAX: usize = 16;
+/// Patterns named of one side that the other has not.
+const PATTERNS_NAMED_MAX: usize = 5;
 
 /// What an instance has for a takeover: names and counts, no secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,11 @@ pub struct Kit {
     pub arbiter: Vec<String>,
     /// Virtual addresses.
     pub addresses: Vec<String>,
+    /// Patterns of what is left out of the mirror, in their order, which counts; at most [`PATTERNS_MAX`]. None: its version
+    /// does not tell.
+    pub exclude: Option<Vec<String>>,
+    /// Owner and group are mirrored; none: its version does not tell.
+    pub owners: Option<bool>,
     /// What only the node knows.
     pub facts: OwnFacts,
 }
@@ -69,6 +77,10 @@ impl Kit {
             list.truncate(KIT_LIST_MAX);
             list.iter_mut().for_each(cut);
         }
+        if let Some(patterns) = &mut self.exclude {
+            patterns.truncate(PATTERNS_MAX);
+            patterns.iter_mut().for_each(|pattern| *pattern = pattern.chars().take(PATTERN_MAX_BYTES).collect());
+        }
         cut(&mut self.service);
         cut(&mut self.service_name);
         cut(&mut self.facts.users_digest);
@@ -97,6 +109,8 @@ impl Kit {
             checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
             addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
+            exclude: Some(settings.configuration.exclude.clone()),
+            owners: Some(settings.configuration.owners),
             facts: facts.clone(),
         }
         .limited()
@@ -125,9 +139,16 @@ fn differences(own: &Kit, theirs: &Kit, who: &str) -> Vec<String> {
     differ("number of takeover checks", own.checks.to_string(), theirs.checks.to_string());
     differ("arbiter", joined(&own.arbiter), joined(&theirs.arbiter));
     differ("virtual addresses", joined(&own.addresses), joined(&theirs.addresses));
+    if let (Some(own), Some(theirs)) = (own.owners, theirs.owners) {
+        let word = |is_on: bool| if is_on { "mirrored" } else { "not mirrored" }.to_owned();
+        differ("owner and group of files (configuration.owners)", word(own), word(theirs));
+    }
     let (mine, other) = (&own.facts, &theirs.facts);
     if !mine.runs_as.is_empty() && !other.runs_as.is_empty() {
         differ("user that runs Standin", mine.runs_as.clone(), other.runs_as.clone());
+    }
+    if let (Some(own), Some(theirs)) = (&own.exclude, &theirs.exclude) {
+        list.extend(pattern_difference(own, theirs, who));
     }
     if !mine.users_digest.is_empty() && !other.users_digest.is_empty() {
         if mine.users_digest != other.users_digest {
@@ -143,6 +164,34 @@ fn differences(own: &Kit, theirs: &Kit, who: &str) -> Vec<String> {
         }
     }
     list
+}
+
+/// What one leaves out of the mirror and the other does not (spec 5.2): as patterns, those in question alone.
+fn pattern_difference(own: &[String], theirs: &[String], who: &str) -> Option<String> {
+    if own == theirs {
+        return None;
+    }
+    let missing = |from: &[String], to: &[String]| {
+        let alone: Vec<&str> = from.iter().filter(|pattern| !to.contains(pattern)).map(String::as_str).collect();
+        let named = alone.iter().take(PATTERNS_NAMED_MAX).copied().collect::<Vec<_>>().join(" ");
+        let more = alone.len().saturating_sub(PATTERNS_NAMED_MAX);
+        match (alone.len(), more) {
+            (0, _) => None,
+            (_, 0) => Some(named),
+            _ => Some(format!("{named} and {more} more")),
+        }
+    };
+    let sides = [("here", missing(own, theirs)), (&*format!("on {who}"), missing(theirs, own))]
+        .into_iter()
+        .filter_map(|(side, patterns)| patterns.map(|patterns| format!("only {side} {patterns}")))
+        .collect::<Vec<_>>();
+    let what = "left out of the mirror (configuration.exclude)";
+    // The order counts: a later pattern may take back what an earlier one says.
+    Some(if sides.is_empty() {
+        format!("{what}: in another order on {who}")
+    } else {
+        format!("{what}: {}", sides.join(", "))
+    })
 }
 
 impl Engine {
@@ -255,11 +304,34 @@ mod tests {
         assert!(list[3].ends_with("no administrator on node-b"));
     }
 
+    /// spec 2.6, 5.2: what is left out on one side alone is named, the order counts, and an older version is not blamed.
+    #[test]
+    fn what_is_left_out_on_one_side_alone_is_named() {
+        let with = |patterns: &[&str]| {
+            let exclude = Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect());
+            Kit { exclude, owners: Some(false), ..kit() }
+        };
+        let told = |own: &Kit, theirs: &Kit| differences(own, theirs, "node-b");
+        let what = "left out of the mirror (configuration.exclude)";
+        let both = with(&["*.log", "cache/"]);
+        assert!(told(&both, &both).is_empty());
+        assert_eq!(told(&both, &with(&["*.log", "tmp"])), [format!("{what}: only here cache/, only on node-b tmp")]);
+        assert_eq!(told(&both, &with(&[])), [format!("{what}: only here *.log cache/")]);
+        assert_eq!(told(&both, &with(&["cache/", "*.log"])), [format!("{what}: in another order on node-b")]);
+        assert!(told(&both, &kit()).is_empty(), "its version does not tell");
+        let owned = Kit { owners: Some(true), ..both.clone() };
+        let what = "owner and group of files (configuration.owners)";
+        assert_eq!(told(&both, &owned), [format!("{what}: here not mirrored, on node-b mirrored")]);
+    }
+
     /// spec 2.6: what the other end sends is limited, whatever it is.
     #[test]
     fn a_kit_is_limited() {
         let long = Kit { service_name: "ä".repeat(1_000), hooks: vec!["x".repeat(1_000); 100], ..Kit::default() };
+        let long = Kit { exclude: Some(vec!["p".repeat(1_000); 1_000]), ..long };
         let limited = long.limited();
+        let patterns = limited.exclude.as_ref().unwrap();
+        assert_eq!((patterns.len(), patterns[0].len()), (PATTERNS_MAX, PATTERN_MAX_BYTES));
         assert_eq!(limited.service_name.chars().count(), KIT_TEXT_MAX);
         assert_eq!((limited.hooks.len(), limited.hooks[0].len()), (KIT_LIST_MAX, KIT_TEXT_MAX));
     }

@@ -191,6 +191,8 @@ pub enum Order {
     },
     /// `config list --held` (spec 5.4).
     HeldFiles,
+    /// `config list --drift`: what was found changed behind Standin's back, as long as its alert stands (spec 4.5).
+    DriftFiles,
     /// `config show`.
     ShowFile {
         /// Relative to the directory.
@@ -288,7 +290,7 @@ pub enum Reply {
     Files(Vec<FileEntry>),
     /// To [`Order::ListPart`].
     FilesPart(Box<FilesPart>),
-    /// To [`Order::HeldFiles`], sorted by path, at most [`HELD_MAX`].
+    /// To [`Order::HeldFiles`] and [`Order::DriftFiles`], sorted by path, at most [`HELD_MAX`].
     Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
@@ -366,6 +368,9 @@ pub struct FileEntry {
     pub digest: Digest,
     /// The revision that last changed it.
     pub revision: u64,
+    /// `owner:group`, by name; empty: they are not mirrored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
 }
 
 /// Most entries of a list of what is held back.
@@ -442,7 +447,7 @@ pub const DIFFERENCES_MAX: usize = 1_000;
 pub struct Difference {
     /// Relative path.
     pub path: String,
-    /// `only here`, `only on node-b`, `content`, `mode`, `kind`, `not committed`.
+    /// `only here`, `only on node-b`, `content`, `mode`, `owner`, `kind`, `not committed`.
     pub what: String,
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::accounts::{Accounts, Belongs};
 use super::commit::{Keep, now_ms};
 use super::diff::{self, Change};
 use super::ground::Ground;
@@ -53,6 +54,7 @@ impl Mirror {
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<(Committed, Option<Branch>), Problem> {
         let mut work = self.work()?;
+        let accounts = self.accounts_now(false);
         let newest = self.newest();
         let payload = PushPayload::decode(&push.payload)?;
         let is_complete = complete || push.base.is_none();
@@ -66,16 +68,23 @@ impl Mirror {
             progress(Transfer { step, files_total, bytes_total, ..Transfer::default() });
         }
         let (found, obstacles) = if is_complete {
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), Some(&target))?
+            self.what_is_there(
+                &ground,
+                &newest.tree,
+                &Stamps::new(),
+                true,
+                &Dirty::all(),
+                (Some(&target), accounts.as_deref()),
+            )?
         } else {
-            self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?
+            self.what_is_touched(&ground, &newest.tree, &work.stamps, &target, accounts.as_deref())?
         };
         found.all_can_be_kept()?;
         let mut ops = diff::between(&found.tree, &target);
         let all = ops.len();
         ops.retain(|op| !is_left_alone(&ground, op));
         let is_same = found.tree == newest.tree && ops.len() == all;
-        let staged = self.inner.stage.begin()?;
+        let staged = self.inner.stage.begin(accounts.clone())?;
         let done = self.fetch(&staged, &ops, &payload, source, progress)?;
         let own = OwnSide {
             store: &self.inner.store,
@@ -98,12 +107,14 @@ impl Mirror {
         let plan = Plan { revision: push.revision, branch, new, tree, ops, obstacles };
         if plan.new.is_none() && plan.branch.is_none() && plan.ops.is_empty() && plan.obstacles.is_empty() {
             work.stamps.extend(found.stamps);
+            self.note_owners(accounts.as_deref());
             let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
             return Ok((head, None));
         }
         let Found { tree, stamps, .. } = found;
         drop(tree);
         let committed = self.carry_out(&mut work, &ground, &plan, (&target, stamps), (staged, &done), progress)?;
+        self.note_owners(accounts.as_deref());
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
     }
@@ -165,6 +176,7 @@ impl Mirror {
         known: &Tree,
         stamps: &Stamps,
         target: &Tree,
+        accounts: Option<&Accounts>,
     ) -> Result<(Found, Vec<RelPath>), Problem> {
         let is_directory = |entry: Option<Entry>| entry.is_some_and(|entry| entry.kind == FileKind::Directory);
         let changes = diff::between(known, target);
@@ -172,8 +184,8 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let manner =
-            Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
+        let (leaves, owners) = (Leaves::NOTHING, Belongs::checked(accounts));
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)
@@ -334,7 +346,7 @@ impl Mirror {
         let mut verifying = Counter::new(TransferStep::Verifying, plan, progress);
         let count = Count::default();
         let paths: Vec<_> = plan.paths().into_iter().map(|path| (path, false)).collect();
-        let read = || self.read_back(ground, (target, None), &paths, &|bytes| count.add(bytes));
+        let read = || self.read_back(ground, (target, target), &paths, &|bytes| count.add(bytes));
         let found = if paths.len() < TOLD_OF_MIN {
             read()
         } else {
@@ -356,18 +368,20 @@ impl Mirror {
         found
     }
 
-    /// Paths as they are on the disk now. What is neither as in `known` nor as in `other` is kept.
+    /// Paths as they are on the disk now. What is neither as in `known` nor as in `target` is kept.
     fn read_back(
         &self,
         ground: &Ground,
-        (known, other): (&Tree, Option<&Tree>),
+        (known, target): (&Tree, &Tree),
         paths: &[(&RelPath, bool)],
         heard: &(dyn Fn(u64) + Sync),
     ) -> Result<Found, Problem> {
         let keep = Mutex::new(Keep::new(&self.inner.store));
         let lock = || keep.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = read_back(ground, known, paths, heard, &|path, digest, bytes| {
-            if other.and_then(|other| other.get(path)).is_none_or(|entry| entry.digest != digest) {
+        let accounts = self.accounts();
+        let owners = Belongs::checked(accounts.as_deref()).towards(target);
+        let found = read_back(ground, known, owners, paths, heard, &|path, digest, bytes| {
+            if target.get(path).is_none_or(|entry| entry.digest != digest) {
                 lock().add(digest, bytes)?;
             }
             Ok(())
@@ -380,7 +394,7 @@ impl Mirror {
     fn read_deep(&self, ground: &Ground, plan: &Plan, before: &Tree, target: &Tree) -> Result<Found, Problem> {
         let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
         let paths: Vec<_> = plan.paths().into_iter().map(|path| (path, !is_directory(path))).collect();
-        self.read_back(ground, (before, Some(target)), &paths, &|_| {})
+        self.read_back(ground, (before, target), &paths, &|_| {})
     }
 
     /// The directory as it was before a plan.
@@ -389,7 +403,7 @@ impl Mirror {
             let now = self.read_deep(ground, plan, &before, target)?;
             self.keep_strays(&now.tree, &before, target)?;
             let ops = diff::between(&now.tree, &before);
-            let staged = self.inner.stage.begin()?;
+            let staged = self.inner.stage.begin(self.accounts())?;
             place::stage(&self.inner.store, &staged, &ops)?;
             place::place(ground, &staged, &ops, &[], &before, &mut || self.crash_point())?;
             self.inner.store.commit(&Commit { clears_journal: true, ..Commit::default() })
@@ -443,16 +457,19 @@ impl Mirror {
             let obstacles: Vec<_> =
                 now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
             let ops = diff::between(&now.tree, &target);
-            let staged = self.inner.stage.begin()?;
+            let staged = self.inner.stage.begin(self.accounts())?;
             place::stage(&self.inner.store, &staged, &ops)?;
             place::place(&ground, &staged, &ops, &obstacles, &target, &mut || self.crash_point())?;
             Ok(now)
         };
-        again().and_then(|_| self.finish(work, &ground, &plan, &target, Vec::new(), &mut |_| {}).map(drop)).or_else(
-            |problem| {
-                if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
-            },
-        )
+        let finished =
+            again()
+                .and_then(|_| self.finish(work, &ground, &plan, &target, Vec::new(), &mut |_| {}).map(drop))
+                .or_else(|problem| {
+                    if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
+                });
+        self.note_owners(self.accounts().as_deref());
+        finished
     }
 
     /// Where a test may let the program die.

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::accounts::Belongs;
 use super::commit::Keep;
 use super::diff::{self, Change};
 use super::ground::Ground;
@@ -75,13 +76,14 @@ impl Candidate {
             }
         }
         let ground = Ground::open(&tree)?;
-        let manner =
-            Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
+        // A private copy belongs to nobody else.
+        let (leaves, owners) = (Leaves::NOTHING, Belongs::AS_WANTED);
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = scan(&ground, &self.tree, &self.stamps, manner, &mut |_, _, _, _| Ok(None))?;
         let obstacles: Vec<_> =
             found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
         let ops = diff::between(&found.tree, target);
-        let staged = Stage::new(&folder, &tree).begin()?;
+        let staged = Stage::new(&folder, &tree).begin(None)?;
         place::stage(store, &staged, &ops)?;
         place::place(&ground, &staged, &ops, &obstacles, target, &mut || Ok(()))?;
         self.stamps.extend(found.stamps);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::candidate::Rejection;
 use super::commit::{new_revision, yaml_fault};
 use super::diff;
+use super::owners::Owners;
 use super::path::{RelPath, link_stays_inside};
 use super::plan::{Plan, drift_branch};
 use super::push::check_entry;
@@ -76,7 +77,9 @@ impl Mirror {
         self.validated(&mut work, &target, &changes)?;
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
-        let (found, obstacles) = self.what_is_touched(&ground, &newest.tree, &work.stamps, &target)?;
+        let accounts = self.accounts();
+        let (found, obstacles) =
+            self.what_is_touched(&ground, &newest.tree, &work.stamps, &target, accounts.as_deref())?;
         found.all_can_be_kept()?;
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: target.root() };
@@ -91,7 +94,7 @@ impl Mirror {
             ops: ops.into(),
             obstacles,
         };
-        let staged = (self.inner.stage.begin()?, [].as_slice());
+        let staged = (self.inner.stage.begin(accounts)?, [].as_slice());
         let committed = self.carry_out(&mut work, &ground, &plan, (&target, found.stamps), staged, &mut |_| {})?;
         let report = report(Some(committed.revision), false, &newest.tree, wanted);
         Ok((Some(committed), report))
@@ -117,6 +120,7 @@ impl Mirror {
             Change::Replace { files, removed } => Target::of(self.replaced(now, files, removed)?),
             Change::Reapply { branch, paths, theirs } => self.reapplied(now, branch, paths, theirs)?,
         };
+        self.give_target(now, &mut target.tree)?;
         let exclude = self.exclude();
         for change in diff::between(now, &target.tree) {
             let is_new = change.new.is_some_and(|new| exclude.covers(&change.path, new.kind == FileKind::Directory));
@@ -215,6 +219,13 @@ impl Mirror {
                     Entry::file(mode, size, file.digest)
                 }
             };
+            let entry = match &file.owners {
+                None => entry,
+                Some((owner, group)) => entry.with_owners(
+                    Owners::of(owner, group)
+                        .map_err(|why| Problem::new(what.clone(), why, "name a user and a group"))?,
+                ),
+            };
             if self.exclude().covers(&path, file.kind == FileKind::Directory) {
                 let todo = "give it another name, or change configuration.exclude in the settings";
                 return Err(Problem::new(what, "the settings exclude it from the mirror", todo));
@@ -293,7 +304,13 @@ fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, wanted: Targ
         what: match (change.old, change.new) {
             (None, _) => Became::Added,
             (_, None) => Became::Removed,
-            (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => Became::Mode,
+            (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => {
+                if old.mode == new.mode {
+                    Became::Owner
+                } else {
+                    Became::Mode
+                }
+            }
             _ => Became::Changed,
         },
     });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::accounts::{Accounts, Belongs};
 use super::candidate::Rejection;
 use super::diff::Change;
 use super::ground::Ground;
@@ -72,7 +73,9 @@ impl Mirror {
     pub fn scan_and_commit(&self, term: Term, author: &str, message: &str) -> Result<ScanOutcome, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        let outcome = self.scan_where(&dirty, &mut work, term, author, message);
+        let accounts = self.accounts_now(true);
+        let outcome = self.scan_where(&dirty, accounts.as_deref(), &mut work, (term, author, message));
+        self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|outcome| outcome.held.as_slice()));
         outcome
     }
@@ -80,10 +83,9 @@ impl Mirror {
     fn scan_where(
         &self,
         dirty: &Dirty,
+        accounts: Option<&Accounts>,
         work: &mut Work,
-        term: Term,
-        author: &str,
-        message: &str,
+        (term, author, message): (Term, &str, &str),
     ) -> Result<ScanOutcome, Problem> {
         let newest = self.newest();
         let store = &self.inner.store;
@@ -91,7 +93,9 @@ impl Mirror {
         let mut keep = Keep::new(store);
         let writing = self.writing();
         let leaves = Leaves { exclude: Some(ground.exclude()), writing: Some(&writing), ..Leaves::NOTHING };
-        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves };
+        let owners = Belongs::found(accounts);
+        let manner =
+            Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
         let found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
             if let Some(fault) = yaml_fault(store, path, known, &bytes)? {
                 return Ok(Some(fault));
@@ -183,7 +187,10 @@ impl Mirror {
         let ground = self.ground()?;
         let tree = self.newest().tree;
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
-        let manner = Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves };
+        let accounts = self.accounts();
+        let owners = Belongs::checked(accounts.as_deref());
+        let manner =
+            Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
         let found = scan(&ground, &tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
         if !found.changes.is_empty() {
             self.give_back(Dirty::all());
@@ -209,11 +216,12 @@ impl Mirror {
         let ground = self.ground()?;
         let tree = self.newest().tree;
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
-        Ok(read_all(&ground, &tree, leaves)?.tree)
+        let accounts = self.accounts();
+        Ok(read_all(&ground, &tree, leaves, Belongs::checked(accounts.as_deref()))?.tree)
     }
 
     /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in
-    /// the way of a tree. What is excluded is left alone, unless `known` or the `target` has it.
+    /// the way of a tree. What is excluded is left alone, unless `known` or the `target` has it. Owners are looked at with `accounts`.
     pub(super) fn what_is_there(
         &self,
         ground: &Ground,
@@ -221,11 +229,12 @@ impl Mirror {
         stamps: &Stamps,
         is_full: bool,
         dirty: &Dirty,
-        target: Option<&Tree>,
+        (target, accounts): (Option<&Tree>, Option<&Accounts>),
     ) -> Result<(Found, Vec<RelPath>), Problem> {
         let mut keep = Keep::new(&self.inner.store);
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), target], ..Leaves::NOTHING };
-        let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
+        let owners = Belongs::checked(accounts);
+        let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
             Ok(None)

@@ -171,6 +171,7 @@ pub fn compare(
             old: change.old.map(told),
             new: change.new.map(told),
             body,
+            owners: owners_of(&change),
         });
     }
     Ok(report)
@@ -178,6 +179,12 @@ pub fn compare(
 
 fn told(entry: Entry) -> DiffSide {
     DiffSide { kind: entry.kind, mode: entry.mode, size: entry.size }
+}
+
+/// In both versions, where they differ.
+fn owners_of(change: &Change) -> Option<(String, String)> {
+    let (old, new) = (change.old?.owners, change.new?.owners);
+    (old != new).then(|| (old.to_string(), new.to_string()))
 }
 
 /// A file that went and one that came with the same content are one that was renamed.

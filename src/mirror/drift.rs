@@ -1,5 +1,9 @@
 //! What was changed behind Standin's back: found, kept and put back (spec 4.5, 7.3).
 
+use std::fmt;
+use std::sync::Arc;
+
+use super::accounts::Accounts;
 use super::diff::{self, Change};
 use super::path::RelPath;
 use super::plan::drift_branch;
@@ -16,26 +20,47 @@ const LOOK_AT_ALL_MAX: u64 = 500;
 /// What was found changed, and is as it was before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drift {
-    /// The first of them, each with what had become of it, at most [`BRANCH_FILES_MAX`].
-    pub paths: Vec<String>,
+    /// The first of them, at most [`BRANCH_FILES_MAX`].
+    pub paths: Vec<Drifted>,
     /// How many in all; 0: none.
     pub paths_total: u64,
     /// What was found, as it is kept; none: it had no content that could be.
     pub kept: Option<Branch>,
 }
 
+/// One path that was changed, and is as it was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drifted {
+    /// Which, for people.
+    pub path: String,
+    /// What had become of it: `was changed`.
+    pub what: String,
+}
+
+impl fmt::Display for Drifted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.what)
+    }
+}
+
 impl Drift {
     /// `ops` put it back; `obstacles` were removed.
     fn of(ops: &[Change], obstacles: &[RelPath], kept: Option<Branch>) -> Self {
-        let word = |op: &Change| match (op.old, op.new) {
-            (None, _) => format!("{} was removed", op.path),
-            (_, None) => format!("{} was added", op.path),
+        let what = |op: &Change| match (op.old, op.new) {
+            (None, _) => "was removed".to_owned(),
+            (_, None) => "was added".to_owned(),
             (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => {
-                format!("{} had mode {:04o}", op.path, old.mode)
+                if old.mode == new.mode {
+                    format!("belonged to {}", old.owners)
+                } else {
+                    format!("had mode {:04o}", old.mode)
+                }
             }
-            _ => format!("{} was changed", op.path),
+            _ => "was changed".to_owned(),
         };
-        let obstacle = |path: &RelPath| format!("{path} was added and is none that can be mirrored");
+        let word = |op: &Change| Drifted { path: op.path.to_string(), what: what(op) };
+        let why = "was added and is none that can be mirrored";
+        let obstacle = |path: &RelPath| Drifted { path: path.to_string(), what: why.to_owned() };
         let strays: Vec<&RelPath> = obstacles.iter().filter(|path| !ops.iter().any(|op| op.path == **path)).collect();
         Self {
             paths: ops.iter().map(word).chain(strays.iter().copied().map(obstacle)).take(BRANCH_FILES_MAX).collect(),
@@ -56,7 +81,9 @@ impl Mirror {
         // The kernel tells of no change through shared memory or through a link from outside; a look at every file of a
         // configuration of the usual size costs less than a millisecond, and notices them by their times.
         let is_all = dirty.is_all || self.newest().tree.entries() <= LOOK_AT_ALL_MAX;
-        let outcome = self.restore_where(&dirty, is_all, &mut work);
+        let accounts = self.accounts_now(false);
+        let outcome = self.restore_where(&dirty, is_all, accounts.as_ref(), &mut work);
+        self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
         outcome.map(|(drift, _)| drift.paths_total)
     }
@@ -68,12 +95,20 @@ impl Mirror {
     pub fn look_for_drift(&self) -> Result<Drift, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        let outcome = self.restore_where(&dirty, dirty.is_all, &mut work);
+        let accounts = self.accounts_now(false);
+        let outcome = self.restore_where(&dirty, dirty.is_all, accounts.as_ref(), &mut work);
+        self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
         outcome.map(|(drift, _)| drift)
     }
 
-    fn restore_where(&self, dirty: &Dirty, is_all: bool, work: &mut Work) -> Result<(Drift, Vec<Held>), Problem> {
+    fn restore_where(
+        &self,
+        dirty: &Dirty,
+        is_all: bool,
+        accounts: Option<&Arc<Accounts>>,
+        work: &mut Work,
+    ) -> Result<(Drift, Vec<Held>), Problem> {
         let newest = self.newest();
         if newest.head.is_none() || (dirty.is_nothing() && !is_all) {
             return Ok((Drift::default(), Vec::new()));
@@ -84,7 +119,9 @@ impl Mirror {
         let dirty = if is_all { &everything } else { dirty };
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
-        let (mut found, obstacles) = self.what_is_there(&ground, &newest.tree, stamps, false, dirty, None)?;
+        let on_disk = accounts.map(AsRef::as_ref);
+        let (mut found, obstacles) =
+            self.what_is_there(&ground, &newest.tree, stamps, false, dirty, (None, on_disk))?;
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
         for held in found.held.iter().filter(|held| !held.is_worthless) {
             if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
@@ -99,7 +136,7 @@ impl Mirror {
         }
         let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?;
         self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
-        let staged = self.inner.stage.begin()?;
+        let staged = self.inner.stage.begin(accounts.cloned())?;
         place::stage(&self.inner.store, &staged, &ops)?;
         place::place(&ground, &staged, &ops, &obstacles, &newest.tree, &mut || self.crash_point())?;
         for op in &ops {

@@ -272,7 +272,7 @@ pub(super) fn tree_before(store: &Store, newest: &Tree, number: u64) -> Result<T
 }
 
 pub(super) fn file_entry(path: &RelPath, entry: Entry, revision: u64) -> FileEntry {
-    let Entry { kind, mode, size, digest } = entry;
+    let Entry { kind, mode, size, digest, owners } = entry;
     debug_assert!(kind != FileKind::Directory || size == 0);
-    FileEntry { path: path.to_string(), kind, mode, size, digest, revision }
+    FileEntry { path: path.to_string(), kind, mode, size, digest, revision, owner: owners.to_string() }
 }

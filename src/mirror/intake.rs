@@ -203,7 +203,7 @@ impl<'a> Intake<'a> {
         let mut index = first;
         while let Some(op) = self.ops.get(index) {
             if let Some(entry) = op.new.filter(|entry| entry.kind == FileKind::File) {
-                let written = self.staged.file(&index.to_string(), &bytes, entry.mode, self.is_synced);
+                let written = self.staged.file(&index.to_string(), &bytes, entry, self.is_synced);
                 written.map_err(|error| place::failed(&op.path, &error.to_string()))?;
                 self.done[index].store(true, Ordering::Relaxed);
             }

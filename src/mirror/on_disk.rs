@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Mirror;
+use super::accounts::{Accounts, Belongs, System};
 use super::ground::Ground;
 use super::scan::{Leaves, Manner, Stamps, scan};
 use super::tree::Tree;
@@ -26,12 +28,15 @@ impl OnDisk {
     /// # Errors
     /// When the directory cannot be read.
     pub fn read(directory: &Path, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
-        Self::read_from(&Ground::open(directory)?, known, stamps)
+        // Where names are mirrored is in the tree itself; what cannot be here is compared by a running instance alone.
+        let accounts = (!known.owners().is_empty()).then(|| Accounts::new(Arc::new(System), Arc::default()));
+        Self::read_from(&Ground::open(directory)?, known, stamps, accounts.as_ref())
     }
 
-    fn read_from(ground: &Ground, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
+    fn read_from(ground: &Ground, known: &Tree, stamps: &Stamps, accounts: Option<&Accounts>) -> Result<Self, Problem> {
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), None], ..Leaves::NOTHING };
-        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
+        let owners = Belongs::checked(accounts);
+        let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let (mut contents, mut bytes_kept) = (BTreeMap::new(), 0);
         let found = scan(ground, known, stamps, manner, &mut |_, _, digest, bytes| {
             if bytes_kept + bytes.len() <= KEPT_MAX_BYTES {
@@ -57,6 +62,7 @@ impl Mirror {
     /// When it cannot be read.
     pub fn on_disk(&self) -> Result<OnDisk, Problem> {
         let work = self.work()?;
-        OnDisk::read_from(&self.ground()?, &self.newest().tree, &work.stamps)
+        let accounts = self.accounts();
+        OnDisk::read_from(&self.ground()?, &self.newest().tree, &work.stamps, accounts.as_deref())
     }
 }

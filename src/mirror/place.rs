@@ -9,6 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result as SysResult};
 
+use super::accounts::Accounts;
 use super::diff::Change;
 use super::exclude::is_left_out;
 use super::ground::Ground;
@@ -55,8 +56,8 @@ pub(super) fn stage_rest(
             )
         })?;
         let written = match entry.kind {
-            FileKind::Link => staged.link(&index.to_string(), &bytes),
-            _ => staged.file(&index.to_string(), &bytes, entry.mode, syncs),
+            FileKind::Link => staged.link(&index.to_string(), &bytes, entry),
+            _ => staged.file(&index.to_string(), &bytes, entry, syncs),
         };
         written.map_err(|error| failed(&op.path, &error.to_string()))?;
         tell(entry.size);
@@ -99,7 +100,7 @@ pub(super) fn place(
         placed.map_err(|error| failed_at(&op.path.to_string(), error))?;
     }
     step()?;
-    placer.set_modes(target)?;
+    placer.set_modes(target, staged.accounts())?;
     placer.sync()
 }
 
@@ -179,11 +180,17 @@ impl Placer<'_> {
         renameat(staged.fd(), index.to_string(), &parent, path.name())
     }
 
-    /// Innermost first, as a mode may close a directory.
-    fn set_modes(&mut self, target: &Tree) -> Result<(), Problem> {
+    /// Innermost first, as a mode may close a directory. Its owner comes before: the mode may be taken away with it.
+    fn set_modes(&mut self, target: &Tree, accounts: Option<&Accounts>) -> Result<(), Problem> {
         for (path, mode) in self.modes.iter().rev() {
-            let mode = target.get(path).map_or(*mode, |entry| entry.mode);
-            let set = |fd: OwnedFd| fchmod(&fd, Mode::from_raw_mode(mode));
+            let entry = target.get(path);
+            let mode = entry.map_or(*mode, |entry| entry.mode);
+            let set = |fd: OwnedFd| {
+                if let (Some(accounts), Some(entry)) = (accounts, entry.filter(|entry| !entry.owners.is_none())) {
+                    accounts.give(&fd, entry.owners, &fstat(&fd)?)?;
+                }
+                fchmod(&fd, Mode::from_raw_mode(mode))
+            };
             self.ground.directory(Some(path)).and_then(set).map_err(|error| failed_at(&path.to_string(), error))?;
         }
         Ok(())

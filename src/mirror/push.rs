@@ -5,6 +5,7 @@ use serde_bytes::ByteBuf;
 
 use super::diff::Change;
 use super::exclude::is_left_out;
+use super::owners::Owners;
 use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
 use super::tree::{Entry, FromList, LINK_MODE, MODE_BITS, Tree};
@@ -51,11 +52,22 @@ pub struct ManifestEntry {
     pub size: u64,
     /// Of the content; [`Digest::ZERO`] for a directory.
     pub digest: Digest,
+    /// Owner and group, where they are mirrored.
+    #[serde(default, skip_serializing_if = "Owners::is_none")]
+    pub owners: Owners,
 }
 
 impl From<(RelPath, Entry)> for ManifestEntry {
     fn from((path, entry): (RelPath, Entry)) -> Self {
-        Self { path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest }
+        let Entry { kind, mode, size, digest, owners } = entry;
+        Self { path, kind, mode, size, digest, owners }
+    }
+}
+
+impl From<ManifestEntry> for (RelPath, Entry) {
+    fn from(entry: ManifestEntry) -> Self {
+        let ManifestEntry { path, kind, mode, size, digest, owners } = entry;
+        (path, Entry { kind, mode, size, digest, owners })
     }
 }
 
@@ -129,8 +141,7 @@ impl<'a> Manifest<'a> {
     /// # Errors
     /// When no tree that a mirror could have is described (spec 5.4).
     pub fn add(&mut self, entry: ManifestEntry) -> Result<(), Problem> {
-        let ManifestEntry { path, kind, mode, size, digest } = entry;
-        let entry = Entry { kind, mode, size, digest };
+        let (path, entry) = entry.into();
         check_entry(&path, Some(entry))?;
         self.count += 1;
         if self.count > ENTRIES_MAX {
@@ -157,7 +168,7 @@ pub fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> 
     let Some(entry) = entry else { return Ok(()) };
     let is_right = match entry.kind {
         FileKind::File => entry.mode <= MODE_BITS && entry.size <= CONTENT_MAX_BYTES,
-        FileKind::Directory => entry == Entry::directory(entry.mode),
+        FileKind::Directory => entry == Entry::directory(entry.mode).with_owners(entry.owners),
         FileKind::Link => entry.mode == LINK_MODE && entry.size < PATH_MAX_BYTES as u64,
     };
     if is_right { Ok(()) } else { Err(refused(format!("its entry for {path} is not possible"))) }

@@ -107,17 +107,23 @@ impl Mirror {
 
     /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to
     /// open the mirror does it, whole or not at all. Contents must be kept already. What is in the directory and in no
-    /// revision is kept as a drift. Says what changes from the newest revision.
+    /// revision is kept as a drift. `target` is given owners as a change by an operator is. Says what changes from the newest revision.
     ///
     /// # Errors
     /// When the directory cannot be read, or the store not be written.
-    pub fn plan_restore(&self, term: Term, author: &str, message: &str, target: &Tree) -> Result<u64, Problem> {
+    pub fn plan_restore(&self, term: Term, author: &str, message: &str, target: &mut Tree) -> Result<u64, Problem> {
         let work = self.work()?;
-        let newest = self.newest();
+        let (newest, accounts) = (self.newest(), self.accounts());
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
-        let (found, obstacles) =
-            self.what_is_there(&ground, &newest.tree, &Stamps::new(), true, &Dirty::all(), None)?;
+        let (found, obstacles) = self.what_is_there(
+            &ground,
+            &newest.tree,
+            &Stamps::new(),
+            true,
+            &Dirty::all(),
+            (None, accounts.as_deref()),
+        )?;
         drop(work);
         found.all_can_be_kept()?;
         // An empty directory is that of a new machine, and no change that somebody made.
@@ -125,6 +131,8 @@ impl Mirror {
             true => None,
             false => drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?,
         };
+        self.give_target(&newest.tree, target)?;
+        let target: &Tree = target;
         let tree = Arc::new(diff::between(&newest.tree, target));
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: target.root() };
@@ -212,7 +220,7 @@ fn changed_since(old: Option<Entry>, now: Option<Entry>) -> String {
         (None, _) => "it was not there, and is now".into(),
         (Some(_), None) => "it was removed since".into(),
         (Some(old), Some(now)) if old.digest == now.digest && old.kind == now.kind => {
-            "its mode was changed since".into()
+            "its mode or owner was changed since".into()
         }
         (Some(_), Some(_)) => "it was changed since".into(),
     }

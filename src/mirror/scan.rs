@@ -19,6 +19,7 @@ use rustix::io::Errno;
 pub(super) use self::back::{read_all, read_back};
 use self::read::{Unread, read_stable};
 use self::seen::Seen;
+use super::accounts::Belongs;
 use super::diff::Change;
 use super::digest;
 use super::exclude::{Exclude, is_left_out};
@@ -144,6 +145,8 @@ pub struct Manner<'a> {
     pub file_size_limit: u64,
     /// What it passes over.
     pub leaves: Leaves<'a>,
+    /// Whether and how owners are looked at.
+    pub owners: Belongs<'a>,
 }
 
 /// What a scan found.
@@ -338,7 +341,7 @@ impl<'a, 's> Scanner<'a, 's> {
         match kind {
             FileType::Directory => self.look_at_directory(parent, path, &stat, known),
             FileType::RegularFile => self.look_at_file(parent, path, &stat, entry),
-            FileType::Symlink => self.look_at_link(parent, path, entry),
+            FileType::Symlink => self.look_at_link(parent, path, &stat, entry),
             other => {
                 let what = match other {
                     FileType::Fifo => "a pipe",
@@ -372,7 +375,10 @@ impl<'a, 's> Scanner<'a, 's> {
             Err(Errno::NOENT) => return Ok(false),
             Err(error) => return Ok(self.hold(path, format!("the directory cannot be read: {}", plain(error)))),
         };
-        self.edit(path, known.map(Child::entry), Entry::directory(stat.st_mode));
+        match self.owned(Entry::directory(stat.st_mode), path, known.map(Child::entry), stat) {
+            Ok(entry) => self.edit(path, known.map(Child::entry), entry),
+            Err(why) => return Ok(self.hold(path, why)),
+        }
         let node = known.and_then(Child::node);
         if !self.is_shallow {
             self.walk(fd.as_fd(), Some(path), node)?;
@@ -380,7 +386,13 @@ impl<'a, 's> Scanner<'a, 's> {
         Ok(true)
     }
 
-    fn look_at_link(&mut self, parent: BorrowedFd<'_>, path: &RelPath, known: Option<Entry>) -> Result<bool, Problem> {
+    fn look_at_link(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        path: &RelPath,
+        stat: &Stat,
+        known: Option<Entry>,
+    ) -> Result<bool, Problem> {
         let target = match readlinkat(parent, path.name(), Vec::new()) {
             Ok(target) => target.into_bytes(),
             Err(Errno::NOENT) => return Ok(false),
@@ -390,8 +402,10 @@ impl<'a, 's> Scanner<'a, 's> {
             let why = format!("the link leads out of the directory, or goes up in its middle: {}", shown(&target));
             return Ok(self.hold(path, why));
         }
-        let entry = Entry::link(&target);
-        self.take(path, known, entry, target)
+        match self.owned(Entry::link(&target), path, known, stat) {
+            Ok(entry) => self.take(path, known, entry, target),
+            Err(why) => Ok(self.hold(path, why)),
+        }
     }
 
     fn look_at_file(
@@ -408,8 +422,14 @@ impl<'a, 's> Scanner<'a, 's> {
             && trusted.is_same_file(&stamp)
             && self.written_for(path).is_none()
         {
-            self.edit(path, Some(known), Entry::file(stat.st_mode, known.size, known.digest));
-            return Ok(true);
+            let entry = Entry::file(stat.st_mode, known.size, known.digest);
+            return match self.owned(entry, path, Some(known), stat) {
+                Ok(entry) => {
+                    self.edit(path, Some(known), entry);
+                    Ok(true)
+                }
+                Err(why) => Ok(self.hold(path, why)),
+            };
         }
         if let Some(since) = self.written_for(path) {
             self.seen.postponed.push(path.clone());
@@ -430,6 +450,10 @@ impl<'a, 's> Scanner<'a, 's> {
             self.linked.insert(stat.st_ino);
         }
         let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
+        let entry = match self.owned(entry, path, known, &stat) {
+            Ok(entry) => entry,
+            Err(why) => return Ok(self.hold(path, why)),
+        };
         if self.keeps_stamps && (self.heard.is_none() || !read::is_young(&stat)) {
             self.seen.stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
         }
@@ -454,6 +478,11 @@ impl<'a, 's> Scanner<'a, 's> {
         }
         self.edit(path, known, entry);
         Ok(true)
+    }
+
+    /// `entry` with its owners, or why it cannot have them.
+    fn owned(&self, entry: Entry, path: &RelPath, known: Option<Entry>, stat: &Stat) -> Result<Entry, String> {
+        self.manner.owners.of(entry, path, known, stat).map_err(str::to_owned)
     }
 
     fn written_for(&self, path: &RelPath) -> Option<Duration> {

@@ -6,9 +6,12 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, fstat, open, openat, symlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, open, openat, statat, symlinkat};
 
+use super::accounts::Accounts;
+use super::tree::Entry;
 use crate::engine::base::Problem;
 
 /// Inside the home; used if a file can be moved from there into the directory.
@@ -31,6 +34,8 @@ pub(super) struct Staged {
     path: PathBuf,
     /// Everything goes through it, whatever its name comes to mean.
     fd: OwnedFd,
+    /// Who files are given to; none: they stay Standin's own.
+    accounts: Option<Arc<Accounts>>,
     #[cfg(test)]
     crash: std::sync::Arc<super::testing::Crash>,
 }
@@ -52,7 +57,8 @@ impl Stage {
     }
 
     /// Makes an empty place; what an interrupted apply left there is thrown away, as all of it is in the store.
-    pub(super) fn begin(&self) -> Result<Staged, Problem> {
+    /// New files are given to their owners among `accounts`.
+    pub(super) fn begin(&self, accounts: Option<Arc<Accounts>>) -> Result<Staged, Problem> {
         #[cfg(test)]
         self.crash.point()?;
         let made = match fresh(&self.home) {
@@ -80,6 +86,7 @@ impl Stage {
         Ok(Staged {
             path,
             fd,
+            accounts,
             #[cfg(test)]
             crash: std::sync::Arc::clone(&self.crash),
         })
@@ -108,21 +115,34 @@ impl Staged {
         self.fd.as_fd()
     }
 
+    pub(super) fn accounts(&self) -> Option<&Accounts> {
+        self.accounts.as_deref()
+    }
+
     /// Writes a file; `syncs` it at once.
-    pub(super) fn file(&self, name: &str, bytes: &[u8], mode: u32, syncs: bool) -> io::Result<()> {
+    pub(super) fn file(&self, name: &str, bytes: &[u8], entry: Entry, syncs: bool) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.write_point()?;
         let mut file = File::from(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?);
         self.write_point()?;
         file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        if let Some(accounts) = self.accounts().filter(|_| !entry.owners.is_none()) {
+            // Before the mode, part of which would be taken away with the owner.
+            accounts.give(&file, entry.owners, &fstat(&file)?)?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(entry.mode))?;
         if syncs { file.sync_all() } else { Ok(()) }
     }
 
     /// Makes a link.
-    pub(super) fn link(&self, name: &str, target: &[u8]) -> io::Result<()> {
+    pub(super) fn link(&self, name: &str, target: &[u8], entry: Entry) -> io::Result<()> {
         self.write_point()?;
-        Ok(symlinkat(target, &self.fd, name)?)
+        symlinkat(target, &self.fd, name)?;
+        if let Some(accounts) = self.accounts().filter(|_| !entry.owners.is_none()) {
+            let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            accounts.give_at(&self.fd, name.as_bytes(), entry, &stat)?;
+        }
+        Ok(())
     }
 
     /// Before each write: a test may let it fail.

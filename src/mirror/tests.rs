@@ -17,12 +17,13 @@ mod hostile;
 mod judged;
 mod large;
 mod listed;
+mod owners;
 mod points;
 mod recovery;
 mod transfer;
 mod watched;
 
-const LIMITS: Limits = Limits { file_size: 1_000_000 };
+const LIMITS: Limits = Limits { file_size: 1_000_000, owners: false };
 
 /// One instance: a home and a directory.
 struct Side {

@@ -3,8 +3,8 @@
 
 mod listed;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::listed::{Entries, FromList, NotListed};
 use super::diff::Change;
 use super::digest;
+use super::owners::Owners;
 use super::path::RelPath;
 use crate::engine::base::Digest;
 use crate::engine::order::FileKind;
@@ -33,25 +34,36 @@ pub struct Entry {
     pub size: u64,
     /// Of the content, or of a link's target.
     pub digest: Digest,
+    /// Owner and group, where they are mirrored (setting `configuration.owners`).
+    #[serde(default, skip_serializing_if = "Owners::is_none")]
+    pub owners: Owners,
 }
 
 impl Entry {
     /// A file.
     #[must_use]
     pub fn file(mode: u32, size: u64, digest: Digest) -> Self {
-        Self { kind: FileKind::File, mode: mode & MODE_BITS, size, digest }
+        Self { kind: FileKind::File, mode: mode & MODE_BITS, size, digest, owners: Owners::NONE }
     }
 
     /// A directory.
     #[must_use]
     pub fn directory(mode: u32) -> Self {
-        Self { kind: FileKind::Directory, mode: mode & MODE_BITS, size: 0, digest: Digest::ZERO }
+        let (kind, mode) = (FileKind::Directory, mode & MODE_BITS);
+        Self { kind, mode, size: 0, digest: Digest::ZERO, owners: Owners::NONE }
     }
 
     /// A link to `target`.
     #[must_use]
     pub fn link(target: &[u8]) -> Self {
-        Self { kind: FileKind::Link, mode: LINK_MODE, size: target.len() as u64, digest: digest::of_content(target) }
+        let (size, digest) = (target.len() as u64, digest::of_content(target));
+        Self { kind: FileKind::Link, mode: LINK_MODE, size, digest, owners: Owners::NONE }
+    }
+
+    /// The same, of this owner and group.
+    #[must_use]
+    pub fn with_owners(self, owners: Owners) -> Self {
+        Self { owners, ..self }
     }
 
     /// It has a content in the store.
@@ -73,17 +85,19 @@ pub(super) struct Node {
 pub(super) enum Child {
     /// File or link.
     Leaf(Entry),
-    /// Directory with its mode.
-    Directory(u32, Arc<Node>),
+    /// Directory with its mode and its owners.
+    Directory(u32, Owners, Arc<Node>),
 }
 
 /// What is kept for each directory, computed when first asked for after a change.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sums {
     digest: Digest,
     files: u64,
     bytes: u64,
     entries: u64,
+    /// Of all inside; few, and mostly none.
+    owners: BTreeSet<Owners>,
 }
 
 impl Child {
@@ -91,7 +105,14 @@ impl Child {
     pub(super) fn entry(&self) -> Entry {
         match self {
             Self::Leaf(entry) => *entry,
-            Self::Directory(mode, _) => Entry::directory(*mode),
+            Self::Directory(mode, owners, _) => Entry::directory(*mode).with_owners(*owners),
+        }
+    }
+
+    fn owners(&self) -> Owners {
+        match self {
+            Self::Leaf(entry) => entry.owners,
+            Self::Directory(_, owners, _) => *owners,
         }
     }
 
@@ -99,32 +120,37 @@ impl Child {
     pub(super) fn node(&self) -> Option<&Arc<Node>> {
         match self {
             Self::Leaf(_) => None,
-            Self::Directory(_, node) => Some(node),
+            Self::Directory(_, _, node) => Some(node),
         }
     }
 }
 
 impl Node {
-    fn sums(&self) -> Sums {
-        *self.sums.get_or_init(|| {
-            let mut sums = Sums { digest: Digest::ZERO, files: 0, bytes: 0, entries: 0 };
+    fn sums(&self) -> &Sums {
+        self.sums.get_or_init(|| {
+            let mut sums = Sums { digest: Digest::ZERO, files: 0, bytes: 0, entries: 0, owners: BTreeSet::new() };
             let with_digest = |child: &Child| match child {
                 Child::Leaf(entry) => *entry,
-                Child::Directory(mode, node) => Entry { digest: node.sums().digest, ..Entry::directory(*mode) },
+                Child::Directory(_, _, node) => Entry { digest: node.sums().digest, ..child.entry() },
             };
             sums.digest = digest::of_directory(self.children.iter().map(|(name, child)| (&**name, with_digest(child))));
             for child in self.children.values() {
                 sums.entries += 1;
+                let owners = child.owners();
+                if !owners.is_none() {
+                    sums.owners.insert(owners);
+                }
                 match child {
                     Child::Leaf(entry) => {
                         sums.files += 1;
                         sums.bytes += entry.size;
                     }
-                    Child::Directory(_, node) => {
+                    Child::Directory(_, _, node) => {
                         let inner = node.sums();
                         sums.files += inner.files;
                         sums.bytes += inner.bytes;
                         sums.entries += inner.entries;
+                        sums.owners.extend(&inner.owners);
                     }
                 }
             }
@@ -145,7 +171,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Digest of the whole: equal exactly when paths, kinds, modes and contents are.
+    /// Digest of the whole: equal exactly when paths, kinds, modes, contents and the owners that are mirrored are.
     #[must_use]
     pub fn root(&self) -> Digest {
         self.top.sums().digest
@@ -167,6 +193,12 @@ impl Tree {
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.top.sums().entries
+    }
+
+    /// Every owner and group that is in it; empty: they are not mirrored.
+    #[must_use]
+    pub fn owners(&self) -> &BTreeSet<Owners> {
+        &self.top.sums().owners
     }
 
     /// Nothing in it.
@@ -201,8 +233,10 @@ impl Tree {
     pub fn set(&mut self, path: &RelPath, entry: Entry) -> Result<(), MissingParent> {
         let node = parent_of(&mut self.top, path).ok_or_else(|| MissingParent(path.clone()))?;
         let child = match (entry.kind, node.children.get(path.name())) {
-            (FileKind::Directory, Some(Child::Directory(_, inner))) => Child::Directory(entry.mode, Arc::clone(inner)),
-            (FileKind::Directory, _) => Child::Directory(entry.mode, Arc::default()),
+            (FileKind::Directory, Some(Child::Directory(_, _, inner))) => {
+                Child::Directory(entry.mode, entry.owners, Arc::clone(inner))
+            }
+            (FileKind::Directory, _) => Child::Directory(entry.mode, entry.owners, Arc::default()),
             _ => Child::Leaf(entry),
         };
         node.children.insert(path.name().into(), child);
@@ -255,7 +289,7 @@ fn parent_of<'a>(top: &'a mut Arc<Node>, path: &RelPath) -> Option<&'a mut Node>
     node.sums = OnceLock::new();
     let inner = path.depth() - 1;
     for name in path.names().take(inner) {
-        let Some(Child::Directory(_, next)) = node.children.get_mut(name) else { return None };
+        let Some(Child::Directory(_, _, next)) = node.children.get_mut(name) else { return None };
         node = Arc::make_mut(next);
         node.sums = OnceLock::new();
     }

@@ -138,7 +138,7 @@ fn write(
         } else {
             Vec::new()
         };
-        writer.path(&path, entry.kind, entry.mode, &content)?;
+        writer.path(&path, &entry, &content)?;
     }
     let mut sink = writer.finish()?;
     sink.flush().map_err(|error| unwritten(aside, &error))?;

@@ -177,8 +177,7 @@ fn change_of(changed: ChangedEntry) -> Result<Change, String> {
         (None, None) => return Err("a change of nothing".into()),
     };
     let entry = |entry: ManifestEntry| {
-        let ManifestEntry { path, kind, mode, size, digest } = entry;
-        let entry = Entry { kind, mode, size, digest };
+        let (path, entry) = entry.into();
         crate::mirror::push::check_entry(&path, Some(entry)).map_err(|problem| problem.why)?;
         Ok::<_, String>(entry)
     };

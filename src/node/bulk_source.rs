@@ -11,6 +11,7 @@ use super::shared::lock;
 use crate::engine::base::{Digest, Fingerprint, LinkId, Problem, RevisionId};
 use crate::engine::durable::Peer;
 use crate::engine::settings::Settings;
+use crate::mirror::owners::Owners;
 use crate::mirror::path::RelPath;
 use crate::mirror::{ContentSource, ManifestEntry};
 use crate::store::Packed;
@@ -60,16 +61,18 @@ impl Other {
 /// # Errors
 /// When its path leaves the directory or is otherwise no path of a mirror.
 pub fn from_wire(entry: Entry) -> Result<ManifestEntry, String> {
-    let Entry { path, kind, mode, size, digest } = entry;
+    let Entry { path, kind, mode, size, digest, owner, group } = entry;
     let path = RelPath::new(&path).map_err(|error| error.to_string())?;
-    Ok(ManifestEntry { path, kind, mode, size, digest })
+    let owners = Owners::of(&owner, &group).map_err(|why| format!("{path}: {why}"))?;
+    Ok(ManifestEntry { path, kind, mode, size, digest, owners })
 }
 
 /// An entry as it travels.
 #[must_use]
 pub fn to_wire(entry: ManifestEntry) -> Entry {
-    let ManifestEntry { path, kind, mode, size, digest } = entry;
-    Entry { path: path.as_bytes().to_vec(), kind, mode, size, digest }
+    let ManifestEntry { path, kind, mode, size, digest, owners } = entry;
+    let (owner, group) = owners.names().map(|names| (names.owner.clone(), names.group.clone())).unwrap_or_default();
+    Entry { path: path.as_bytes().to_vec(), kind, mode, size, digest, owner, group }
 }
 
 /// Gives up when the link of its push goes down.

@@ -1,7 +1,7 @@
 //! The mirror's threads: one reads and writes the directory (scans, applies, puts drift back), one builds pushes, so that a
 //! long scan never holds up a push that is ready. The engine hears of the results as inputs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -25,17 +25,18 @@ use crate::engine::event::{EventKind, Severity};
 use crate::engine::history::FileBytes;
 use crate::engine::input::{Committed, Input};
 use crate::engine::message::{Body, Branch, Envelope, Push};
-use crate::engine::order::{Order, Reply};
+use crate::engine::order::{HeldFile, Order, Reply};
 use crate::engine::settings::{History, Settings};
 use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, WRITING_IDLE};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
 mod drifting;
 mod held;
+mod owners;
 
 use held::HeldBook;
 
@@ -93,8 +94,12 @@ pub struct MirrorDesk {
     held: Arc<Mutex<HeldBook>>,
     /// Paths found changed behind Standin's back.
     drift: Arc<AtomicU64>,
+    /// Which, and what had become of them; at most [`crate::engine::order::HELD_MAX`].
+    drifted: Arc<Mutex<BTreeMap<String, HeldFile>>>,
     /// The role is shadow: what is changed in the directory is drift.
     is_shadow: Arc<AtomicBool>,
+    /// Owners that are told not to be on this disk.
+    not_given: Arc<Mutex<NotGiven>>,
     retention: Arc<Mutex<Kept>>,
     /// The content that was under way when a link broke; one, as contents come one after the other.
     partial: Arc<Mutex<Option<Partial>>>,
@@ -126,7 +131,9 @@ impl MirrorDesk {
             shared: shared.clone(),
             held: Arc::default(),
             drift: Arc::default(),
+            drifted: Arc::default(),
             is_shadow: Arc::default(),
+            not_given: Arc::default(),
             partial: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
             retention: Arc::new(Mutex::new(Kept { settings: settings.configuration.history, needed: Some(0) })),
@@ -319,6 +326,7 @@ impl MirrorDesk {
     pub fn read(&self, order: &Order) -> OrderOutcome {
         match order {
             Order::HeldFiles => Ok(Reply::Held(lock(&self.held).list())),
+            Order::DriftFiles => Ok(Reply::Held(lock(&self.drifted).values().cloned().collect())),
             Order::ListFiles => self.mirror.list().map(Reply::Files),
             Order::ListPart { since, after } => {
                 let part = self.mirror.list_part(since.as_ref(), after.as_deref())?;
@@ -411,6 +419,7 @@ impl MirrorDesk {
                     self.apply_now(link, &push, complete, source)
                 }
             };
+            self.tell_owners();
             self.shared.input_blocking(input);
         }
     }
@@ -423,6 +432,8 @@ impl MirrorDesk {
             }
             return self.tidy();
         }
+        self.mirror.look_after_owners();
+        self.tell_owners();
         match self.mirror.has_changed_unseen() {
             Ok(false) => {}
             Ok(true) => self.shared.input_blocking(Input::DirectoryChanged),
@@ -543,8 +554,10 @@ fn tell_watcher(shared: &Shared, event: &WatchEvent) {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
-    Limits { file_size: settings.configuration.file_size_limit }
+/// Of the mirror.
+#[must_use]
+pub fn limits(settings: &Settings) -> Limits {
+    Limits { file_size: settings.configuration.file_size_limit, owners: settings.configuration.owners }
 }
 
 fn quiet_of(settings: &Settings) -> Quiet {

@@ -136,6 +136,11 @@ impl ForgetDesk {
         let _ = self.shared.inputs.send(input).await;
     }
 
+    async fn over(&self, path: &RelPath) {
+        let input = Input::TroubleOver { code: ALERT, subject: path.to_string() };
+        let _ = self.shared.inputs.send(input).await;
+    }
+
     async fn tell_for_ever(self) {
         let mut status = self.shared.status.subscribe();
         loop {
@@ -149,8 +154,18 @@ impl ForgetDesk {
                 self.due.notified().await;
                 continue;
             }
-            if status.wait_for(|status| can_tell(status).is_ok()).await.is_err() {
-                return;
+            let seen = Arc::clone(&status.borrow_and_update());
+            if let Err(why) = can_tell(&seen) {
+                // After a reset there is nobody to tell: what is due stays noted, in case that the same one comes again.
+                let is_alone = seen.peer.is_none();
+                for (path, _) in &due {
+                    if is_alone { self.over(path).await } else { self.alert(path, &why).await }
+                }
+                let is_new = |status: &Arc<Status>| can_tell(status).is_ok() || status.peer.is_none() != is_alone;
+                if status.wait_for(is_new).await.is_err() {
+                    return;
+                }
+                continue;
             }
             if let Err(why) = self.tell_all().await {
                 for (path, _) in &due {
@@ -179,8 +194,7 @@ impl ForgetDesk {
             let (store, done) = (self.store.clone(), path.clone());
             let dropped = spawn_blocking(move || store.drop_forget_due(&done)).await;
             dropped.map_err(|error| error.to_string())?.map_err(|problem| problem.to_string())?;
-            let input = Input::TroubleOver { code: ALERT, subject: path.to_string() };
-            let _ = self.shared.inputs.send(input).await;
+            self.over(&path).await;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ impl Orders {
             Order::ListFiles
             | Order::ListPart { .. }
             | Order::HeldFiles
+            | Order::DriftFiles
             | Order::ShowFile { .. }
             | Order::FileBytes { .. }
             | Order::Log { .. } => {

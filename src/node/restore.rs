@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::backup::directory_of;
 use super::clock;
+use super::desk::limits;
 use super::home::USERS_FILE;
 use crate::access::Users;
 use crate::backup::archive::{self, Manifest, Part, refused};
@@ -17,8 +18,9 @@ use crate::engine::order::{FileKind, Secret};
 use crate::engine::settings::Settings;
 use crate::engine::settings::read as settings_text;
 use crate::files::{make_private_directory, write_private};
+use crate::mirror::owners::Owners;
 use crate::mirror::tree::{Entry, Tree};
-use crate::mirror::{Limits, Mirror, diff, digest, history, push};
+use crate::mirror::{Mirror, diff, digest, history, push};
 use crate::store::{Packed, Store, abandon_exchange, begin_exchange, exchange, is_exchange_open};
 
 /// Contents that wait in memory to be kept together, bytes.
@@ -67,7 +69,9 @@ pub fn look(wanted: &Wanted<'_>, password: &Secret) -> Result<Look, Problem> {
     let mut kept = Collected::default();
     let mut tree = Tree::default();
     read(wanted.file, password, &mut |part| match part {
-        Part::Path { path, kind, mode, content } => add(&mut tree, &path, kind, mode, &content).map(drop),
+        Part::Path { path, kind, mode, owners, content } => {
+            add(&mut tree, &path, (kind, mode, owners), &content).map(drop)
+        }
         Part::Database(_) => skip(part),
         other => kept.take(other),
     })?;
@@ -83,7 +87,8 @@ pub fn look(wanted: &Wanted<'_>, password: &Secret) -> Result<Look, Problem> {
     let differs = |name: &str, new: &Option<Vec<u8>>| {
         !wanted.configuration_only && new.is_some() && fs::read(wanted.home.join(name)).ok() != *new
     };
-    let changes = if has_configuration { diff::between(&newest, &tree) } else { Vec::new() };
+    let mut changes = if has_configuration { diff::between(&newest, &tree) } else { Vec::new() };
+    changes.retain(|change| !is_owner_alone(change));
     Ok(Look {
         is_same_instance: durable.is_some_and(|durable| durable.instance.to_string() == manifest.instance),
         role,
@@ -93,6 +98,12 @@ pub fn look(wanted: &Wanted<'_>, password: &Secret) -> Result<Look, Problem> {
         has_configuration,
         manifest,
     })
+}
+
+/// The archive names no owner, and that is all: it stays as it is.
+fn is_owner_alone(change: &diff::Change) -> bool {
+    let (Some(old), Some(new)) = (change.old, change.new) else { return false };
+    new.owners.is_none() && old.with_owners(Owners::NONE) == new
 }
 
 fn told(change: &diff::Change) -> String {
@@ -132,8 +143,7 @@ pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Pr
 fn finish(home: &Path, settings: &Settings, root: Option<Digest>) -> Result<(), Problem> {
     debug_assert!(!is_exchange_open(home));
     let store = Store::open(home)?;
-    let limits = Limits { file_size: settings.configuration.file_size_limit };
-    let mirror = Mirror::open(store, directory_of(home, settings), limits)?;
+    let mirror = Mirror::open(store, directory_of(home, settings), limits(settings))?;
     match (root, mirror.head()) {
         (None, _) => Ok(()),
         (Some(root), Some(head)) if head.revision.root == root => Ok(()),
@@ -159,8 +169,7 @@ fn stage(
     if old.is_some() {
         // What an interrupted apply left is brought to its end first: its note is not taken along half done.
         let settings = before.clone().unwrap_or_default();
-        let limits = Limits { file_size: settings.configuration.file_size_limit };
-        drop(Mirror::open(current.clone(), directory_of(wanted.home, &settings), limits)?);
+        drop(Mirror::open(current.clone(), directory_of(wanted.home, &settings), limits(&settings))?);
     }
     let mut kept = Collected { aside: Some(aside.to_owned()), ..Collected::default() };
     let mut staged = Staged {
@@ -173,7 +182,7 @@ fn stage(
         bytes: 0,
     };
     read(wanted.file, password, &mut |part| match part {
-        Part::Path { path, kind, mode, content } => staged.path(&path, kind, mode, content),
+        Part::Path { path, kind, mode, owners, content } => staged.path(&path, (kind, mode, owners), content),
         Part::Database(source) if wanted.history => staged.database(source),
         Part::Database(_) => skip(part),
         other => kept.take(other),
@@ -181,7 +190,7 @@ fn stage(
     let manifest = kept.check(wanted)?;
     let settings = kept.write(wanted, before, done)?;
     staged.flush()?;
-    let Staged { tree, store, .. } = staged;
+    let Staged { mut tree, store, .. } = staged;
     let store = match store {
         Some(store) => store,
         None => open_staged(aside, current)?,
@@ -205,10 +214,9 @@ fn stage(
     if durable.role == Some(Role::Shadow) {
         done.push("not the configuration: a shadow has its master's".into());
     } else {
-        let limits = Limits { file_size: settings.configuration.file_size_limit };
-        let mirror = Mirror::open_as_it_is(store, directory_of(wanted.home, &settings), limits)?;
+        let mirror = Mirror::open_as_it_is(store, directory_of(wanted.home, &settings), limits(&settings))?;
         let message = format!("restored from a backup of {}", manifest.at.rfc3339(0));
-        let count = mirror.plan_restore(durable.term, wanted.by, &message, &tree)?;
+        let count = mirror.plan_restore(durable.term, wanted.by, &message, &mut tree)?;
         done.push(format!("configuration: {count} paths changed, {} in all", tree.entries()));
         root = (!tree.is_empty() || mirror.head().is_some()).then(|| tree.root());
     }
@@ -371,11 +379,10 @@ impl Staged<'_> {
     fn path(
         &mut self,
         path: &crate::mirror::path::RelPath,
-        kind: FileKind,
-        mode: u32,
+        what: (FileKind, u32, Owners),
         content: Vec<u8>,
     ) -> Result<(), Problem> {
-        let entry = add(&mut self.tree, path, kind, mode, &content)?;
+        let entry = add(&mut self.tree, path, what, &content)?;
         if entry.has_content() {
             self.bytes += content.len();
             self.batch.push((entry.digest, Packed::of(content)));
@@ -409,8 +416,7 @@ fn open_staged(aside: &Path, current: &Store) -> Result<Store, Problem> {
 fn add(
     tree: &mut Tree,
     path: &crate::mirror::path::RelPath,
-    kind: FileKind,
-    mode: u32,
+    (kind, mode, owners): (FileKind, u32, Owners),
     content: &[u8],
 ) -> Result<Entry, Problem> {
     let entry = match kind {
@@ -419,6 +425,7 @@ fn add(
         FileKind::Link if crate::mirror::path::link_stays_inside(path, content) => Entry::link(content),
         FileKind::Link => return Err(refused(&format!("its link {path} leads out of the directory"))),
     };
+    let entry = entry.with_owners(owners);
     push::check_entry(path, Some(entry)).map_err(|problem| refused(&problem.why))?;
     let is_inside =
         path.parent().is_none_or(|parent| tree.get(&parent).is_some_and(|at| at.kind == FileKind::Directory));

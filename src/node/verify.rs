@@ -11,7 +11,6 @@ use super::shared::OrderOutcome;
 use super::{clock, desk};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::{DIFFERENCES_MAX, Difference, Reply, VerifyReport};
-use crate::mirror::ManifestEntry;
 use crate::mirror::diff::{self, Change};
 use crate::mirror::tree::{Entry, FromList, Tree};
 
@@ -72,8 +71,8 @@ async fn ask_peer(orders: &Arc<Orders>, known: &Tree) -> Result<(Digest, Tree, S
     let root = client
         .verify(|entries| {
             entries.into_iter().try_for_each(|entry| {
-                let ManifestEntry { path, kind, mode, size, digest } = from_wire(entry)?;
-                list.add(path, Entry { kind, mode, size, digest }).map_err(|wrong| wrong.to_string())
+                let (path, entry) = from_wire(entry)?.into();
+                list.add(path, entry).map_err(|wrong| wrong.to_string())
             })
         })
         .await?;
@@ -100,8 +99,18 @@ fn compare_sides(own: &Tree, theirs: &Tree, name: &str) -> Vec<Difference> {
         (None, _) => format!("only on {name}"),
         (Some(own), Some(theirs)) if own.kind != theirs.kind => "kind".to_owned(),
         (Some(own), Some(theirs)) if own.digest != theirs.digest => "content".to_owned(),
-        (Some(own), Some(theirs)) => format!("mode: {:04o} here, {:04o} on {name}", own.mode, theirs.mode),
+        (Some(own), Some(theirs)) if own.mode != theirs.mode => {
+            format!("mode: {:04o} here, {:04o} on {name}", own.mode, theirs.mode)
+        }
+        (Some(own), Some(theirs)) => {
+            let of = |entry: Entry| entry.owners.to_string();
+            format!("owner: {} here, {} on {name}", or_none(&of(own)), or_none(&of(theirs)))
+        }
     })
+}
+
+fn or_none(owners: &str) -> &str {
+    if owners.is_empty() { "none" } else { owners }
 }
 
 /// What a bulk connection of the peer's is served from.

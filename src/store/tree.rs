@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::{Store, trouble};
+use super::{Store, owners, trouble};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
 use crate::mirror::diff::Change;
@@ -140,6 +140,7 @@ pub(super) fn write(
     let mut drop = connection.prepare_cached("DELETE FROM tree WHERE path = ?1")?;
     // Of two for one path the later one.
     let mut stamps: BTreeMap<&RelPath, &Stamp> = stamps.iter().map(|(path, stamp)| (path, stamp)).collect();
+    owners::keep(connection, changes)?;
     for change in changes {
         let path = &change.path;
         let Some(entry) = change.new else {
@@ -150,7 +151,7 @@ pub(super) fn write(
         put.execute(params![
             path.as_bytes(),
             number_of(entry.kind),
-            entry.mode,
+            owners::pack(&entry),
             entry.size.cast_signed(),
             &entry.digest.0,
             number,
@@ -177,17 +178,18 @@ fn size_of(stamp: &Stamp) -> Option<i64> {
 
 pub(super) fn write_changes(connection: &Connection, revision: i64, changes: &[Change]) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    owners::keep(connection, changes)?;
     for change in changes {
         let (old, new) = (change.old, change.new);
         put.execute(params![
             revision,
             change.path.as_bytes(),
             old.map(|entry| number_of(entry.kind)),
-            old.map(|entry| entry.mode),
+            old.as_ref().map(owners::pack),
             old.map(|entry| entry.size.cast_signed()),
             old.map(|entry| entry.digest.0),
             new.map(|entry| number_of(entry.kind)),
-            new.map(|entry| entry.mode),
+            new.as_ref().map(owners::pack),
             new.map(|entry| entry.size.cast_signed()),
             new.map(|entry| entry.digest.0),
         ])?;
@@ -232,7 +234,9 @@ fn entry_of(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Entry>> {
     };
     let size: i64 = row.get(first + 2)?;
     let digest = Digest(row.get(first + 3)?);
-    Ok(Some(Entry { kind, mode: row.get(first + 1)?, size: size.cast_unsigned(), digest }))
+    let packed: i64 = row.get(first + 1)?;
+    let (mode, owners) = owners::unpack(packed).ok_or(rusqlite::Error::IntegralValueOutOfRange(first + 1, packed))?;
+    Ok(Some(Entry { kind, mode, size: size.cast_unsigned(), digest, owners }))
 }
 
 fn number_of(kind: FileKind) -> i64 {

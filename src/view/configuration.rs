@@ -63,9 +63,11 @@ fn headline(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, t
     };
     let held =
         if status.configuration.held > 0 { format!("   held {}", status.configuration.held) } else { String::new() };
+    let drift =
+        if status.configuration.drift > 0 { format!("   drift {}", status.configuration.drift) } else { String::new() };
     let same = status.transfer.as_ref().map_or(same, facts::transfer);
     let left = if mode.is_empty() { format!(" {filter}") } else { format!(" {mode}   {filter}") };
-    let right = format!("revision {}  {same}{held} ", status.configuration.revision);
+    let right = format!("revision {}  {same}{held}{drift} ", status.configuration.revision);
     let width = usize::from(area.width);
     let room = width.saturating_sub(right.chars().count());
     frame.buffer_mut().set_string(area.x, area.y, format!("{}{right}", pad(&left, room)), theme.strong());
@@ -147,6 +149,9 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
     if let Some(held) = model.files.selected.as_deref().and_then(|path| model.files.held(path)) {
         page.text(0, &format!("HELD BACK  {}; w shows what waits", held.why), theme.warning());
     }
+    if let Some(drifted) = model.files.selected.as_deref().and_then(|path| model.files.drifted(path)) {
+        page.text(0, &format!("DRIFT  it {}; o lists what was found", drifted.why), theme.warning());
+    }
     let shown = model.files.shown.as_ref().filter(|shown| Some(&shown.entry.path) == model.files.selected.as_ref());
     if let Some(shown) = shown {
         page.blank();
@@ -159,7 +164,8 @@ fn file(frame: &mut Frame<'_>, area: Rect, model: &Model, status: &Status, theme
 /// Name, revision, size, digest of the selected row.
 fn file_head(model: &Model, status: &Status) -> Vec<String> {
     if let Some(entry) = model.files.current_file() {
-        return entry_head(&entry, status);
+        let shown = model.files.shown.as_ref().map(|shown| &shown.entry).filter(|shown| shown.path == entry.path);
+        return entry_head(&entry, shown.map_or("", |shown| &shown.owner), status);
     }
     match (&model.files.selected, model.files.current().map(|row| row.kind)) {
         (Some(path), Some(RowKind::Directory { files, .. })) => {
@@ -169,7 +175,7 @@ fn file_head(model: &Model, status: &Status) -> Vec<String> {
     }
 }
 
-fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
+fn entry_head(entry: &FileEntry, owner: &str, status: &Status) -> Vec<String> {
     let path = shorten_left(&entry.path, 60);
     let revision = entry.revision;
     let kind = match entry.kind {
@@ -179,11 +185,13 @@ fn entry_head(entry: &FileEntry, status: &Status) -> Vec<String> {
     };
     let digest = entry.digest.short();
     let same = if status.peer.as_ref().is_some_and(|peer| peer.in_sync) { "  same on both" } else { "" };
-    vec![
+    let mut lines = vec![
         path,
         format!("revision {revision}  {}  {kind}{}", facts::bytes(entry.size), mode(entry.mode)),
         format!("digest {digest}…{same}"),
-    ]
+    ];
+    lines.extend((!owner.is_empty()).then(|| format!("owner {}", facts::clean(owner))));
+    lines
 }
 
 /// `rw-r-----`

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::page::{Page, pad, shorten, shorten_left};
+use super::page::{Page, pad, shorten, shorten_left, without_left};
 use super::theme::Theme;
 use crate::console::facts;
 use crate::console::history::{DiffKind, DiffView, subject};
@@ -148,6 +148,9 @@ pub fn diff(frame: &mut Frame<'_>, area: Rect, diff: Option<&DiffView>, theme: T
         let is_hit = diff.search.hits.binary_search(&index).is_ok();
         let head = if is_hit { theme.block() } else { style };
         let text = if row.kind == DiffKind::Place { format!("-- {} --", row.text) } else { row.text.clone() };
+        let goes_aside = matches!(row.kind, DiffKind::Path | DiffKind::Both | DiffKind::Old | DiffKind::New);
+        let left = if goes_aside { diff.left } else { 0 };
+        let text: String = without_left(vec![(text, style)], left).into_iter().map(|(text, _)| text).collect();
         page.spans(vec![(sign.into(), head), (" ".into(), theme.plain()), (shorten(&text, width), style)]);
     }
     let _ = page.draw(frame, area, 0);

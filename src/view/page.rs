@@ -148,6 +148,35 @@ pub fn shorten(text: &str, width: usize) -> String {
     out
 }
 
+/// `pieces` without their first `left` cells; `…` in place of the first cell that stays, so that it is seen that something
+/// went.
+#[must_use]
+pub fn without_left(pieces: Vec<(String, Style)>, left: usize) -> Vec<(String, Style)> {
+    let Some(first) = pieces.iter().find(|(text, _)| !text.is_empty()).map(|(_, style)| *style) else { return pieces };
+    if left == 0 {
+        return pieces;
+    }
+    let mut skip = left + 1;
+    let mut out = vec![("…".to_owned(), first)];
+    for (text, style) in pieces {
+        let mut rest = String::new();
+        for c in text.chars() {
+            let cells = c.width().unwrap_or(0);
+            if skip == 0 {
+                rest.push(c);
+            } else {
+                // Of a wide one that lies across the edge the second half is blank.
+                rest.extend(std::iter::repeat_n(' ', cells.saturating_sub(skip)));
+                skip = skip.saturating_sub(cells);
+            }
+        }
+        if !rest.is_empty() {
+            out.push((rest, style));
+        }
+    }
+    out
+}
+
 /// The end of `text` in at most `width` cells: of a path, the last part says most.
 #[must_use]
 pub fn shorten_left(text: &str, width: usize) -> String {
@@ -214,5 +243,22 @@ mod tests {
         assert_eq!(shorten("abcdef", 4), "abc…");
         assert_eq!(shorten_left("a/b/cdef", 5), "…cdef");
         assert_eq!(pad("ab", 4), "ab  ");
+    }
+
+    /// spec 8.4: a long line can be read to its end, and never seems to begin where it does not
+    #[test]
+    fn a_line_loses_its_first_cells() {
+        let cut = |texts: &[&str], left| {
+            let pieces = texts.iter().map(|text| ((*text).to_owned(), Style::default())).collect();
+            without_left(pieces, left).into_iter().map(|(text, _)| text).collect::<String>()
+        };
+        assert_eq!(cut(&["ab", "cdef"], 0), "abcdef");
+        assert_eq!(cut(&["ab", "cdef"], 3), "…ef");
+        assert_eq!(cut(&["ab", "cdef"], 9), "…");
+        assert_eq!(cut(&["", ""], 3), "");
+        assert_eq!(cut(&["\u{6f22}\u{5b57}x"], 2), "… x", "half of a wide character is blank");
+        for left in 1..6 {
+            assert_eq!(cut(&["abcdef"], left).width(), 6 - left);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::page::{Page, shorten};
+use super::page::{Page, shorten, without_left};
 use super::theme::Theme;
 use crate::console::files::{Files, ShownFile};
 use crate::console::mask::{MASK, ShownLine};
@@ -27,7 +27,8 @@ pub fn add_lines(page: &mut Page, shown: &ShownFile, files: &Files, room: usize)
         let number = if is_hit { theme.block() } else { theme.quiet() };
         let parts = shown.parts.get(index).map_or(&[][..], Vec::as_slice);
         let mut spans = vec![(format!("{:>digits$}", index + 1), number), ("  ".into(), theme.plain())];
-        spans.extend(fitting(styled(line, parts, files.show_secrets, theme), width));
+        let pieces = without_left(styled(line, parts, files.show_secrets, theme), files.file_left);
+        spans.extend(fitting(pieces, width));
         page.spans(spans);
     }
     if shown.is_cut && room > shown.lines.len().saturating_sub(first) {

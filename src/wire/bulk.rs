@@ -16,12 +16,14 @@ pub const ALPN: &[u8] = b"standin-bulk/1";
 pub const DIGESTS_MAX: usize = 256;
 /// Bytes of a content in one chunk.
 pub const CHUNK_BYTES: usize = 64 * 1024;
-/// Most entries in one chunk; their paths add up to [`CHUNK_BYTES`] at most.
+/// Most entries in one chunk; their paths and names add up to [`CHUNK_BYTES`] at most.
 pub const CHUNK_ENTRIES_MAX: usize = 1_024;
 /// Most entries of one manifest.
 pub const ENTRIES_MAX: usize = 200_000;
 /// Longest path (`PATH_MAX` of Linux).
 pub const PATH_MAX_BYTES: usize = 4_096;
+/// Longest name of an owner or a group, characters.
+pub const OWNER_MAX_CHARS: usize = 256;
 
 /// One path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,25 @@ pub struct Entry {
     pub size: u64,
     /// Of the content.
     pub digest: Digest,
+    /// Name of its owner; empty: none is mirrored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Name of its group; empty as there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+}
+
+impl Entry {
+    /// Bytes of what can be long in it.
+    fn weight(&self) -> usize {
+        self.path.len() + self.owner.len() + self.group.len()
+    }
+
+    fn limits(&mut self, visit: &mut dyn FnMut(Part<'_>)) {
+        visit(Part::List("path", self.path.len(), PATH_MAX_BYTES, &mut |_| {}));
+        visit(Part::Text("owner", &mut self.owner, OWNER_MAX_CHARS));
+        visit(Part::Text("group", &mut self.group, OWNER_MAX_CHARS));
+    }
 }
 
 /// One path that a branch changed.
@@ -220,13 +241,13 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, WireError> {
 
 /// `entries` in pieces that fit into one frame each, made as they are asked for; one empty piece if there are none.
 pub fn pieces<I: IntoIterator<Item = Entry>>(entries: I) -> Pieces<I::IntoIter> {
-    Pieces::new(entries.into_iter(), |entry| entry.path.len(), CHUNK_ENTRIES_MAX)
+    Pieces::new(entries.into_iter(), Entry::weight, CHUNK_ENTRIES_MAX)
 }
 
 /// As [`pieces`], for what a branch changed.
 pub fn change_pieces<I: IntoIterator<Item = ChangedEntry>>(changes: I) -> Pieces<I::IntoIter> {
     // Each has up to two entries.
-    let weight = |change: &ChangedEntry| change.entries().map(|entry| entry.path.len()).sum();
+    let weight = |change: &ChangedEntry| change.entries().map(Entry::weight).sum();
     Pieces::new(changes.into_iter(), weight, CHUNK_ENTRIES_MAX / 2)
 }
 
@@ -285,9 +306,7 @@ impl Limited for Reply {
         match self {
             Self::ManifestChunk { entries, .. } | Self::VerifyChunk { entries, .. } => {
                 visit(Part::List("entries", entries.len(), CHUNK_ENTRIES_MAX, &mut |to| entries.truncate(to)));
-                for entry in entries {
-                    visit(Part::List("path", entry.path.len(), PATH_MAX_BYTES, &mut |_| {}));
-                }
+                entries.iter_mut().for_each(|entry| entry.limits(visit));
             }
             Self::ContentChunk { bytes, .. } => {
                 visit(Part::List("bytes", bytes.len(), CHUNK_BYTES, &mut |_| {}));
@@ -299,9 +318,8 @@ impl Limited for Reply {
             }
             Self::ChangesChunk { changes, .. } => {
                 visit(Part::List("changes", changes.len(), CHUNK_ENTRIES_MAX / 2, &mut |to| changes.truncate(to)));
-                for entry in changes.iter().flat_map(ChangedEntry::entries) {
-                    visit(Part::List("path", entry.path.len(), PATH_MAX_BYTES, &mut |_| {}));
-                }
+                let entries = changes.iter_mut().flat_map(|change| change.old.iter_mut().chain(&mut change.new));
+                entries.for_each(|entry| entry.limits(visit));
             }
             Self::Parcel { pieces } => {
                 visit(Part::List("pieces", pieces.len(), DIGESTS_MAX, &mut |_| {}));
@@ -320,7 +338,15 @@ mod tests {
     use crate::wire::frame::BULK_FRAME_MAX_BYTES;
 
     fn entry(path: Vec<u8>) -> Entry {
-        Entry { path, kind: FileKind::File, mode: 0o640, size: 3, digest: Digest([1; 32]) }
+        Entry {
+            path,
+            kind: FileKind::File,
+            mode: 0o640,
+            size: 3,
+            digest: Digest([1; 32]),
+            owner: String::new(),
+            group: String::new(),
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::engine::kit::{KIT_LIST_MAX, KIT_TEXT_MAX, Kit};
 use crate::engine::message::{
     BRANCH_FILES_MAX, Body, Branch, Envelope, Hello, PUSH_PAYLOAD_MAX_BYTES, Push, Refusal, TRAIL_MAX,
 };
+use crate::engine::settings::patterns::{PATTERN_MAX_BYTES, PATTERNS_MAX};
 
 /// Protocol name of the link in the TLS handshake.
 pub const ALPN: &[u8] = b"standin/1";
@@ -140,6 +141,12 @@ impl Limited for Kit {
             visit(Part::List(name, list.len(), KIT_LIST_MAX, &mut |to| list.truncate(to)));
             for text in list.iter_mut().take(KIT_LIST_MAX) {
                 visit(Part::Text(name, text, KIT_TEXT_MAX));
+            }
+        }
+        if let Some(patterns) = &mut self.exclude {
+            visit(Part::List("exclude", patterns.len(), PATTERNS_MAX, &mut |to| patterns.truncate(to)));
+            for pattern in patterns.iter_mut().take(PATTERNS_MAX) {
+                visit(Part::Text("exclude", pattern, PATTERN_MAX_BYTES));
             }
         }
     }

@@ -38,7 +38,15 @@ fn master(home: &Path, refuses: bool) -> Engine {
 }
 
 fn entry() -> FileEntry {
-    FileEntry { path: "a.yaml".into(), kind: FileKind::File, mode: 0o600, size: 5, digest: DIGEST, revision: 3 }
+    FileEntry {
+        path: "a.yaml".into(),
+        kind: FileKind::File,
+        mode: 0o600,
+        size: 5,
+        digest: DIGEST,
+        revision: 3,
+        owner: String::new(),
+    }
 }
 
 /// Edits with a script in place of an editor, and with a directory of the test's own for the copy.

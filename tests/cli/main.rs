@@ -2,6 +2,7 @@
 
 mod config;
 mod engine;
+mod keeping;
 mod talking;
 
 use std::io::Read;

@@ -126,6 +126,8 @@ pub fn bulk() -> Vec<Vec<u8>> {
         mode: 0o640,
         size: 3,
         digest: Digest([1; 32]),
+        owner: "app".into(),
+        group: "www".into(),
     };
     let piece = Piece { digest: Digest([1; 32]), encoding: 2, size: 9, total: 5, offset: 0, bytes: vec![1; 5] };
     let entries = vec![entry(b"a"), entry(b"caf\xe9/x")];

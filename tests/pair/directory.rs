@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -232,6 +232,134 @@ fn a_master_without_its_directory_says_so() {
     pair.a.wait("protected again", |status| status["protection"] == "full");
     eventually("over", || stands(&pair.a, "F-001").is_none() && stands(&pair.a, "F-005").is_none());
     assert_eq!(tree(&pair.b.directory).len(), wanted.len() + 1);
+}
+
+/// spec 5.2: a master that finds its directory missing when it starts is master all the same, says so and mirrors nothing; only
+/// where there is no revision yet it refuses, as the name may be a wrong one
+#[test]
+fn a_master_that_starts_without_its_directory_says_so() {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    let aside = pair.a.folder.join("aside");
+    fs::rename(&pair.a.directory, &aside).unwrap();
+    let refused = pair.a.refused(&["serve"]);
+    assert!(refused.contains("configuration.directory"), "{refused}");
+    fs::rename(&aside, &pair.a.directory).unwrap();
+    edit(&pair.a, "a.txt", b"1");
+    pair.a.start();
+    pair.a.wait("a revision", |status| status["configuration"]["revision"].as_u64() > Some(0));
+    let before = revision(&pair.a);
+    pair.a.kill();
+    fs::rename(&pair.a.directory, &aside).unwrap();
+    pair.a.start();
+    pair.a.wait_active();
+    eventually("told", || stands(&pair.a, "F-005").is_some() && stands(&pair.a, "F-001").is_some());
+    assert!(!pair.a.directory.exists() && revision(&pair.a) == before);
+    fs::write(aside.join("b.txt"), "2").unwrap();
+    fs::rename(&aside, &pair.a.directory).unwrap();
+    eventually("goes on", || revision(&pair.a) == before + 1);
+    eventually("over", || stands(&pair.a, "F-001").is_none() && stands(&pair.a, "F-005").is_none());
+}
+
+/// spec 5.1, setting `configuration.owners`: owner and group travel by name; a name that the shadow does not know is told there,
+/// and the two are in sync; what one instance mirrors and the other does not is told on both
+#[test]
+fn owners_travel_by_name() {
+    let pair = pair();
+    let alike =
+        |instance: &Instance| stands(instance, "H-027").is_none_or(|alert| !alert.to_string().contains("owners"));
+    pair.a.set("configuration", "owners", "true");
+    for instance in [&pair.a, &pair.b] {
+        eventually("the difference is told", || !alike(instance));
+    }
+    pair.b.set("configuration", "owners", "true");
+    for instance in [&pair.a, &pair.b] {
+        eventually("alike", || alike(instance));
+    }
+    edit(&pair.a, "owned.txt", b"1");
+    std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(1), Some(2)).unwrap();
+    let there = pair.b.directory.join("owned.txt");
+    eventually("given", || ids(&there) == Some((1, 2)));
+    pair.wait_settled(&pair.a, &pair.b);
+    let listed = pair.b.ok(&["config", "list"]);
+    assert!(listed.lines().any(|line| line.contains("owned.txt") && line.contains("daemon:bin")), "{listed}");
+    std::os::unix::fs::chown(&there, Some(2), None).unwrap();
+    eventually("put back", || ids(&there) == Some((1, 2)));
+    eventually("and told", || {
+        stands(&pair.b, "F-021").is_some_and(|alert| alert.to_string().contains("belonged to bin"))
+    });
+    let newest = revision(&pair.a);
+    std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(0), Some(0)).unwrap();
+    eventually("a revision", || revision(&pair.a) > newest);
+    let (older, newer) = (newest.to_string(), (newest + 1).to_string());
+    let output = pair.a.standin(&["config", "diff", &older, &newer]);
+    let diff = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(diff.contains("owner daemon:bin -> root:root"), "{diff}");
+    pair.wait_settled(&pair.a, &pair.b);
+    pair.a.ok(&["config", "verify"]);
+}
+
+/// A pair that mirrors owners, with a file of `daemon:bin`; the shadow runs in this wrapping. Once both are in sync.
+fn owning_pair(wrap: &[&str]) -> Pair {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    pair.b.wrap = wrap.iter().map(|word| (*word).to_owned()).collect();
+    for instance in [&pair.a, &pair.b] {
+        instance.set("configuration", "owners", "true");
+    }
+    edit(&pair.a, "owned.txt", b"1");
+    std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(1), Some(2)).unwrap();
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    pair.wait_settled(&pair.a, &pair.b);
+    pair
+}
+
+fn ids(path: &Path) -> Option<(u32, u32)> {
+    fs::metadata(path).map(|about| (about.uid(), about.gid())).ok()
+}
+
+/// setting `configuration.owners`: a user that the shadow does not know is told there (F-032), and the two are in sync; once it
+/// is made it gets its files, and nobody calls that a drift
+#[test]
+fn an_owner_that_is_made_later_gets_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("passwd");
+    let all = fs::read_to_string("/etc/passwd").unwrap();
+    let (gone, rest): (Vec<&str>, Vec<&str>) = all.lines().partition(|line| line.starts_with("daemon:"));
+    fs::write(&users, rest.join("\n") + "\n").unwrap();
+    let script = format!("mount --bind {} /etc/passwd; exec \"$0\" \"$@\"", users.display());
+    let pair = owning_pair(&["unshare", "--mount", "sh", "-c", &script]);
+    let there = pair.b.directory.join("owned.txt");
+    eventually("told", || {
+        stands(&pair.b, "F-032").is_some_and(|alert| alert["why"] == "user daemon is not known here")
+    });
+    assert_eq!(ids(&there), Some((0, 2)));
+    assert!(stands(&pair.a, "F-032").is_none());
+    pair.b.wait("protected", |status| status["protection"] == "full");
+    let mut file = fs::OpenOptions::new().append(true).open(&users).unwrap();
+    writeln!(file, "{}", gone.join("\n")).unwrap();
+    edit(&pair.a, "another.txt", b"2");
+    eventually("given", || ids(&there) == Some((1, 2)));
+    eventually("over", || stands(&pair.b, "F-032").is_none());
+    assert!(stands(&pair.b, "F-021").is_none());
+    pair.a.ok(&["config", "verify"]);
+}
+
+/// setting `configuration.owners`: a shadow that may give no file away says so, changes nothing and is in sync, also after a
+/// restart
+#[test]
+fn without_the_right_to_give_files_away_it_is_told() {
+    let mut pair = owning_pair(&["setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown"]);
+    let why = "group bin may not be given, user daemon may not be given";
+    let told = |instance: &Instance| stands(instance, "F-032").is_some_and(|alert| alert["why"] == why);
+    eventually("told", || told(&pair.b));
+    assert_eq!(ids(&pair.b.directory.join("owned.txt")), Some((0, 0)));
+    pair.b.kill();
+    pair.b.start();
+    pair.wait_settled(&pair.a, &pair.b);
+    eventually("told again", || told(&pair.b));
+    assert!(stands(&pair.b, "F-021").is_none());
+    pair.a.ok(&["config", "verify"]);
 }
 
 /// spec 5.2: with too few watches of the system every change is found all the same, later, and an alert says so

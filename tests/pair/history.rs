@@ -136,3 +136,17 @@ fn forgotten_on_both_sides() {
     eventually("the shadow has forgotten it", || !holds(&pair.b.home, second));
     eventually("the alert is over", || !has_alert(&pair.a, "F-030"));
 }
+
+/// spec 2.5, 5.6: after a reset there is nobody left who has to forget, and no alert says so
+#[test]
+fn a_reset_ends_what_the_other_has_to_forget() {
+    let mut pair = plain();
+    expose(&pair, "leaked.yaml", "Qm8-unmistakable-4r");
+    pair.b.kill();
+    withdraw(&pair.a, "leaked.yaml");
+    pair.a.ok(&["config", "forget", "leaked.yaml"]);
+    eventually("an alert tells of it", || has_alert(&pair.a, "F-030"));
+    pair.a.wait("silent", |status| status["state"] == "BROKEN");
+    pair.a.ok(&["ha", "reset"]);
+    eventually("the alert is over", || !has_alert(&pair.a, "F-030"));
+}

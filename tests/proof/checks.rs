@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use standin::engine::base::Digest;
 use standin::engine::order::FileKind;
 use standin::mirror::diff::Change;
+use standin::mirror::owners::Owners;
 use standin::mirror::path::RelPath;
 use standin::mirror::tree::{Entry, Tree};
 use standin::mirror::{digest, history as mirror_history};
@@ -176,7 +177,7 @@ fn entry_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Entry>> {
     let Some(kind) = row.get::<_, Option<u8>>(first)? else { return Ok(None) };
     let kind = [FileKind::File, FileKind::Directory, FileKind::Link][usize::from(kind)];
     let size = row.get::<_, i64>(first + 2)?.cast_unsigned();
-    Ok(Some(Entry { kind, mode: row.get(first + 1)?, size, digest: Digest(row.get(first + 3)?) }))
+    Ok(Some(Entry { kind, mode: row.get(first + 1)?, size, digest: Digest(row.get(first + 3)?), owners: Owners::NONE }))
 }
 
 /// Each revision, from the newest back, leads to the digest that it names, and its contents are there and right.

@@ -108,7 +108,15 @@ pub fn of_bulk(told: &Arc<AtomicUsize>, alter: impl Fn(Reply) -> Option<Vec<Repl
 
 pub fn entry(path: &[u8], kind: FileKind, content: &[u8]) -> bulk::Entry {
     let digest = digest::of_content(content);
-    bulk::Entry { path: path.to_vec(), kind, mode: 0o644, size: content.len() as u64, digest }
+    bulk::Entry {
+        path: path.to_vec(),
+        kind,
+        mode: 0o644,
+        size: content.len() as u64,
+        digest,
+        owner: String::new(),
+        group: String::new(),
+    }
 }
 
 fn digest_of(line: usize) -> u128 {

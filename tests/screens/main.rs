@@ -305,12 +305,7 @@ fn configuration() {
 /// spec 5.6: revisions, and what they changed.
 #[test]
 fn configuration_history() {
-    let history = |columns, rows| {
-        let mut model = configuration_model(f::master(), columns, rows);
-        press(&mut model, "t");
-        f::answer(&mut model, Reply::Log(f::log()));
-        model
-    };
+    let history = history_model;
     scene("configuration_history", history);
     scene("configuration_diff", move |columns, rows| {
         let mut model = history(columns, rows);
@@ -331,6 +326,14 @@ fn configuration_history() {
         f::answer(&mut model, f::preview());
         model
     });
+}
+
+/// The revisions of the selected file.
+fn history_model(columns: u16, rows: u16) -> Model {
+    let mut model = configuration_model(f::master(), columns, rows);
+    press(&mut model, "t");
+    f::answer(&mut model, Reply::Log(f::log()));
+    model
 }
 
 fn held_model(columns: u16, rows: u16) -> Model {
@@ -361,6 +364,51 @@ fn configuration_held() {
     scene("configuration_held_list", |columns, rows| {
         let mut model = held_model(columns, rows);
         press(&mut model, "m");
+        model
+    });
+}
+
+/// spec 8.4: long lines go aside, line numbers and signs stay; the owner of a file is told where owners are mirrored.
+#[test]
+fn configuration_sideways() {
+    scene("configuration_sideways", |columns, rows| {
+        let mut model = configuration_model(f::master(), columns, rows);
+        if let Some(shown) = &mut model.files.shown {
+            shown.entry.owner = "app:www".into();
+        }
+        press(&mut model, "\n→");
+        model
+    });
+    scene("configuration_diff_sideways", |columns, rows| {
+        let mut model = history_model(columns, rows);
+        press(&mut model, "\n");
+        f::answer(&mut model, f::diff());
+        press(&mut model, "→");
+        model
+    });
+}
+
+/// spec 4.5: what was found changed on the shadow is marked there, and said with what had become of it.
+#[test]
+fn configuration_drift() {
+    scene("configuration_drift", |columns, rows| {
+        let mut status = f::ready();
+        status.configuration.drift = 1;
+        let mut model = f::model(status, Vec::new(), columns, rows);
+        press(&mut model, "3");
+        while let Some((id, pending)) = model.pending.iter().next().map(|(id, pending)| (*id, pending.asked.clone())) {
+            let reply = match pending {
+                standin::console::model::Asked::Drifted => f::drifted(),
+                standin::console::model::Asked::Part(_) => f::part(),
+                _ => f::shown(&model),
+            };
+            update(&mut model, Message::Frame(Box::new(ServerFrame::Reply { id, outcome: Ok(reply) }), f::NOW));
+        }
+        press(&mut model, "n");
+        while !model.pending.is_empty() {
+            let reply = f::shown(&model);
+            f::answer(&mut model, reply);
+        }
         model
     });
 }

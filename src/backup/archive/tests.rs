@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::base::Digest;
+use crate::mirror::owners::Owners;
 
 fn manifest() -> Manifest {
     Manifest {
@@ -25,8 +26,8 @@ fn told(part: Part<'_>) -> String {
         Part::Record(bytes) => format!("record {}", bytes.len()),
         Part::Identity(name, bytes) => format!("identity {name} {}", bytes.len()),
         Part::Database(source) => format!("database {}", io::copy(source, &mut io::sink()).unwrap()),
-        Part::Path { path, kind, mode, content } => {
-            format!("{kind:?} {path} {mode:o} {}", String::from_utf8_lossy(&content))
+        Part::Path { path, kind, mode, owners, content } => {
+            format!("{kind:?} {path} {mode:o}{owners} {}", String::from_utf8_lossy(&content))
         }
     }
 }
@@ -53,11 +54,16 @@ fn every_part_comes_back() {
     writer.database(5, &mut &b"bytes and more"[..]).unwrap();
     let (deep, target) = (["dddd"; 60].join("/"), format!("./{}//x", "y".repeat(150)));
     let path = |text: &[u8]| RelPath::new(text).unwrap();
-    writer.path(&path(b"d"), FileKind::Directory, 0o750, b"").unwrap();
-    writer.path(&path(deep.as_bytes()), FileKind::File, 0o4711, b"x").unwrap();
-    writer.path(&path(b"caf\xe9"), FileKind::File, 0o600, b"").unwrap();
-    writer.path(&path(b"long"), FileKind::Link, 0o777, target.as_bytes()).unwrap();
-    writer.path(&path(b"short"), FileKind::Link, 0o777, b"./a//b").unwrap();
+    let owned = |owner: &str, group: &str| Owners::of(owner, group).unwrap();
+    let long = "x".repeat(100);
+    let directory = Entry::directory(0o750).with_owners(owned("app", "www"));
+    writer.path(&path(b"d"), &directory, b"").unwrap();
+    let file = |mode, text: &[u8]| Entry::file(mode, text.len() as u64, crate::mirror::digest::of_content(text));
+    let of_long = file(0o4711, b"x").with_owners(owned(&long, "user@domain.example"));
+    writer.path(&path(deep.as_bytes()), &of_long, b"x").unwrap();
+    writer.path(&path(b"caf\xe9"), &file(0o600, b""), b"").unwrap();
+    writer.path(&path(b"long"), &Entry::link(target.as_bytes()), target.as_bytes()).unwrap();
+    writer.path(&path(b"short"), &Entry::link(b"./a//b"), b"./a//b").unwrap();
     let bytes = writer.finish().unwrap();
     let mut all = Vec::new();
     let mut take = |part: Part<'_>| {
@@ -72,8 +78,8 @@ fn every_part_comes_back() {
         "record 2".into(),
         "identity link.pem 3".into(),
         "database 5".into(),
-        "Directory d 750 ".into(),
-        format!("File {deep} 4711 x"),
+        "Directory d 750app:www ".into(),
+        format!("File {deep} 4711{long}:user@domain.example x"),
         "File caf\\xe9 600 ".into(),
         format!("Link long 777 {target}"),
         "Link short 777 ./a//b".into(),
@@ -109,7 +115,7 @@ fn a_hostile_archive_is_refused() {
     let first = entry(b'0', b"manifest.json", &serde_json::to_vec(&manifest()).unwrap());
     let archive = |parts: &[Vec<u8>]| [first.clone(), parts.concat(), vec![0; 1_024]].concat();
     assert_eq!(read_all(&archive(&[])).unwrap(), ["manifest of node-a"]);
-    let refused: [(&str, Vec<u8>); 14] = [
+    let refused: [(&str, Vec<u8>); 16] = [
         ("up", entry(b'0', b"configuration/../../etc/passwd", b"x")),
         ("absolute", entry(b'0', b"configuration//etc/passwd", b"x")),
         ("dot", entry(b'0', b"configuration/./x", b"x")),
@@ -122,6 +128,8 @@ fn a_hostile_archive_is_refused() {
         ("fifo", entry(b'6', b"configuration/x", b"")),
         ("sparse", entry(b'S', b"configuration/x", b"")),
         ("pax", entry(b'x', b"pax", b"30 path=/etc/passwd\n")),
+        ("pax without a value", entry(b'x', b"pax", b"8 uname\n")),
+        ("pax owner", [entry(b'x', b"pax", b"12 uname=a:b\n"), entry(b'0', b"configuration/x", b"")].concat()),
         ("settings as link", entry(b'2', b"settings.yaml", b"")),
         ("long name", entry(b'L', b"././@LongLink", &vec![b'x'; 9_000])),
     ];

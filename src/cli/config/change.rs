@@ -95,7 +95,7 @@ pub fn apply(context: &Context, arguments: &ApplyArguments, out: &mut Output) ->
                 hand_over(&mut client, target.as_os_str().as_bytes().to_vec())?
             }
         };
-        files.push(NewFile { path, kind, mode, digest, expected: Expected::Any });
+        files.push(NewFile { path, kind, mode, digest, expected: Expected::Any, owners: None });
     }
     make(&mut client, Change::Put { files }, arguments.message.clone(), arguments.dry_run, out)
 }
@@ -141,7 +141,7 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
         let paint = match change.what {
             Became::Added => Paint::Added,
             Became::Removed => Paint::Removed,
-            Became::Changed | Became::Mode => Paint::Plain,
+            Became::Changed | Became::Mode | Became::Owner => Paint::Plain,
         };
         out.pieces(&[(&format!("{:<8}", change.what.word()), paint), (&change.path, Paint::Plain)])?;
     }

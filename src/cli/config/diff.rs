@@ -97,6 +97,9 @@ fn print_file(file: &FileDiff, report: &DiffReport, out: &mut Output) -> Result<
     {
         out.line(&format!("mode {} -> {}", mode(old.mode), mode(new.mode)))?;
     }
+    if let Some(words) = file.owner_words() {
+        out.line(&words)?;
+    }
     let size = |side: Option<DiffSide>| side.map_or(0, |side| side.size);
     match &file.body {
         DiffBody::Same => {}
@@ -184,7 +187,7 @@ mod tests {
     }
 
     fn file(path: &str, old: Option<DiffSide>, new: Option<DiffSide>, body: DiffBody) -> FileDiff {
-        FileDiff { path: path.into(), renamed_from: None, old, new, body }
+        FileDiff { path: path.into(), renamed_from: None, old, new, body, owners: None }
     }
 
     fn told(files: Vec<FileDiff>, files_total: u64) -> String {

@@ -63,7 +63,7 @@ pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Ou
     // The editor may have been open for longer than a connection lives.
     let mut client = Client::connect(&context.home).map_err(kept)?;
     let digest = hand_over(&mut client, edited).map_err(kept)?;
-    let file = NewFile { path: path.to_owned(), kind: FileKind::File, mode, digest, expected };
+    let file = NewFile { path: path.to_owned(), kind: FileKind::File, mode, digest, expected, owners: None };
     let change = Change::Put { files: vec![file] };
     let exit = make(&mut client, change, arguments.message.clone(), false, out).map_err(kept)?;
     copy.remove();

@@ -1,4 +1,5 @@
-//! `standin config list --held`: what is not mirrored as it is now, and why (spec 5.4).
+//! `standin config list --held`: what is not mirrored as it is now, and why (spec 5.4). `--drift`: what was found changed on this
+//! shadow, and was put back (spec 4.5).
 
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
@@ -9,9 +10,9 @@ use crate::engine::order::{HeldFile, Order, Reply};
 ///
 /// # Errors
 /// No instance runs: only a running one looks at the directory.
-pub fn run(context: &Context, json: bool, out: &mut Output) -> Outcome {
+pub fn run(context: &Context, order: Order, json: bool, out: &mut Output) -> Outcome {
     let mut client = Client::connect(&context.home)?;
-    let Reply::Held(files) = client.order(Order::HeldFiles)? else { return Err(unexpected().into()) };
+    let Reply::Held(files) = client.order(order)? else { return Err(unexpected().into()) };
     if json {
         out.json(&files)?;
         return Ok(Exit::Done);

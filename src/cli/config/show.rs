@@ -119,7 +119,15 @@ mod tests {
     fn content(text: &str, is_text: bool, bytes: &[u8]) -> FileContent {
         let digest = Digest(Sha256::digest(bytes).into());
         let size = bytes.len() as u64;
-        let entry = FileEntry { path: "a.bin".into(), kind: FileKind::File, mode: 0o600, size, digest, revision: 1 };
+        let entry = FileEntry {
+            path: "a.bin".into(),
+            kind: FileKind::File,
+            mode: 0o600,
+            size,
+            digest,
+            revision: 1,
+            owner: String::new(),
+        };
         FileContent { entry, text: text.into(), is_text, is_cut: false }
     }
 

@@ -62,6 +62,7 @@ fn a_file_is_listed_like_ls_does() {
         size: 980,
         digest: Digest::ZERO,
         revision: 12,
+        owner: String::new(),
     };
     assert_eq!(row(&entry), "-rw-r-----      980 B  rev     12  subaccounts/eu12.yaml");
 }

@@ -84,7 +84,7 @@ pub fn apply(model: &mut Model, digest: Digest) -> Vec<Command> {
     let Some(Editing { path, mode, digest: seen, .. }) = model.files.editing.clone() else { return Vec::new() };
     let label = format!("Changing {}", facts::clean(&path));
     let expected = Expected::Content(seen);
-    let files = vec![NewFile { path, kind: FileKind::File, mode, digest, expected }];
+    let files = vec![NewFile { path, kind: FileKind::File, mode, digest, expected, owners: None }];
     let order = Order::Change { change: Change::Put { files }, message: String::new(), dry_run: false };
     let commands = send(model, order, Asked::EditApply, &label);
     if commands.is_empty() { failed(model, None) } else { commands }

@@ -49,6 +49,25 @@ pub fn list_held(model: &mut Model) -> Vec<Command> {
     model.order(Order::HeldFiles, Asked::Held, "Reading what is held back").into_iter().collect()
 }
 
+/// Asks what was found changed on this shadow, as long as it is told (spec 4.5).
+pub fn list_drifted(model: &mut Model) -> Vec<Command> {
+    let Some(status) = &model.status else { return Vec::new() };
+    let now = (status.configuration.drift, status.configuration.revision);
+    if now.0 == 0 {
+        model.files.drift_asked = None;
+        if !model.files.drifted.is_empty() {
+            model.files.take_drifted(Vec::new());
+        }
+        return Vec::new();
+    }
+    let is_asking = model.pending.values().any(|pending| pending.asked == Asked::Drifted);
+    if is_asking || !model.is_connected() || model.files.drift_asked == Some(now) {
+        return Vec::new();
+    }
+    model.files.drift_asked = Some(now);
+    model.order(Order::DriftFiles, Asked::Drifted, "Reading what has drifted").into_iter().collect()
+}
+
 /// Takes a part in, and asks for the next.
 pub fn take_part(model: &mut Model, since: Option<RevisionId>, part: FilesPart) -> Vec<Command> {
     let FilesPart { revision, begins, entries, gone, next } = part;

@@ -1,10 +1,15 @@
 //! Arrows, pages and Enter on the lists.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::show_selected;
 use crate::console::keymap::Action;
 use crate::console::message::Command;
 use crate::console::model::{Model, Overlay, Screen};
 use crate::console::tree::RowKind;
+
+/// Cells that a line goes aside at once.
+const SIDE_STEP: usize = 8;
 
 /// Moves within what is on top.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
@@ -52,6 +57,8 @@ fn history(model: &mut Model, action: Action) -> Option<Vec<Command>> {
             if let Some(diff) = &mut model.files.diff {
                 let places = (diff.rows.len() + 1).saturating_sub(rows).max(1);
                 diff.scroll = step(diff.scroll, places, page, action);
+                let texts = diff.rows.iter().map(|row| row.text.as_str());
+                diff.left = sideways(diff.left, texts, action);
             }
             Some(Vec::new())
         }
@@ -66,6 +73,19 @@ fn history(model: &mut Model, action: Action) -> Option<Vec<Command>> {
 /// One page, less a line that stays for the eye.
 fn page(model: &Model) -> usize {
     usize::from(model.drawn.page.saturating_sub(1)).max(1)
+}
+
+/// Where the first column goes: never beyond the end of the longest line.
+fn sideways<'a>(left: usize, texts: impl Iterator<Item = &'a str>, action: Action) -> usize {
+    match action {
+        Action::Left => left.saturating_sub(SIDE_STEP),
+        Action::Right => {
+            let longest = texts.map(UnicodeWidthStr::width).max().unwrap_or(0);
+            if left + SIDE_STEP < longest { left + SIDE_STEP } else { left }
+        }
+        Action::Top => 0,
+        _ => left,
+    }
 }
 
 /// Where `at` goes in a list of `length`.
@@ -106,8 +126,11 @@ fn events(model: &mut Model, action: Action) {
 fn files(model: &mut Model, action: Action) -> Vec<Command> {
     if model.files.in_file {
         match action {
-            Action::Left => model.files.in_file = false,
+            Action::Left if model.files.file_left == 0 => model.files.in_file = false,
             _ => {
+                let show = model.files.show_secrets;
+                let texts = model.files.shown.iter().flat_map(|shown| &shown.lines).map(|line| line.text(show));
+                model.files.file_left = sideways(model.files.file_left, texts, action);
                 let lines = model.files.shown.as_ref().map_or(0, |shown| shown.lines.len());
                 let last = (lines + 1).saturating_sub(usize::from(model.drawn.page)).max(1);
                 model.files.file_scroll = step(model.files.file_scroll, last, page(model), action);

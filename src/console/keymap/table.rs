@@ -141,8 +141,10 @@ pub static TABLE: &[Row] = rows![
     PreviousScreen [BACK_TAB] in SCREENS, footer NONE; Move Plain "previous screen" "The screen to the left.", why::never;
     Up [UP, k('k')] in LISTS, footer NONE; Move Plain "up" "One up.", why::never;
     Down [DOWN, k('j')] in LISTS, footer NONE; Move Plain "down" "One down.", why::never;
-    Left [LEFT, k('h')] in SCREENS, footer NONE; Move Plain "left" "Fold the directory, or go to the one above.", why::never;
-    Right [RIGHT, k('l')] in SCREENS, footer NONE; Move Plain "right" "Open the directory or file.", why::never;
+    Left [LEFT, k('h')] in SCREENS.or(DIFF), footer NONE; Move Plain "left"
+        "Fold the directory, or go to the one above; in a file or comparison, back along long lines.", why::never;
+    Right [RIGHT, k('l')] in SCREENS.or(DIFF), footer NONE; Move Plain "right"
+        "Open the directory or file; in a file or comparison, on along long lines.", why::never;
     PageUp [PAGE_UP, Key::ctrl('b')] in LISTS.or(DIALOG).or(ENTRY), footer NONE; Move Plain "page up" "One page up.", why::never;
     PageDown [PAGE_DOWN, Key::ctrl('f'), k(' ')] in LISTS, footer OVERLAYS; Move Plain "page down" "One page down.", why::never;
     PageDown [PAGE_DOWN, Key::ctrl('f')] in DIALOG.or(ENTRY), footer NONE; Move Plain "page down" "One page down.", why::never;

@@ -1,7 +1,15 @@
 use super::*;
 
 fn entry(path: &str, revision: u64) -> FileEntry {
-    FileEntry { path: path.into(), kind: FileKind::File, mode: 0o640, size: 1, digest: Digest::ZERO, revision }
+    FileEntry {
+        path: path.into(),
+        kind: FileKind::File,
+        mode: 0o640,
+        size: 1,
+        digest: Digest::ZERO,
+        revision,
+        owner: String::new(),
+    }
 }
 
 fn tree(paths: &[&str]) -> FileTree {

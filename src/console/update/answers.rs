@@ -74,6 +74,10 @@ fn of_files(model: &mut Model, asked: Asked, reply: Reply) -> Vec<Command> {
             model.files.take_held(held);
             Vec::new()
         }
+        (Asked::Drifted, Reply::Held(drifted)) => {
+            model.files.take_drifted(drifted);
+            Vec::new()
+        }
         (Asked::Log(path), Reply::Log(entries)) => actions::history::take(model, path.as_ref(), entries),
         (Asked::Diff, Reply::Diff(report)) => {
             if let Some(diff) = &mut model.files.diff {
@@ -156,7 +160,7 @@ fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> 
     }
     match asked {
         Asked::Part(_) => (model.files.asked_for, model.files.reading) = (None, None),
-        Asked::File(_) | Asked::Held => {}
+        Asked::File(_) | Asked::Held | Asked::Drifted => {}
         _ if model.dialog.is_none() => model.dialog = Some(dialogs::problem(problem)),
         _ => {}
     }
@@ -170,6 +174,7 @@ fn file(model: &mut Model, content: FileContent) -> Vec<Command> {
         model.files.file_scroll = model.files.file_scroll.min(shown.lines.len().saturating_sub(1));
     } else {
         model.files.file_scroll = 0;
+        model.files.file_left = 0;
         model.files.show_secrets = false;
     }
     let is_selected = model.files.selected.as_ref() == Some(&shown.entry.path);

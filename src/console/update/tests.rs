@@ -305,6 +305,7 @@ fn files_are_listed_once_a_revision() {
             size: 1,
             digest: Digest::ZERO,
             revision: number,
+            owner: String::new(),
         };
         let (entries, next) = (vec![entry], next.map(str::to_owned));
         Ok(Reply::FilesPart(Box::new(FilesPart { revision: revision(number), begins, entries, gone: vec![], next })))
@@ -365,7 +366,15 @@ fn settings_are_saved_from_the_form() {
 }
 
 fn entry(path: &str) -> FileEntry {
-    FileEntry { path: path.into(), kind: FileKind::File, mode: 0o640, size: 5, digest: Digest([3; 32]), revision: 1 }
+    FileEntry {
+        path: path.into(),
+        kind: FileKind::File,
+        mode: 0o640,
+        size: 5,
+        digest: Digest([3; 32]),
+        revision: 1,
+        owner: String::new(),
+    }
 }
 
 /// On Configuration, with one file in the list and shown.
@@ -384,6 +393,37 @@ fn with_file(role: Role, path: &str) -> Model {
 fn content(path: &str) -> Reply {
     let text = "a: 1\n".to_owned();
     Reply::File(Box::new(FileContent { entry: entry(path), text, is_text: true, is_cut: false }))
+}
+
+/// spec 8.4: a long line is read to its end, in a file and in a comparison; only from its beginning the way leads to the tree
+#[test]
+fn long_lines_are_read_to_their_end() {
+    use crate::console::files::ShownFile;
+    use crate::console::history::{DiffKind, DiffRow, DiffView};
+    let mut model = with_file(Role::Master, "a.yaml");
+    let text = format!("b: 1\nkey: {}\n", "x".repeat(20));
+    let content = FileContent { entry: entry("a.yaml"), text, is_text: true, is_cut: false };
+    model.files.shown = Some(ShownFile::new(content));
+    model.files.in_file = true;
+    let lefts: Vec<usize> = "llllhglh"
+        .chars()
+        .map(|c| {
+            press(&mut model, &c.to_string());
+            model.files.file_left
+        })
+        .collect();
+    assert_eq!(lefts, [8, 16, 24, 24, 16, 0, 8, 0], "25 cells");
+    assert!(model.files.in_file);
+    press(&mut model, "h");
+    assert!(!model.files.in_file);
+    let mut diff = DiffView::new(Version::Newest, Version::Directory, Vec::new());
+    diff.loaded = true;
+    diff.rows = vec![DiffRow { kind: DiffKind::New, text: "y".repeat(10) }];
+    (model.files.diff, model.overlay) = (Some(diff), Some(Overlay::Diff));
+    press(&mut model, "ll");
+    assert_eq!(model.files.diff.as_ref().map(|diff| diff.left), Some(8));
+    press(&mut model, "hh");
+    assert_eq!((model.files.diff.as_ref().map(|diff| diff.left), model.overlay), (Some(0), Some(Overlay::Diff)));
 }
 
 /// spec 5.2: an edit becomes one revision, on top of exactly what was seen; its copy goes when it has served.

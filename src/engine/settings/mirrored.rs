@@ -22,6 +22,8 @@ pub struct Configuration {
     pub history: History,
     /// Paths that are not mirrored, in the syntax of a `.gitignore` (spec 5.2). At most [`super::patterns::PATTERNS_MAX`].
     pub exclude: Vec<String>,
+    /// Owner and group of each path are mirrored, by name.
+    pub owners: bool,
     /// The operator's own judgement of a change (spec 5.4).
     pub validate: Validate,
 }
@@ -52,6 +54,7 @@ impl Default for Configuration {
             file_size_limit: 64 * 1024 * 1024,
             history: History::default(),
             exclude: Vec::new(),
+            owners: false,
             validate: Validate::default(),
         }
     }

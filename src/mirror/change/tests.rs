@@ -15,7 +15,7 @@ struct Home {
 
 fn open(home: &tempfile::TempDir) -> Result<Mirror, Problem> {
     let store = Store::open(&home.path().join("home")).unwrap();
-    Mirror::open(store, home.path().join("configuration"), Limits { file_size: 100_000 })
+    Mirror::open(store, home.path().join("configuration"), Limits { file_size: 100_000, owners: false })
 }
 
 impl Home {
@@ -54,7 +54,7 @@ impl Home {
 
     fn file(&self, path: &str, text: &str, expected: Expected) -> NewFile {
         let digest = self.mirror.keep_content(text.as_bytes().to_vec()).unwrap();
-        NewFile { path: path.into(), kind: FileKind::File, mode: 0o640, digest, expected }
+        NewFile { path: path.into(), kind: FileKind::File, mode: 0o640, digest, expected, owners: None }
     }
 
     /// The directory is the newest revision, and nothing is left beside it.

@@ -15,7 +15,7 @@ impl Home {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("home")).unwrap();
-        let limits = Limits { file_size: 10_000_000 };
+        let limits = Limits { file_size: 10_000_000, owners: false };
         let mirror = Mirror::open(store.clone(), home.path().join("configuration"), limits).unwrap();
         Self { _home: home, mirror, store }
     }

@@ -18,7 +18,7 @@ struct Home {
 
 fn open(home: &tempfile::TempDir) -> (Mirror, Store) {
     let store = Store::open(&home.path().join("home")).unwrap();
-    let limits = Limits { file_size: 10_000_000 };
+    let limits = Limits { file_size: 10_000_000, owners: false };
     (Mirror::open(store.clone(), home.path().join("configuration"), limits).unwrap(), store)
 }
 
@@ -206,6 +206,7 @@ fn a_thousand_revisions_are_cheap() {
             mode: 0o644,
             digest: home.mirror.keep_content(text).unwrap(),
             expected: crate::engine::history::Expected::Any,
+            owners: None,
         };
         let change = Change::Put { files: vec![file] };
         home.mirror.change(Term(1), "directory", "", &change, false).unwrap().outcome.unwrap();

@@ -18,7 +18,8 @@ impl Home {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("home")).unwrap();
-        let mirror = Mirror::open(store, home.path().join("configuration"), Limits { file_size: 100 }).unwrap();
+        let mirror =
+            Mirror::open(store, home.path().join("configuration"), Limits { file_size: 100, owners: false }).unwrap();
         Self { _home: home, mirror }
     }
 

@@ -5,6 +5,7 @@ use std::thread;
 use super::seen::Seen;
 use super::{Found, Leaves, Manner, Scanner, Stamps};
 use crate::engine::base::{Digest, Problem};
+use crate::mirror::accounts::Belongs;
 use crate::mirror::ground::Ground;
 use crate::mirror::path::RelPath;
 use crate::mirror::tree::Tree;
@@ -16,8 +17,13 @@ const READERS_MAX: usize = 2;
 const PATHS_PER_READER: usize = 1_000;
 
 /// Reads every byte of the whole directory, and keeps nothing of it: [`Found::tree`] as it is, without stamps.
-pub(in crate::mirror) fn read_all(ground: &Ground, known: &Tree, leaves: Leaves<'_>) -> Result<Found, Problem> {
-    let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves };
+pub(in crate::mirror) fn read_all(
+    ground: &Ground,
+    known: &Tree,
+    leaves: Leaves<'_>,
+    owners: Belongs<'_>,
+) -> Result<Found, Problem> {
+    let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
     let (no_stamps, mut sink) = (Stamps::new(), |_: &RelPath, _, _, _| Ok(None));
     let mut scanner = Scanner::new(known, &no_stamps, manner, &mut sink);
     scanner.keeps_stamps = false;
@@ -34,14 +40,15 @@ pub(in crate::mirror) type Stray<'a> = dyn Fn(&RelPath, Digest, Vec<u8>) -> Resu
 pub(in crate::mirror) fn read_back(
     ground: &Ground,
     known: &Tree,
+    owners: Belongs<'_>,
     paths: &[(&RelPath, bool)],
     heard: &(dyn Fn(u64) + Sync),
     stray: &Stray<'_>,
 ) -> Result<Found, Problem> {
     let readers = (paths.len() / PATHS_PER_READER).clamp(1, READERS_MAX);
     let read = |some: &[(&RelPath, bool)]| -> Result<Seen, Problem> {
-        let manner =
-            Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves: Leaves::NOTHING };
+        let (file_size_limit, leaves) = (CONTENT_MAX_BYTES, Leaves::NOTHING);
+        let manner = Manner { is_full: true, keeps_held: false, file_size_limit, leaves, owners };
         let no_stamps = Stamps::new();
         let mut sink = |path: &RelPath, _, digest, bytes| stray(path, digest, bytes).map(|()| None);
         let mut scanner = Scanner::new(known, &no_stamps, manner, &mut sink);

@@ -3,7 +3,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-const QUICK: Manner<'_> = Manner { is_full: false, keeps_held: true, file_size_limit: 1_000, leaves: Leaves::NOTHING };
+const QUICK: Manner<'_> = Manner {
+    is_full: false,
+    keeps_held: true,
+    file_size_limit: 1_000,
+    leaves: Leaves::NOTHING,
+    owners: Belongs::AS_WANTED,
+};
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text.as_bytes()).unwrap()

@@ -115,7 +115,7 @@ fn drift_of_every_kind_is_told_put_back_and_kept() {
     fs::remove_file(shadow.at("link")).unwrap();
     symlink("mode", shadow.at("link")).unwrap();
     let drift = shadow.mirror().look_for_drift().unwrap();
-    let told = drift.paths.join("\n");
+    let told = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for part in ["changed was changed", "mode had mode 0600", "removed was removed", "added was added", "d was changed"]
     {
         assert!(told.contains(part), "{part} in\n{told}");

@@ -91,7 +91,7 @@ fn put(_: &Side, side: &Side) -> Result<(), Problem> {
     let digest = side.mirror().keep_content(b"put".to_vec())?;
     let files = ["a", "dir/deep/b"].map(|path| {
         let (path, kind, mode, expected) = (path.to_owned(), FileKind::File, 0o640, Expected::Any);
-        NewFile { path, kind, mode, digest, expected }
+        NewFile { path, kind, mode, digest, expected, owners: None }
     });
     change(side, &Order::Put { files: files.to_vec() })
 }

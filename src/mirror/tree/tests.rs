@@ -112,6 +112,31 @@ fn one_edit_is_one_change() {
     assert_eq!(shared.count(), 19);
 }
 
+/// spec 5.6: what owners add to a digest is added only where they are mirrored: homes without them keep theirs
+#[test]
+fn a_tree_without_owners_has_the_digest_that_it_always_had() {
+    use sha2::{Digest as _, Sha256};
+    let mut tree = Tree::default();
+    tree.set(&path("a"), file("x")).unwrap();
+    tree.set(&path("d"), Entry::directory(0o755)).unwrap();
+    let inner = Digest(Sha256::digest(b"standin directory 1\0").into());
+    let mut bytes = b"standin directory 1\0".to_vec();
+    for (kind, entry, name, digest) in
+        [(0, file("x"), b"a", file("x").digest), (1, Entry::directory(0o755), b"d", inner)]
+    {
+        bytes.push(kind);
+        bytes.extend(entry.mode.to_be_bytes());
+        bytes.extend(1_u64.to_be_bytes());
+        bytes.extend(name);
+        bytes.extend(digest.0);
+    }
+    assert_eq!(tree.root(), Digest(Sha256::digest(&bytes).into()));
+    let owned = file("x").with_owners(crate::mirror::owners::Owners::of("app", "www").unwrap());
+    tree.set(&path("a"), owned).unwrap();
+    assert_ne!(tree.root(), Digest(Sha256::digest(&bytes).into()));
+    assert_eq!(tree.owners().len(), 1);
+}
+
 /// The order of paths by bytes puts each directory before what is inside.
 #[test]
 fn a_missing_parent_is_an_error() {
@@ -141,7 +166,7 @@ fn a_list_makes_its_tree() {
             assert_eq!(list_of(&built), list_of(&tree));
             assert_eq!(built.root(), tree.root());
             let same = |(path, _): &(RelPath, Entry)| match (built.child(path), known.child(path)) {
-                (Some(Child::Directory(_, built)), Some(Child::Directory(_, known))) => Arc::ptr_eq(built, known),
+                (Some(Child::Directory(_, _, built)), Some(Child::Directory(_, _, known))) => Arc::ptr_eq(built, known),
                 _ => false,
             };
             shared += list_of(&built).iter().filter(|entry| same(entry)).count();

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::MirrorDesk;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
-use crate::mirror::Drift;
+use crate::engine::order::{HELD_MAX, HeldFile};
+use crate::mirror::{Drift, Drifted};
 use crate::node::clock;
 use crate::node::drift::{DriftWatch, Due};
+use crate::node::shared::lock;
 
 impl MirrorDesk {
     /// Looks for drift where that is due; how long until the next time.
@@ -20,6 +22,7 @@ impl MirrorDesk {
         match due {
             Due::Look => self.put_drift_back(drift),
             Due::Over => {
+                lock(&self.drifted).clear();
                 for code in ["F-021", "F-022"] {
                     self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
                 }
@@ -47,6 +50,7 @@ impl MirrorDesk {
                 if had_failed {
                     self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
                 }
+                self.tell_owners();
             }
             Err(problem) => {
                 watch.failed(clock::monotonic().0);
@@ -57,6 +61,18 @@ impl MirrorDesk {
         }
     }
 
+    /// For the list, as long as the alert stands; each path as it was found last.
+    fn remember(&self, found: &[Drifted], kept: &str) {
+        let mut drifted = lock(&self.drifted);
+        for Drifted { path, what } in found {
+            if drifted.len() >= HELD_MAX && !drifted.contains_key(path) {
+                return;
+            }
+            let why = format!("{what}; put back, {kept}");
+            drifted.insert(path.clone(), HeldFile { path: path.clone(), why, line: None, since: clock::wall() });
+        }
+    }
+
     fn tell_drift(&self, drift: &Drift) {
         let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -64,7 +80,9 @@ impl MirrorDesk {
             || "nothing of it could be kept".to_owned(),
             |branch| format!("what was found is kept as {}", branch.name),
         );
-        let why = format!("{}{more}; put back, {kept}", drift.paths.join(", "));
+        let named = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let why = format!("{named}{more}; put back, {kept}");
+        self.remember(&drift.paths, &kept);
         self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
         self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
     }

@@ -49,7 +49,8 @@ impl Home {
 
     fn commit(&self) {
         let store = Store::open(&self.path()).unwrap();
-        let mirror = Mirror::open(store, self.path().join("configuration"), Limits { file_size: 1_000_000 }).unwrap();
+        let settings = settings_text::read(&fs::read_to_string(self.path().join("settings.yaml")).unwrap()).unwrap();
+        let mirror = Mirror::open(store, self.path().join("configuration"), limits(&settings)).unwrap();
         mirror.scan_and_commit(Term(1), "directory", "").unwrap();
     }
 
@@ -128,6 +129,41 @@ fn a_home_comes_back() {
     assert_eq!((newest.revision.number, newest.author.as_str()), (3, "anna"));
     assert_eq!(store.branches().unwrap()[0].files, ["never-committed"], "nothing is lost");
     assert_eq!(store.seal().unwrap(), crate::node::system::seal_of(&home.path()), "it is the same home");
+}
+
+/// interfaces, backup and restore: where owners are mirrored they come back by name, with the modes that a change of owner takes
+/// away, in the same home and on a new machine.
+#[test]
+fn owners_come_back() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let home = Home::master();
+    let settings = home.path().join("settings.yaml");
+    let text = fs::read_to_string(&settings).unwrap().replace("  owners: false", "  owners: true");
+    fs::write(&settings, text).unwrap();
+    let give = |ids: (u32, u32)| {
+        let path = home.path().join("configuration/d/b");
+        std::os::unix::fs::chown(&path, Some(ids.0), Some(ids.1)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4711)).unwrap();
+        home.commit();
+    };
+    let seen = |home: &Home| {
+        let about = fs::metadata(home.path().join("configuration/d/b")).unwrap();
+        (about.uid(), about.gid(), about.mode() & 0o7777)
+    };
+    for history in [false, true] {
+        give((1, 2));
+        let _ = fs::remove_file(home.file());
+        home.backup(false, history).unwrap();
+        give((2, 1));
+        let done = home.restore(&home.file(), false, history).unwrap();
+        assert!(done.iter().any(|line| line.contains("1 paths changed")) != history, "{done:?}");
+        assert_eq!(seen(&home), (1, 2, 0o4711));
+        let new = Home::empty();
+        new.restore(&home.file(), false, history).unwrap();
+        assert_eq!(seen(&new), (1, 2, 0o4711));
+    }
 }
 
 /// interfaces, restore: on a new machine, with and without the identity.

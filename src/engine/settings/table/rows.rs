@@ -42,7 +42,7 @@ pub const SECTIONS: [(&str, &str); 14] = [
 ];
 
 /// Every setting there is, in the order of the file.
-pub const ROWS: [Row; 73] = [
+pub const ROWS: [Row; 74] = [
     Row {
         key: "description",
         label: "Description",
@@ -259,6 +259,16 @@ pub const ROWS: [Row; 73] = [
         help: "Paths left out of the mirror, as in a .gitignore; left alone on both; set the same on both",
         kind: Kind::Patterns(PATTERNS_MAX),
         absent: "only editors' temporary files are",
+        effect: Effect::AtOnce,
+        lock: Lock::Free,
+        in_form: false,
+    },
+    Row {
+        key: "configuration.owners",
+        label: "Owner and group",
+        help: "Whether owner and group are mirrored too, by name; needs root or its capabilities; set the same on both",
+        kind: Kind::Switch,
+        absent: "",
         effect: Effect::AtOnce,
         lock: Lock::Free,
         in_form: false,

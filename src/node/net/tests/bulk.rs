@@ -22,6 +22,8 @@ fn entries() -> Vec<Entry> {
             mode: 0o640,
             size: number,
             digest: digest(1),
+            owner: String::new(),
+            group: String::new(),
         })
         .collect()
 }
