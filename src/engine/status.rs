@@ -185,6 +185,9 @@ pub struct ConfigurationStatus {
     pub held: u64,
     /// Files changed on the shadow behind Standin's back.
     pub drift: u64,
+    /// Users and groups of mirrored files that this machine does not know or may not give a file to; alert F-032 names them.
+    #[serde(default)]
+    pub owners_missing: u64,
     /// Of the newest revision.
     #[serde(default)]
     pub last_change: Option<LastChange>,

@@ -223,6 +223,11 @@ fn configuration(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
     if !trouble.is_empty() {
         rows.push(Row::painted("", trouble.trim_start(), Paint::Warning, ""));
     }
+    if configuration.owners_missing > 0 {
+        let missing =
+            format!("{} missing here", count(configuration.owners_missing, "user or group", "users and groups"));
+        rows.push(Row::painted("", missing, Paint::Warning, ": standin alerts (F-032)"));
+    }
     if !status.branches.is_empty() {
         let kept = format!("{} kept after a divergence", count(status.branches.len() as u64, "branch", "branches"));
         rows.push(Row::painted("", kept, Paint::Warning, ": standin config branches"));
