@@ -189,6 +189,10 @@ pub struct Hello {
     /// What it has for a takeover (spec 2.6).
     #[serde(default)]
     pub kit: Option<Box<super::kit::Kit>>,
+    /// Master: it runs the service while it says this, or is only now stopping it (spec 7.6). None: an earlier version, which
+    /// does not tell.
+    #[serde(default)]
+    pub active: Option<bool>,
 }
 
 /// A master asks for a promise (spec 7.11): whoever receives it does not become active for so long from then.

@@ -282,7 +282,7 @@ impl Engine {
         self.timers.clear(Timer::PauseWarn);
         self.settle("H-017", "");
         self.note(EventKind::Role, Severity::Warning, format!("takeovers are possible again: {why}"));
-        self.count_anew(0);
+        self.count_anew(0, "takeovers were suspended until then");
         self.checks.begun = None;
     }
 }

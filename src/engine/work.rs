@@ -95,6 +95,7 @@ impl Engine {
     /// as it was.
     pub(super) fn service_settings_changed(&mut self) {
         self.settings.service.kind().clone_into(&mut self.facts.service_kind);
+        self.start_tried(None);
         let is_failed = self.service.state == "failed" && self.work.starting.is_none() && self.work.stopping.is_none();
         if is_failed && self.is_active() {
             self.start_service(StartFor::Again, Reason::Start);
@@ -147,16 +148,19 @@ impl Engine {
         }
     }
 
-    /// It ended by itself, or runs again (spec 6.5, service state). A crash loop stays one open alert: what runs again is over
-    /// only at the next health check.
+    /// It ended by itself, or runs again (spec 6.5, service state). A crash loop stays one open alert, which counts the ends,
+    /// each of them an event: what runs again is over only at the next health check.
     fn service_moved(&mut self, status: ServiceStatus) {
         let is_wanted = self.work.stopping.is_none() && self.work.starting.is_none() && self.is_active();
         if is_wanted && status.state == "failed" {
             let why = status.message.clone().unwrap_or_else(|| "it ended".into());
-            if !self.book.holds("V-002", "") {
+            if self.service.state == "failed" {
+                // The same end, told with when it starts again.
+                self.book.reword(self.now.wall, "V-002", "", &why, &mut self.out);
+            } else {
                 self.note(EventKind::Service, Severity::Warning, why.clone());
+                self.book.raise(self.now.wall, "V-002", "", &why, &mut self.out);
             }
-            self.hold_alert("V-002", "", &why);
         }
         self.service = status;
         self.service_seen();
@@ -166,6 +170,7 @@ impl Engine {
         for code in ["V-001", "V-006"] {
             self.settle(code, "");
         }
+        self.start_tried(None);
         if !self.service.failing {
             self.failing_over();
         }
@@ -223,9 +228,16 @@ impl Engine {
         }
         let first = notice.timeline.first().map_or(notice.at, |line| line.at);
         let gap_ms = wall.0.saturating_sub(first.0).max(0);
+        // It counts as started when it has run so long, and that is part of the time.
+        let proven = match self.settings.service.start_time {
+            ms if ms > 0 && self.facts.service_kind == "command" => {
+                format!(" and has run {ms} ms (service.start_time)")
+            }
+            _ => String::new(),
+        };
         let mut draft = self.draft();
         if let Some(notice) = &mut draft.notice {
-            let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            let text = format!("service started{proven}; {gap_ms} ms since the last sign of the former master");
             notice.timeline = self.with_steps(std::mem::take(&mut notice.timeline));
             notice.timeline.push(TimelineEntry { at: wall, text });
         }
@@ -234,6 +246,7 @@ impl Engine {
 
     fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {
         self.note(EventKind::Service, Severity::Error, format!("could not be started: {why}"));
+        self.start_tried(Some(why));
         if purpose == StartFor::Offer {
             self.give_back(why);
             return;

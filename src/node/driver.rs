@@ -337,6 +337,7 @@ impl Driver {
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         status.configuration.drift = self.mirror.drift();
+        status.configuration.owners_missing = self.mirror.owners_missing();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
             let held = status.configuration.held;

@@ -16,6 +16,7 @@ use crate::engine::input::{Input, ServiceChange};
 use crate::engine::settings::{Health, Settings, VirtualAddress};
 use crate::service::addresses::Addresses;
 use crate::service::hooks::{HookDone, HookRun, Runner};
+use crate::service::unit::Tie;
 use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
 use service::ServiceDesk;
 
@@ -54,7 +55,7 @@ pub struct Works {
     is_watching: bool,
     /// Not beyond this moment; see [`Works::set_allowance`].
     allowance: Option<Millis>,
-    /// systemd watches this process.
+    /// systemd hears of this process.
     heart: Option<Heart>,
     addresses: Addresses,
 }
@@ -96,6 +97,7 @@ impl Works {
         let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
         let fence = Runner::new(move |hook| tell_fence(&fenced, &hook))?;
         let watchdog = service.watchdog();
+        let heart = Heart::from_environment();
         let settings = Arc::new(Mutex::new(settings.clone()));
         let (queue, works) = sync_channel(WORKS_MAX);
         let (checks, checking) = sync_channel(1);
@@ -106,6 +108,7 @@ impl Works {
             settings: Arc::clone(&settings),
             directory: directory.clone(),
             addresses: addresses.clone(),
+            systemd_limit_ms: heart.as_ref().and_then(Heart::limit_ms),
         };
         let checker = (shared.clone(), Arc::clone(&settings), directory.clone());
         spawn("works", move || worker.run(&works))?;
@@ -122,7 +125,7 @@ impl Works {
             watchdog,
             is_watching: false,
             allowance: None,
-            heart: Heart::from_environment(),
+            heart,
         })
     }
 
@@ -141,7 +144,7 @@ impl Works {
     #[must_use]
     pub fn pulse_due(&self) -> Option<Millis> {
         let service = self.is_watching.then(|| Millis(self.watchdog.due_ms()));
-        service.into_iter().chain(self.heart.as_ref().map(Heart::due)).min()
+        service.into_iter().chain(self.heart.as_ref().and_then(Heart::due)).min()
     }
 
     /// See [`crate::engine::effect::Effect::AllowServiceUntil`]: in force at once.
@@ -272,6 +275,8 @@ struct Worker {
     settings: Arc<Mutex<Settings>>,
     directory: PathBuf,
     addresses: Addresses,
+    /// systemd kills a Standin that stands still for so long, ms; none: it does not watch.
+    systemd_limit_ms: Option<u64>,
 }
 
 impl Worker {
@@ -284,11 +289,13 @@ impl Worker {
                 Work::Start(env) => {
                     // Before the service, which may bind to them; and what stops from here on withdraws them.
                     self.raise_addresses();
-                    let (service, has_arbiter) = {
+                    let (service, tie) = {
                         let settings = lock(&self.settings);
-                        (settings.service.clone(), settings.arbiter.is_set())
+                        let (budget_ms, watchdog_ms) = (settings.arbiter.stop_budget, self.systemd_limit_ms);
+                        let tie = settings.arbiter.is_set().then_some(Tie { budget_ms, watchdog_ms });
+                        (settings.service.clone(), tie)
                     };
-                    self.service.start(&service, &self.directory, &env, has_arbiter);
+                    self.service.start(&service, &self.directory, &env, tie);
                 }
                 Work::Stop { grace_ms } => {
                     self.addresses.release();

@@ -10,12 +10,13 @@ use std::sync::mpsc::{Receiver, channel};
 use standin::engine::input::ServiceChange;
 use standin::engine::settings::Service;
 use standin::service::unit::keeper::UnitKeeper;
-use standin::service::unit::{Seen, Systemctl, Units};
+use standin::service::unit::{Seen, Systemctl, Tie, Units};
 
 use crate::support::{PATIENCE, kill, pid, wait_for};
 
 const SCRIPT: &str = r#"#!/bin/sh
-# A stand-in for systemctl: NAME.unit holds the command of a unit, NAME.bind what it is bound to, NAME.pid its process.
+# A stand-in for systemctl: NAME.unit holds the command of a unit, NAME.bind what it is bound to, NAME.limit its
+# TimeoutStopSec, NAME.pid its process.
 dir=$(dirname "$0"); verb=$1
 for unit; do :; done
 base="$dir/$unit"
@@ -27,6 +28,7 @@ case $verb in
 show)
   if ! [ -e "$base.unit" ]; then printf 'LoadState=not-found\nActiveState=inactive\nSubState=dead\n'; exit 0; fi
   printf 'LoadState=loaded\nBindsTo=%s\n' "$(cat "$base.bind" 2>/dev/null)"
+  printf 'TimeoutStopUSec=%s\n' "$(cat "$base.limit" 2>/dev/null || echo 1min 30s)"
   if lives; then printf 'ActiveState=active\nSubState=running\nResult=success\nMainPID=%s\n' "$pid"
   elif [ "$pid" != 0 ] && ! [ -e "$base.stopped" ]; then
     printf 'ActiveState=failed\nSubState=failed\nResult=exit-code\nMainPID=0\n'
@@ -76,7 +78,7 @@ impl Bench {
             restart_limit: 1,
             ..Service::default()
         };
-        self.keeper.start(&service, false);
+        self.keeper.start(&service, None);
     }
 
     fn next(&self) -> ServiceChange {
@@ -226,15 +228,82 @@ fn a_unit_ends_with_its_keeper() {
     assert!(calls.lines().last().is_some_and(|call| call == "stop web.service"), "{calls}");
 }
 
+/// With an arbiter: six seconds, of which a watchdog of systemd takes two.
+const TIE: Tie = Tie { budget_ms: 6_000, watchdog_ms: Some(2_000) };
+
 /// spec 7.13: with an arbiter a unit that would outlive Standin is refused, and nothing is started
 #[test]
 fn with_an_arbiter_an_unbound_unit_is_refused() {
     let bench = Bench::new();
     bench.unit("exec sleep 600");
     let service = Service { unit: Some("web.service".into()), ..Service::default() };
-    bench.keeper.start(&service, true);
+    bench.keeper.start(&service, Some(TIE));
     let ServiceChange::StartFailed(status) = bench.next() else { panic!("not refused") };
     let why = status.message.unwrap();
     assert!(why.contains("with an arbiter"), "{why}");
     assert!(!bench.home.path().join("web.service.pid").exists(), "started all the same");
+}
+
+/// spec 7.13: with an arbiter a bound unit is refused too where systemd does not watch Standin, or would not have ended it
+/// within the stop budget when Standin stands still; nothing is started then
+#[test]
+fn with_an_arbiter_a_unit_must_end_when_standin_stands_still() {
+    let bench = Bench::new();
+    bench.unit("exec sleep 600");
+    let file = |name: &str, text: &str| fs::write(bench.home.path().join(format!("web.service.{name}")), text).unwrap();
+    file("bind", "standin.service");
+    let (changed, changes) = channel();
+    let units = Bound(Systemctl::at(bench.home.path().join("systemctl")));
+    let keeper = UnitKeeper::new(units, move |change| drop(changed.send(change))).unwrap();
+    let service = Service { unit: Some("web.service".into()), stop_grace: 300, ..Service::default() };
+    let refused = |tie: Tie| {
+        keeper.start(&service, Some(tie));
+        match changes.recv_timeout(PATIENCE).expect("a change") {
+            ServiceChange::StartFailed(status) => status.message.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let why = refused(Tie { watchdog_ms: None, ..TIE });
+    assert!(why.contains("WatchdogSec=2s") && why.contains("standin.service"), "{why}");
+    let why = refused(TIE);
+    assert!(why.contains("TimeoutStopSec=3s or less"), "{why}");
+    assert!(!bench.home.path().join("web.service.pid").exists(), "started all the same");
+    file("limit", "3s");
+    keeper.start(&service, Some(TIE));
+    let change = changes.recv_timeout(PATIENCE).expect("a change");
+    assert!(matches!(change, ServiceChange::Started(_)), "{change:?}");
+    keeper.stop(0);
+    let change = changes.recv_timeout(PATIENCE).expect("a change");
+    assert!(matches!(change, ServiceChange::Stopped(_)), "{change:?}");
+}
+
+/// spec 7.7, 7.13: where nothing was started because systemd cannot be asked there is nothing to stop either
+#[test]
+fn what_was_never_started_is_stopped_at_once() {
+    let bench = Bench::new();
+    bench.unit("exec sleep 600");
+    fs::write(bench.home.path().join("broken"), "").unwrap();
+    let why = bench.start_failure();
+    assert!(why.contains("Failed to connect to bus"), "{why}");
+    bench.stopped();
+    assert_eq!(bench.keeper.status().state, "stopped");
+    let calls = fs::read_to_string(bench.home.path().join("calls")).unwrap();
+    assert!(calls.lines().all(|call| call == "show web.service"), "{calls}");
+}
+
+/// spec 7.13: what was started and cannot be looked at any more is not taken for stopped, and that is said
+#[test]
+fn a_unit_that_systemd_does_not_tell_of_may_still_run() {
+    let bench = Bench::new();
+    bench.unit("exec sleep 600");
+    let process = bench.started();
+    fs::write(bench.home.path().join("broken"), "").unwrap();
+    bench.keeper.stop(0);
+    let ServiceChange::StopFailed(status) = bench.next() else { panic!("taken for stopped") };
+    let why = status.message.unwrap();
+    assert!(why.contains("systemd cannot be asked"), "{why}");
+    fs::remove_file(bench.home.path().join("broken")).unwrap();
+    let change = bench.next();
+    assert!(matches!(change, ServiceChange::Stopped(_)), "{change:?}");
+    assert!(!lives(process));
 }

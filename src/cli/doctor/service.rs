@@ -70,7 +70,11 @@ fn is_executable(path: &Path) -> bool {
 pub(super) fn of_unit(unit: &str, bound: Result<(), String>) -> Finding {
     match bound {
         Ok(()) => Finding::ok("service", format!("{unit} is bound to Standin's unit")),
-        Err(why) if why.contains("unknown to systemd") || why.starts_with("systemctl ") => {
+        Err(why) if why.starts_with("systemctl ") => {
+            let todo = "Mend systemd here, or the user's access to it: until it answers the unit can neither be started nor stopped.";
+            Finding::fail("service", why, todo)
+        }
+        Err(why) if why.contains("unknown to systemd") => {
             Finding::fail("service", why, "Correct service.unit, or install the unit and run systemctl daemon-reload.")
         }
         Err(why) => {

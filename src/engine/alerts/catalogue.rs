@@ -178,7 +178,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("V-002", Warning, Service, "The service ended by itself",
         "It is restarted", "See the reason and the events", &[OpenEvents]),
     entry("V-003", Error, Service, "The service does not stop",
-        "The role cannot change while it runs", "End its processes by hand", &[OpenEvents]),
+        "The role cannot change while it runs", "See the reason; end by hand what still runs, or, where systemd does not answer, mend that: it is tried again all the while", &[OpenEvents]),
     entry("V-004", Error, Service, "The service keeps failing",
         "It ended, or could not be started, more often than the restart limit allows; it is tried again every 30 s, and handed to a READY shadow",
         "See its output in the events; mend it, or raise service.restart_limit", &[OpenEvents, OpenPair]),

@@ -9,7 +9,7 @@ use crate::engine::settings::{Health, Service};
 use crate::engine::status::ServiceStatus;
 use crate::node::shared::lock;
 use crate::service::health::{Finding, HttpCheck, Job, Watcher};
-use crate::service::unit::{Systemctl, keeper::UnitKeeper};
+use crate::service::unit::{Systemctl, Tie, keeper::UnitKeeper};
 use crate::service::{Env, GuardCommand, OutputLine, Supervisor, Watchdog};
 
 /// Which of the two is the service now.
@@ -96,8 +96,8 @@ impl ServiceDesk {
         Ok(Self { supervisor, units, common })
     }
 
-    /// Runs it, in `directory` unless its settings name another. With an arbiter a unit must be bound to Standin's (spec 7.13).
-    pub fn start(&self, service: &Service, directory: &Path, env: &Env, has_arbiter: bool) {
+    /// Runs it, in `directory` unless its settings name another. With an arbiter a unit must be tied to Standin (spec 7.13).
+    pub fn start(&self, service: &Service, directory: &Path, env: &Env, tie: Option<Tie>) {
         let kind = if service.unit.is_some() { Kind::Unit } else { Kind::Command };
         let old = std::mem::replace(&mut *lock(&self.common.kind), kind);
         let directory = service.directory.clone().map_or_else(|| directory.to_owned(), PathBuf::from);
@@ -108,7 +108,7 @@ impl ServiceDesk {
         }
         match kind {
             Kind::Command => self.supervisor.start(service, &directory, env),
-            Kind::Unit => self.units.start(service, has_arbiter),
+            Kind::Unit => self.units.start(service, tie),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Seen, Units, unknown};
+use super::{Seen, Tie, Units, unknown};
 use crate::engine::base::Problem;
 use crate::engine::input::ServiceChange;
 use crate::engine::settings::Service;
@@ -25,7 +25,7 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
 enum Order {
-    Start { service: Box<Service>, must_be_bound: bool },
+    Start { service: Box<Service>, tie: Option<Tie> },
     Stop { grace_ms: u64 },
     Restart { why: String },
     StopGrace { ms: u64 },
@@ -65,8 +65,8 @@ enum Then {
 }
 
 /// Why a unit that may outlive Standin is not started.
-fn unbound(why: &str) -> String {
-    format!("with an arbiter a unit must end with Standin, or both machines could run it: {why}")
+fn untied(why: &str) -> String {
+    format!("with an arbiter a unit must end in time with Standin, or both machines could run it: {why}")
 }
 
 /// Asks go in, changes come out; all calls return at once.
@@ -93,6 +93,7 @@ impl UnitKeeper {
             status: Arc::clone(&status),
             restarts: Restarts::default(),
             state: State::Idle,
+            may_run: false,
         };
         thread::Builder::new().name("unit".into()).spawn(move || keeper.run(&received)).map_err(|error| {
             Problem::new("the unit cannot be supervised", format!("no thread could be started: {error}"), "")
@@ -100,10 +101,10 @@ impl UnitKeeper {
         Ok(Self { orders, status })
     }
 
-    /// Runs the unit of these settings. Answered by `Started` or `StartFailed`; the latter also if it `must_be_bound` to
-    /// Standin's own unit, as with an arbiter, and is not (spec 7.13).
-    pub fn start(&self, service: &Service, must_be_bound: bool) {
-        self.say(Order::Start { service: Box::new(service.clone()), must_be_bound });
+    /// Runs the unit of these settings. Answered by `Started` or `StartFailed`; the latter also if it is asked for a [`Tie`],
+    /// as with an arbiter, and does not keep it (spec 7.13).
+    pub fn start(&self, service: &Service, tie: Option<Tie>) {
+        self.say(Order::Start { service: Box::new(service.clone()), tie });
     }
 
     /// Lets nothing of it run. Answered by `Stopped` or `StopFailed`; after that it is tried on.
@@ -146,6 +147,8 @@ struct Keeper {
     status: Arc<Mutex<ServiceStatus>>,
     restarts: Restarts,
     state: State,
+    /// systemd was asked to start it, and it was not seen to be down since.
+    may_run: bool,
 }
 
 impl Keeper {
@@ -156,7 +159,7 @@ impl Keeper {
                 Some(pause) => orders.recv_timeout(pause),
             };
             match order {
-                Ok(Order::Start { service, must_be_bound }) => self.start(*service, must_be_bound),
+                Ok(Order::Start { service, tie }) => self.start(*service, tie),
                 Ok(Order::Stop { grace_ms }) => self.stop(grace_ms),
                 Ok(Order::Restart { why }) => self.restart(&why),
                 Ok(Order::StopGrace { ms }) => self.service.stop_grace = ms,
@@ -210,12 +213,13 @@ impl Keeper {
         (self.on_change)(change);
     }
 
-    fn start(&mut self, service: Service, must_be_bound: bool) {
+    fn start(&mut self, service: Service, tie: Option<Tie>) {
         let is_same = service.unit == self.service.unit;
         if !is_same && !matches!(self.state, State::Idle) {
             // Its end is systemd's business: it is not the service any more.
             let _ = self.units.stop(self.unit());
         }
+        self.may_run = self.may_run && is_same;
         self.service = service;
         if let (State::Up { .. }, true) = (&self.state, is_same) {
             let status = self.set("running", self.process(), None);
@@ -223,7 +227,7 @@ impl Keeper {
         }
         let service = &self.service;
         self.restarts = Restarts::new(service.restart_pause, service.restart_limit, service.restart_window);
-        let bound = self.units.bound(self.unit());
+        let bound = self.units.seen_bound(self.unit());
         let stop_took_ms = lock(&self.status).stop_took_ms;
         *lock(&self.status) = ServiceStatus {
             kind: "unit".into(),
@@ -234,8 +238,8 @@ impl Keeper {
             bound: Some(bound.is_ok()),
             ..ServiceStatus::default()
         };
-        match bound.or_else(|why| if must_be_bound { Err(unbound(&why)) } else { Ok(()) }).and_then(|()| self.launch())
-        {
+        let is_tied = |tie| bound.and_then(|seen| self.units.tied(self.unit(), &seen, tie)).map_err(|why| untied(&why));
+        match tie.map_or(Ok(()), is_tied).and_then(|()| self.launch()) {
             Ok(()) => {
                 self.state = State::Starting { since: Instant::now() };
                 self.look(Instant::now());
@@ -244,11 +248,13 @@ impl Keeper {
         }
     }
 
-    fn launch(&self) -> Result<(), String> {
+    fn launch(&mut self) -> Result<(), String> {
         let seen = self.units.see(self.unit())?;
         if seen.load != "loaded" {
             return Err(unknown(self.unit(), &seen));
         }
+        // Before: a call that fails may have been heard all the same.
+        self.may_run = true;
         self.units.start(self.unit())
     }
 
@@ -261,6 +267,11 @@ impl Keeper {
         match &self.state {
             State::Idle if self.service.unit.is_none() => {
                 self.tell(ServiceChange::Stopped(lock(&self.status).clone()));
+            }
+            // Nothing was started, so a systemd that cannot be asked holds nothing up: a role whose service could not even be
+            // looked at is given back (spec 7.7).
+            State::Idle if !self.may_run && self.units.see(self.unit()).map_or(true, |seen| seen.is_down()) => {
+                self.tell(ServiceChange::Stopped(self.set("stopped", None, None)));
             }
             State::Up { .. } if grace_ms > 0 => {
                 self.set("stopping", self.process(), None);
@@ -327,8 +338,7 @@ impl Keeper {
         match self.state {
             State::Starting { since } if now.duration_since(since) > START_LIMIT => self.start_failed(why),
             State::Stopping { .. } | State::Stuck => {
-                let seen = Seen { active: why, ..Seen::default() };
-                self.look_at_stop(&seen, now);
+                self.press_on(now, || format!("may still run, systemd cannot be asked: {why}"));
             }
             State::Peace { until } if now >= until => self.ask_to_end(Then::Stopped),
             _ => {}
@@ -393,10 +403,15 @@ impl Keeper {
     }
 
     fn look_at_stop(&mut self, seen: &Seen, now: Instant) {
-        let reserve = Duration::from_millis(Service::KILL_RESERVE_MS);
         if seen.is_down() {
             return self.ended(now);
         }
+        self.press_on(now, || format!("does not end, not even by a kill: {}", seen.words()));
+    }
+
+    /// It is not known to be down: kill, then tell.
+    fn press_on(&mut self, now: Instant, words: impl FnOnce() -> String) {
+        let reserve = Duration::from_millis(Service::KILL_RESERVE_MS);
         match self.state {
             State::Stopping { asked, kill_at, is_killed: false, then } if now >= kill_at => {
                 let _ = self.units.kill(self.unit());
@@ -404,7 +419,7 @@ impl Keeper {
             }
             State::Stopping { kill_at, .. } if now >= kill_at + reserve => {
                 self.state = State::Stuck;
-                let message = format!("{} does not end, not even by a kill: {}", self.unit(), seen.words());
+                let message = format!("{} {}", self.unit(), words());
                 self.tell(ServiceChange::StopFailed(self.set("stopping", self.process(), Some(message))));
             }
             State::Stuck => {
@@ -430,6 +445,7 @@ impl Keeper {
             }
             None => {
                 self.state = State::Idle;
+                self.may_run = false;
                 self.tell(ServiceChange::Stopped(self.set("stopped", None, None)));
             }
         }
