@@ -283,7 +283,9 @@ impl Engine {
         if self.durable.may_take_over && self.is_settled_on_disk() {
             return self.tell_may(id, head);
         }
-        if self.is_settled_on_disk() {
+        // A stop that keeps the role asked it for no pause, because it could not take over: nor can it meanwhile (spec 7.9).
+        let keeps_role = self.leaving.as_ref().is_some_and(|leaving| leaving.keep_role);
+        if self.is_settled_on_disk() && !keeps_role {
             let draft = Durable { may_take_over: true, peer_promise: None, common: Some(head), ..self.draft() };
             self.write(draft, Then::NotedMay { link: id, head });
         }

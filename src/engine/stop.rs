@@ -61,6 +61,10 @@ impl Engine {
     /// `stop`.
     pub(super) fn begin_leave(&mut self, order: Option<u64>, keep_role: bool) {
         if let Some(leaving) = &mut self.leaving {
+            if let Some(order) = order.filter(|_| keep_role && !leaving.keep_role) {
+                let why = "a stop that hands the role over is under way";
+                return self.refuse(order, "the role is not kept", why, "");
+            }
             leaving.orders.extend(order);
             return;
         }

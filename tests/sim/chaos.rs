@@ -1,6 +1,6 @@
 //! One life: a pair, a time of faults and orders chosen by the seed, then peace; and what must have come of it.
 
-use standin::engine::base::{LinkState, Role};
+use standin::engine::base::{LinkState, Role, Term};
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
@@ -171,12 +171,16 @@ fn peace(world: &mut World) {
     let longest_ms = if world.check.has_arbiter { 40_000 } else { 20_000 };
     let shortest_ms = if world.random.chance(25) { longest_ms } else { SETTLED_MS };
     let mut well_since: Option<u64> = None;
+    let mut last_terms = [Term(0); 2];
     while world.t < end && world.failure.is_none() {
         world.run_until(world.t + 500);
         for node in 0..2 {
             world.start(node);
         }
-        let is_well = world.is_healthy();
+        // A switch that ends now was well until then, with the roles it had.
+        let terms = [0, 1].map(|node: usize| world.nodes[node].disk.durable.term);
+        let is_well = world.is_healthy() && terms == last_terms;
+        last_terms = terms;
         well_since = is_well.then(|| well_since.unwrap_or(world.t));
         let well_ms = well_since.map_or(0, |since| world.t - since);
         let is_quiet = well_ms >= shortest_ms && world.check.no_alert_left(&world.nodes).is_ok();

@@ -1,7 +1,7 @@
 //! Maintenance, and the pause for a restart of the master (spec 7.9), when one of the two is restarted, late or gone meanwhile:
 //! both show it all the while, and nobody takes over. The checker judges too.
 
-use standin::engine::base::Role;
+use standin::engine::base::{LinkState, Role};
 use standin::engine::message::Body;
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
@@ -203,5 +203,27 @@ fn maintenance_and_a_restart_do_not_cut_each_other_short() {
     world.run_until(world.t + 60_000);
     assert_eq!(role(&world, 1).0, Some(Role::Shadow), "it waits for the restart");
     assert!(world.run_till(70_000, |world| is_active(world, 1)), "not for ever");
+    well(&world);
+}
+
+/// spec 7.9: a restart that found no shadow that could take over lets none become READY meanwhile
+#[test]
+fn a_restart_makes_no_shadow_ready_meanwhile() {
+    let mut settings = settings();
+    settings.shadow.takeover_delay = 0;
+    let mut world = World::new(11, &settings);
+    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
+    world.start(0);
+    world.start(1);
+    assert!(
+        world.run_till(20_000, |world| world.glance(1).is_some_and(|glance| glance.state.is_some())
+            && is_active(world, 0))
+    );
+    let is_ready = |world: &World| world.glance(1).and_then(|glance| glance.state) == Some(LinkState::Ready);
+    assert!(!world.nodes[0].disk.durable.may_take_over && !is_ready(&world));
+    world.nodes[0].stop_fails = true;
+    world.order(0, Order::Stop { keep_role: true });
+    world.run_until(world.t + 10_000);
+    assert_eq!(role(&world, 1).0, Some(Role::Shadow));
     well(&world);
 }

@@ -21,6 +21,8 @@ pub struct Pauses {
     pub maintenance_until: Option<u64>,
     /// The master that said so is about to come back; takeovers pause until then.
     pub restart: Option<(usize, u64)>,
+    /// The newest order: when, and until when.
+    pub ordered: (u64, u64),
     /// Since when one of two that are connected shows a pause, and the other does not.
     pub differs_since: Option<u64>,
 }
@@ -37,6 +39,10 @@ impl Checker {
         if let Order::Maintenance { for_ms } = order {
             let until = t + shortest(nodes, *for_ms);
             self.pauses.maintenance_until = self.pauses.maintenance_until.map(|old| old.min(until));
+            self.pauses.ordered = (t, until);
+            if *for_ms == 0 {
+                self.pauses.restart = None;
+            }
         }
     }
 
@@ -44,7 +50,12 @@ impl Checker {
     pub fn agreed(&mut self, node: usize, nodes: &[Node; 2], since: u64, order: &Order) {
         let end = |span_ms| since + shortest(nodes, span_ms);
         match order {
-            Order::Maintenance { for_ms } if *for_ms > 0 => self.pauses.maintenance_until = Some(end(*for_ms)),
+            Order::Maintenance { for_ms } if *for_ms > 0 => {
+                // Another may have been given while this one was on its way.
+                let (at, until) = self.pauses.ordered;
+                let until = if at >= since { until } else { u64::MAX };
+                self.pauses.maintenance_until = Some(end(*for_ms).min(until));
+            }
             Order::Stop { keep_role: true } => {
                 let durable = &nodes[node].disk.durable;
                 let is_paused = durable.role == Some(Role::Master) && durable.may_take_over;
