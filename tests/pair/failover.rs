@@ -144,5 +144,8 @@ fn a_role_that_cannot_be_filled_is_given_back() {
     pair.a.refused(&["ha", "switch"]);
     pair.wait_settled(&pair.a, &pair.b);
     assert_eq!(pair.a.status()["term"], 3);
+    for instance in [&pair.a, &pair.b] {
+        instance.wait("less than full protection", |status| status["protection"] == "reduced");
+    }
     pair.assert_runs_only_on(&pair.a, &pair.b);
 }
