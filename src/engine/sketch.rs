@@ -299,7 +299,13 @@ impl Engine {
             pen.out.show(&(leaving.stage, leaving.keep_role, leaving.is_done, leaving.orders.len()));
             pen.ahead(leaving.release_until);
         }
-        pen.out.show(&(self.parting.is_some(), self.work.starting, self.work.stopping, self.work.stuck));
+        pen.out.show(&(
+            self.parting.is_some(),
+            self.work.starting,
+            self.work.stopping,
+            self.work.stuck,
+            self.work.is_outdated,
+        ));
         pen.out.show(&(self.service.state.as_str(), self.stall.is_barred()));
     }
 }

@@ -331,7 +331,7 @@ impl Engine {
         self.tell("H-018", "", why);
         self.note(EventKind::Role, Severity::Error, format!("the switch did not come about: {why}"));
         match handover.stage {
-            Stage::Syncing => {}
+            Stage::Syncing => self.start_outdated(),
             Stage::Stopping if self.work.stopping.is_some() => {}
             _ => self.start_again(),
         }
