@@ -139,6 +139,8 @@ fn assert_branch_has(instance: &crate::harness::Instance, path: &str) {
 #[test]
 fn a_role_that_cannot_be_filled_is_given_back() {
     let pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    // A busy machine may take longer than the default to run the command at all.
+    pair.b.set("service", "start_time", "5s");
     pair.b.set("service", "command", "[\"/bin/sh\", \"-c\", \"exit 7\"]");
     pair.b.wait("the command is in force", |status| status["settings"]["service"]["command"][2] == "exit 7");
     pair.a.refused(&["ha", "switch"]);
