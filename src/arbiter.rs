@@ -17,7 +17,7 @@ mod question;
 mod session;
 
 use gateway::Keys;
-use question::OwnLease;
+use question::Left;
 use session::Session;
 
 /// Over the time that the settings give, for what is no waiting: reading files, the scheduler.
@@ -75,7 +75,7 @@ pub struct Arbiter {
     sessions: Vec<Session>,
     /// The one that answered last.
     at: usize,
-    own: Option<OwnLease>,
+    left: Left,
     prefix: String,
     request_timeout: Duration,
 }
@@ -89,7 +89,7 @@ impl Arbiter {
         Self {
             sessions: endpoints.map(|endpoint| Session::new(endpoint, settings, token.clone())).collect(),
             at: 0,
-            own: None,
+            left: Left::default(),
             prefix: settings.prefix.clone(),
             request_timeout: Duration::from_millis(settings.request_timeout),
         }
@@ -119,6 +119,12 @@ impl Arbiter {
         VoteAnswer::Silent(failures.join("; "))
     }
 
+    /// Which arbiter answered last, by the mark of its record; 0: not known.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.left.mark
+    }
+
     async fn ask_each(
         &mut self,
         pair: PairId,
@@ -132,7 +138,7 @@ impl Arbiter {
         for at in (0..count).map(|step| (first + step) % count) {
             let session = self.sessions.get_mut(at)?;
             session.begin(self.request_timeout);
-            match question::put(session, &keys, ask, lease_s, &mut self.own).await {
+            match question::put(session, &keys, ask, lease_s, &mut self.left).await {
                 Ok(answer) => {
                     self.at = at;
                     return Some(answer);

@@ -141,7 +141,7 @@ impl Mirror {
         // Not before: an interrupted apply needs contents that only its plan names.
         // What has come of a transfer that a break or a restart interrupted is still to be used.
         if !mirror.inner.store.is_receiving()? {
-            mirror.inner.store.drop_unused_contents()?;
+            mirror.inner.store.drop_loose_contents()?;
         }
         Ok(mirror)
     }
@@ -328,11 +328,16 @@ impl Mirror {
     /// # Errors
     /// When the revision is not in the history.
     pub fn tree_of(&self, revision: RevisionId) -> Result<Tree, Problem> {
-        let newest = self.newest();
-        match newest.head {
-            Some(head) if head.revision == revision => Ok(newest.tree),
-            _ => history::tree_of(&self.inner.store, &revision),
+        match history::tree_from(&self.inner.store, &self.newest().tree, &revision)? {
+            Some(tree) => Ok(tree),
+            None => history::tree_of(&self.inner.store, &revision),
         }
+    }
+
+    /// The newest tree.
+    #[must_use]
+    pub fn newest_tree(&self) -> Tree {
+        self.newest().tree
     }
 
     /// A content of any kept revision.

@@ -143,6 +143,13 @@ pub fn guard(addresses: Option<(PathBuf, String)>) -> i32 {
     crate::service::guard::main(std::io::stdin(), std::io::stdout(), left)
 }
 
+/// Whether this process may give files to others, as `configuration.owners` needs it.
+#[must_use]
+pub fn can_give_files() -> bool {
+    use crate::mirror::accounts::{System, UserBook};
+    System.rights().is_free
+}
+
 /// Why these virtual addresses could not be raised by this process; changes nothing.
 #[must_use]
 pub fn address_problems(wanted: &[crate::engine::settings::VirtualAddress]) -> Vec<(String, Option<String>)> {

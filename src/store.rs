@@ -9,6 +9,7 @@ mod forget;
 mod listing;
 mod lock;
 mod log;
+mod loose;
 mod notes;
 mod owners;
 mod record;
@@ -18,7 +19,9 @@ mod revisions;
 mod schema;
 mod traces;
 mod tree;
+mod turns;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -55,6 +58,15 @@ struct Inner {
     record: Mutex<Connection>,
     notes: Mutex<Connection>,
     mirror: Mutex<Connection>,
+    /// Taken by each write but those of single alerts and events.
+    turns: turns::Turns,
+    /// The last rows when it was last looked for contents that nothing names.
+    looked_at: Mutex<Option<(i64, i64)>>,
+    /// The file of the database. Once open it stays so: when a process closes it, the system drops all locks of SQLite on it.
+    raw: Mutex<Option<File>>,
+    /// How often all was written anew.
+    #[cfg(test)]
+    rewrites: std::sync::atomic::AtomicU32,
     /// Space for the record; given up when the disk is full.
     reserve: reserve::Reserve,
     /// Held as long as the store is open for writing.
@@ -114,6 +126,11 @@ impl Store {
             record: Mutex::new(a),
             notes: Mutex::new(b),
             mirror: Mutex::new(c),
+            turns: turns::Turns::default(),
+            looked_at: Mutex::default(),
+            raw: Mutex::default(),
+            #[cfg(test)]
+            rewrites: std::sync::atomic::AtomicU32::default(),
             reserve: reserve::Reserve::of(home),
             _lock: lock,
             #[cfg(test)]
@@ -132,6 +149,12 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn crash(&self) -> Arc<crate::mirror::testing::Crash> {
         Arc::clone(&self.inner.crash)
+    }
+
+    /// How often everything was written anew.
+    #[cfg(test)]
+    pub(crate) fn rewrites(&self) -> u32 {
+        self.inner.rewrites.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Before each write of the mirror: a test may let it fail.
@@ -153,6 +176,13 @@ impl Store {
 
     fn mirror(&self) -> MutexGuard<'_, Connection> {
         self.inner.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same to write with: the turn comes after the connection, so that whoever has it waits for nobody who reads.
+    fn mirror_turn(&self) -> (MutexGuard<'_, Connection>, turns::Turn<'_>) {
+        let connection = self.mirror();
+        let turn = self.inner.turns.patient();
+        (connection, turn)
     }
 }
 

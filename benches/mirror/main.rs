@@ -49,7 +49,7 @@ const FULL: Rounds = Rounds { edits: 100, breaks: 20, scans: 5, peers: 20 };
 const QUICK: Rounds = Rounds { edits: 10, breaks: 3, scans: 2, peers: 3 };
 
 /// Groups by the word that selects them on the command line, in this order.
-const GROUPS: [&str; 7] = ["transfer", "edits", "break", "reconnect", "verify", "scan", "peers"];
+const GROUPS: [&str; 8] = ["transfer", "edits", "break", "reconnect", "verify", "history", "scan", "peers"];
 /// Beside the ten of the sample.
 const SIZES: [usize; 3] = [0, 990, 99_990];
 const FILES: &str = "--files=";

@@ -1,5 +1,6 @@
 //! One tree: from an empty shadow to the start on what both had before.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub fn measure(
     is_wanted: &dyn Fn(&str) -> bool,
     tell: &mut Tell<'_>,
 ) -> Result<(), Fail> {
-    let groups = ["transfer", "edits", "break", "reconnect", "verify", "scan"];
+    let groups = ["transfer", "edits", "break", "reconnect", "verify", "history", "scan"];
     if !groups.into_iter().any(is_wanted) {
         return Ok(());
     }
@@ -65,6 +66,9 @@ pub fn measure(
         }
         tell(Row::of("verify: every byte of both sides read", "ms", &Samples::new(values), &of))?;
     }
+    if is_wanted("history") && sides.files > 0 {
+        history(&sides, rounds, &of, tell)?;
+    }
     for (name, instance) in [("master", &sides.a), ("shadow", &sides.b)] {
         let note = format!("{of}; at most since the transfer: {:.1} MB", machine::peak_mb(instance.process()?)?);
         let what = format!("resident memory of the {name} at the end");
@@ -74,6 +78,33 @@ pub fn measure(
         scan::measure(&mut sides, rounds.scans, &of, tell)?;
     }
     Ok(())
+}
+
+/// Versions compared, and the contents of a path forgotten by both.
+fn history(sides: &Sides, rounds: Rounds, of: &str, tell: &mut Tell<'_>) -> Result<(), Fail> {
+    let path = trees::path_of(1);
+    for version in 1..=2 {
+        let number = sides.settled()?.configuration.revision;
+        fs::write(sides.a.directory.join(&path), trees::content(1, version))?;
+        wait(&sides.a, "the change is committed", |status| status.configuration.revision > number)?;
+    }
+    let newest = sides.settled()?.configuration.revision;
+    let (before, newest) = ((newest - 1).to_string(), newest.to_string());
+    for (what, versions) in
+        [("two revisions", vec![&*before, &newest]), ("a revision and the directory", vec![&newest, "directory"])]
+    {
+        let mut values = Vec::new();
+        for _ in 0..rounds.scans {
+            let begin_ns = clock::now_ns();
+            sides.a.ends(&[&["config", "diff"], &versions[..]].concat(), &[0, 1])?;
+            values.push(clock::ms_between(begin_ns, clock::now_ns()));
+        }
+        tell(Row::of(format!("`config diff` of {what}"), "ms", &Samples::new(values), of))?;
+    }
+    let begin_ns = clock::now_ns();
+    sides.a.ok(&["config", "forget", "--history-only", &path.display().to_string()])?;
+    let took_ms = clock::ms_between(begin_ns, clock::now_ns());
+    tell(Row::single("`config forget` of older contents of one file, on both sides", "ms", took_ms, of))
 }
 
 /// `CLOCK_MONOTONIC` of the shadow's first word after the event `last` that it is READY, ns.

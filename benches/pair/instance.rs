@@ -81,8 +81,13 @@ impl Instance {
 
     /// Runs a command of Standin to its end.
     pub fn ok(&self, arguments: &[&str]) -> Result<(), Fail> {
+        self.ends(arguments, &[0])
+    }
+
+    /// The same of one that may end with any of these codes.
+    pub fn ends(&self, arguments: &[&str], codes: &[i32]) -> Result<(), Fail> {
         let output = self.command(arguments).output()?;
-        if output.status.success() {
+        if output.status.code().is_some_and(|code| codes.contains(&code)) {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

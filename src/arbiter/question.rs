@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::gateway::{self, Alive, Held, Keys, Seen};
 use super::{CallError, Failure, Transport};
+#[cfg(doc)]
+use crate::engine::vote::VoteRecord;
 use crate::engine::vote::{Ask, Lease, LeaseChange, VoteAnswer, Want, decide};
 
 /// How often a question is decided anew because somebody else wrote meanwhile: there are two who write.
@@ -17,7 +19,15 @@ pub struct OwnLease {
     id: i64,
 }
 
-/// Puts a question. `own` is what the last ones left.
+/// What questions leave for the next ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Left {
+    own: Option<OwnLease>,
+    /// Of the record that was seen or written last (see [`VoteRecord::mark`]); 0: not known.
+    pub mark: u64,
+}
+
+/// Puts a question. `left` is what the last ones left.
 ///
 /// # Errors
 /// Why there is no answer; whether the question took effect is not known then.
@@ -26,9 +36,10 @@ pub async fn put<T: Transport>(
     keys: &Keys,
     ask: &Ask,
     lease_s: u64,
-    own: &mut Option<OwnLease>,
+    left: &mut Left,
 ) -> Result<VoteAnswer, Failure> {
-    let mut question = Question { transport, keys, ask, lease_s, own, alive: None, spare: None };
+    let Left { own, mark } = left;
+    let mut question = Question { transport, keys, ask, lease_s, own, mark, alive: None, spare: None };
     let outcome = question.rounds().await;
     if outcome.is_ok()
         && let Some(spare) = question.spare
@@ -45,6 +56,7 @@ struct Question<'a, T> {
     ask: &'a Ask,
     lease_s: u64,
     own: &'a mut Option<OwnLease>,
+    mark: &'a mut u64,
     /// The lease that was given its whole time again for this question.
     alive: Option<Alive>,
     /// Made for this question and not used yet.
@@ -106,7 +118,11 @@ impl<T: Transport> Question<'_, T> {
     /// None: somebody else wrote meanwhile.
     async fn decide(&mut self, seen: &Seen) -> Result<Option<VoteAnswer>, Failure> {
         let record = seen.record.as_ref().map(|held| held.value.clone()).unwrap_or_default();
+        *self.mark = record.mark;
         let mut verdict = decide(&record, seen.lease.as_ref().map(|held| &held.value), self.ask);
+        if let Some(record) = verdict.record.as_mut().filter(|record| record.mark == 0) {
+            record.mark = uuid::Uuid::new_v4().as_u64_pair().0;
+        }
         let is_yes = matches!(verdict.answer, VoteAnswer::Confirmed | VoteAnswer::Granted);
         if is_yes
             && verdict.lease == LeaseChange::Keep
@@ -132,6 +148,7 @@ impl<T: Transport> Question<'_, T> {
         if !self.write(&body).await? {
             return Ok(None);
         }
+        *self.mark = verdict.record.as_ref().map_or(*self.mark, |record| record.mark);
         if let Some((lease, id)) = taken {
             self.spare = None;
             *self.own = Some(OwnLease { lease, id });

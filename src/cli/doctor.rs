@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::home::Context;
 use super::output::{Exit, Failure, Outcome, Output, Paint};
+use super::rooms;
 use super::text::count;
 use crate::engine::status::Status;
 
@@ -63,6 +64,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     findings.push(answer);
     findings.extend(machine::look(context, settings.as_ref(), status.as_ref()));
     findings.extend(settings.iter().flat_map(service::look));
+    findings.extend(files::owners(settings.as_ref(), status.as_ref(), rooms::can_give_files));
     findings.extend(addresses::look(settings.as_ref(), status.as_ref()));
     findings.extend(pair::look(context, status.as_ref()));
     findings.extend(settings.iter().flat_map(|settings| arbiter::look(context, settings)));

@@ -58,7 +58,7 @@ pub enum HaAction {
     },
     /// Suspend takeovers for a time
     Maintenance(MaintenanceArguments),
-    /// End a wait of this instance now: boot hold, isolation, delayed takeovers
+    /// End a wait of this instance now: boot hold without an arbiter, isolation by takeover checks, delayed takeovers
     Resume,
     /// Reach every endpoint of the arbiter, step by step: name, TCP, TLS, version, logon, read, write
     TestArbiter {
@@ -307,7 +307,7 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
         rows.push(("  version", format!("{}{}", peer.version, if peer.compatible { "" } else { ", NOT COMPATIBLE" })));
         rows.push(("  certificate", peer.fingerprint.map_or("none pinned".into(), |pinned| pinned.to_string())));
         rows.push(("  check interval", duration::format(peer.check_interval_ms)));
-        rows.push(("  takeover delay", duration::format(peer.takeover_delay_ms)));
+        rows.push(("  takeover delay", status.takeover_delay_text(duration::format)));
         rows.push(("  revision", format!("{}, {} behind", peer.revision, peer.behind)));
     } else if status.role == Some(Role::Master) {
         let todo = if status.ha.enabled {
@@ -328,7 +328,6 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
 
 /// What a failover rests on: arbiter, longest failover, isolation, checks, differences, addresses (spec 2.6, 7.10, 7.11).
 fn trust_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
-    let mut settings = status.settings.clone();
     if let Some(peer) = &status.peer {
         for check in &peer.checks {
             let word = if check.ok { "ok" } else { "FAIL" };
@@ -337,11 +336,6 @@ fn trust_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
         rows.extend(peer.differences.iter().map(|difference| ("  differs", difference.clone())));
         if let Some(difference) = peer.clock_difference_ms {
             rows.push(("  clock", words::clock_text(difference)));
-        }
-        if status.role == Some(Role::Master) && peer.check_interval_ms > 0 {
-            settings.shadow.check_interval = peer.check_interval_ms;
-            settings.shadow.takeover_delay = peer.takeover_delay_ms;
-            settings.shadow.request_timeout = peer.request_timeout_ms;
         }
     }
     match &status.arbiter {
@@ -356,7 +350,7 @@ fn trust_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
         }
         None => rows.push(("Arbiter", "none: both may be active when only the link between the two is cut".into())),
     }
-    rows.push(("Longest failover", failover::longest_failover(&settings).text()));
+    rows.push(("Longest failover", failover::longest_failover(&status.failover_settings()).text()));
     if !status.ha.isolation.text.is_empty() {
         rows.push(("Cut off", status.ha.isolation.text.clone()));
     }

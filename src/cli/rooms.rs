@@ -76,6 +76,12 @@ pub fn guard(addresses: Option<(PathBuf, String)>) -> Outcome {
     }
 }
 
+/// Whether this process may give files to others, as `configuration.owners` needs it.
+#[must_use]
+pub fn can_give_files() -> bool {
+    node::can_give_files()
+}
+
 /// Why virtual addresses could not be raised here, each with its interface.
 #[must_use]
 pub fn address_problems(wanted: &[VirtualAddress]) -> Vec<(String, Option<String>)> {

@@ -22,7 +22,7 @@ mod timeouts;
 pub enum ShadowAction {
     /// The master, the link step by step, the timing
     Show,
-    /// Change connection data or timing (refused while connected)
+    /// Change connection data (refused while connected) or timing
     Edit(ShadowEdit),
     /// Connect to the master; the first time with its fingerprint, a user and a password of it
     Connect(connect::ConnectArguments),
@@ -163,6 +163,9 @@ fn lines(status: &Status) -> Vec<String> {
     }
     let takeover = match (&status.takeover.why_not, status.takeover.due_at) {
         (_, Some(due)) => format!("due {}", due.rfc3339(1)),
+        (None, None) if status.takeover.waits_for.is_some() => {
+            format!("due when {}", status.takeover.waits_for.as_deref().unwrap_or_default())
+        }
         (Some(why), None) => format!("would not: {why}"),
         (None, None) => "ready".into(),
     };

@@ -1,7 +1,6 @@
 //! Numbers, times and names as people read them: units on every number, ages never like a clock.
 
 use crate::engine::base::{Role, UnixMillis};
-use crate::engine::settings::Settings;
 use crate::engine::status::{Status, Transfer};
 
 const SECOND_MS: u64 = 1_000;
@@ -137,20 +136,6 @@ pub fn peer_name(status: &Status) -> String {
         },
         _ => "the shadow".into(),
     }
-}
-
-/// The settings in force with the timing of the pair: on a master the shadow's, as it told (spec 2.8).
-#[must_use]
-pub fn pair_settings(status: &Status) -> Settings {
-    let mut settings = status.settings.clone();
-    if let Some(peer) =
-        status.peer.as_ref().filter(|peer| status.role == Some(Role::Master) && peer.check_interval_ms > 0)
-    {
-        settings.shadow.check_interval = peer.check_interval_ms;
-        settings.shadow.takeover_delay = peer.takeover_delay_ms;
-        settings.shadow.request_timeout = peer.request_timeout_ms;
-    }
-    settings
 }
 
 /// This instance's short name, or `this instance`.

@@ -1,6 +1,5 @@
 //! The forms for the settings: value in force, limits, consequence, problem under its field, `*` where not saved.
 
-use super::facts;
 use super::field::FieldKey;
 use crate::engine::base::{Problem, Role};
 use crate::engine::settings::table::{self, Lock, seconds_text};
@@ -119,7 +118,7 @@ impl Form {
             message: None,
             role,
             base: status.settings.clone(),
-            timing: facts::pair_settings(status).shadow,
+            timing: status.pair_settings().shadow,
             is_leaving: false,
         };
         form.lock(status.settings_locked.as_deref());
@@ -130,7 +129,7 @@ impl Form {
     /// A newer status: what is in force and what is locked follow it; what is being edited stays.
     pub fn refresh(&mut self, status: &Status) {
         self.base.clone_from(&status.settings);
-        self.timing = facts::pair_settings(status).shadow;
+        self.timing = status.pair_settings().shadow;
         for item in &mut self.items {
             let Some(row) = table::row(item.key) else { continue };
             let fresh = Item::of(row, &status.settings).in_force;

@@ -201,7 +201,8 @@ impl Engine {
     }
 
     /// Another master of a lower term was met: it gives way; the network may still point at it, so the role hooks run
-    /// again (spec 7.6).
+    /// again (spec 7.6). That two were active is told only if it was: a former master that starts again, or that had stopped its
+    /// service before, was not.
     pub(super) fn met_loser(&mut self, term: Term) {
         if self.reign.met_loser == Some(term) || !self.is_active() {
             return;
@@ -217,10 +218,15 @@ impl Engine {
             return;
         }
         self.reign.met_loser = Some(term);
-        let why =
-            format!("{} was master with term {term}; it gives way to term {}", self.peer_name(), self.durable.term);
-        self.tell("H-022", "", &why);
-        self.note(EventKind::Role, Severity::Warning, why);
+        let (peer, own) = (self.peer_name(), self.durable.term);
+        if self.reign.peer_serves == Some(false) {
+            let text = format!("{peer} is back, master with term {term} and not active; it gives way to term {own}");
+            self.note(EventKind::Role, Severity::Information, text);
+        } else {
+            let why = format!("{peer} was active as master with term {term}; it gives way to term {own}");
+            self.tell("H-022", "", &why);
+            self.note(EventKind::Role, Severity::Warning, why);
+        }
         self.run_role_hook(Hook::BecomeMaster, Reason::Takeover);
     }
 

@@ -71,6 +71,9 @@ pub struct Durable {
     /// Takeovers of the pair, for the damping (spec 7.15).
     #[serde(default)]
     pub takeovers: super::damping::Takeovers,
+    /// No takeovers for a while (spec 7.9).
+    #[serde(default)]
+    pub pause: Option<super::pause::NotedPause>,
 }
 
 /// The other instance.
@@ -158,6 +161,7 @@ impl Durable {
             rival_unmet: false,
             arbiter_differs: false,
             takeovers: super::damping::Takeovers::default(),
+            pause: None,
         }
     }
 }

@@ -108,7 +108,8 @@ pub enum Effect {
         /// For its environment.
         reason: Reason,
     },
-    /// Stop it; answer with `Service(Stopped | StopFailed)`.
+    /// Stop it; answer with `Service(Stopped | StopFailed)`. Said again while it stops, with less time than is left: that
+    /// counts, and there is one answer to both.
     StopService {
         /// Let it end in peace so long before the signal (spec 2.4), ms.
         grace_ms: u64,

@@ -51,6 +51,17 @@ impl Engine {
         self.timers.set(Timer::Takeover, self.after(limit_ms));
     }
 
+    /// It runs for a takeover.
+    pub(super) fn is_fence_running(&self) -> bool {
+        matches!(self.fence.running, Some((FenceFor::Takeover(_), _)))
+    }
+
+    /// The master is lost, and the fence that its takeover requires has failed; it is tried again.
+    pub(super) fn is_fence_failing(&self) -> bool {
+        let is_wanted = self.watch.lost.is_some() && self.in_force().hooks.fence_required;
+        is_wanted && self.fence.passed.is_none() && self.book.holds("V-011", "")
+    }
+
     /// The service does not stop here: at least nobody shall be harmed by it.
     pub(super) fn fence_after_failed_stop(&mut self, reason: Reason) {
         if self.in_force().hooks.fence.is_empty() || self.fence.is_run_for_stop {
@@ -95,6 +106,7 @@ impl Engine {
             }
         } else {
             self.note(EventKind::Role, Severity::Error, format!("no takeover: the fence command failed: {output}"));
+            self.hold_alert("H-012", "", "its fence command fails, and a takeover requires it");
             self.timers.set(Timer::Takeover, self.after(FENCE_RETRY_MS));
         }
     }

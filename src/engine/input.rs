@@ -167,6 +167,9 @@ pub enum Input {
         /// What it said.
         answer: super::vote::VoteAnswer,
     },
+    /// Which arbiter answers, by the mark of its record (spec 7.11): after a start, after its settings have changed, and when it
+    /// is another one.
+    ArbiterMark(u64),
     /// Standin's own loop was late by so much (spec 7.12): suspended, stopped, starved. Comes before anything that waited.
     Stalled {
         /// Ms.

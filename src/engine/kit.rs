@@ -30,6 +30,8 @@ pub struct Kit {
     pub checks: u16,
     /// Endpoints and prefix of the arbiter; empty: none.
     pub arbiter: Vec<String>,
+    /// Which one answers, by the mark of its record; 0: not known.
+    pub arbiter_mark: u64,
     /// Virtual addresses.
     pub addresses: Vec<String>,
     /// Patterns of what is left out of the mirror, in their order, which counts; at most [`PATTERNS_MAX`]. None: its version
@@ -37,6 +39,8 @@ pub struct Kit {
     pub exclude: Option<Vec<String>>,
     /// Owner and group are mirrored; none: its version does not tell.
     pub owners: Option<bool>,
+    /// The service could not be started when that was last tried; why. None: it could, or nobody has tried since.
+    pub start_problem: Option<String>,
     /// What only the node knows.
     pub facts: OwnFacts,
 }
@@ -59,10 +63,14 @@ pub struct OwnFacts {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kits {
     facts: OwnFacts,
+    /// Of the arbiter's settings in force; 0: not known.
+    mark: u64,
     told: Option<Kit>,
     /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
     told_of: Option<Arc<Settings>>,
     theirs: Option<Box<Kit>>,
+    /// See [`Kit::start_problem`]; of this run.
+    start_problem: Option<String>,
 }
 
 impl Kit {
@@ -81,6 +89,7 @@ impl Kit {
             patterns.truncate(PATTERNS_MAX);
             patterns.iter_mut().for_each(|pattern| *pattern = pattern.chars().take(PATTERN_MAX_BYTES).collect());
         }
+        self.start_problem.iter_mut().for_each(cut);
         cut(&mut self.service);
         cut(&mut self.service_name);
         cut(&mut self.facts.users_digest);
@@ -108,9 +117,11 @@ impl Kit {
             hooks,
             checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
+            arbiter_mark: 0,
             addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
             exclude: Some(settings.configuration.exclude.clone()),
             owners: Some(settings.configuration.owners),
+            start_problem: None,
             facts: facts.clone(),
         }
         .limited()
@@ -197,7 +208,34 @@ fn pattern_difference(own: &[String], theirs: &[String], who: &str) -> Option<St
 impl Engine {
     /// What this instance has now.
     pub(super) fn own_kit(&self) -> Kit {
-        Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts)
+        let kit = Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts);
+        Kit { arbiter_mark: self.kits.mark, start_problem: self.kits.start_problem.clone(), ..kit }.limited()
+    }
+
+    /// Which arbiter answers here; 0: not known any more.
+    pub(super) fn mark_told(&mut self, mark: u64) {
+        if self.kits.mark != mark {
+            self.kits.mark = mark;
+            self.kits.told_of = None;
+        }
+    }
+
+    /// Whether the service starts here, as last seen; new settings of it have not been tried yet.
+    pub(super) fn start_tried(&mut self, problem: Option<&str>) {
+        if self.kits.start_problem.as_deref() != problem {
+            self.kits.start_problem = problem.map(str::to_owned);
+            self.kits.told_of = None;
+        }
+    }
+
+    /// What that says of a takeover: here on a shadow, there on its master (spec 8.9).
+    pub(super) fn start_problem(&self) -> Option<String> {
+        let (problem, place) = if self.is_master() {
+            (self.kits.theirs.as_ref()?.start_problem.as_ref()?, "there")
+        } else {
+            (self.kits.start_problem.as_ref()?, "here")
+        };
+        Some(format!("the service could not be started {place} when that was last tried: {problem}"))
     }
 
     /// The node found out something.
@@ -273,7 +311,11 @@ impl Engine {
         }
         let own = self.own_kit();
         if own.arbiter.last() == theirs.arbiter.last() {
-            return None;
+            let (here, there) = (own.arbiter_mark, theirs.arbiter_mark);
+            return (here != 0 && there != 0 && here != there).then(|| {
+                let peer = self.peer_name();
+                format!("two etcds answer: the one here has the mark {here:x}, that of {peer} {there:x}")
+            });
         }
         let of =
             |kit: &Kit| kit.arbiter.last().map_or("no arbiter".to_owned(), |keys| format!("an arbiter with {keys}"));

@@ -265,6 +265,7 @@ impl Engine {
             service: self.facts.service_kind.clone(),
             takeovers: self.takeovers_now(),
             kit: Some(self.kit_for_hello()),
+            active: Some(self.is_serving()),
         }
     }
 

@@ -74,6 +74,8 @@ pub(super) struct Reign {
     pub asked: Vec<(u64, Question, Millis)>,
     pub dial_back: Option<DialBack>,
     pub dial_back_due: bool,
+    /// What the other one last said of itself: as master it runs the service; none: it does not tell.
+    pub peer_serves: Option<bool>,
     /// Term of the other master that was met and gave way.
     pub met_loser: Option<Term>,
     pub frozen: bool,
@@ -97,6 +99,12 @@ impl Engine {
     /// Master and entitled to run the service.
     pub(super) fn is_active(&self) -> bool {
         self.is_master() && self.reign.activity == Activity::Active
+    }
+
+    /// Master whose service runs, as far as is known here: also while it is being stopped.
+    pub(super) fn is_serving(&self) -> bool {
+        let runs = matches!(self.service.state.as_str(), "starting" | "running" | "stopping");
+        self.is_master() && (self.is_active() || (runs && self.work.stopping.is_some()))
     }
 
     /// Master, but only an answer or an operator makes it active.
@@ -230,6 +238,7 @@ impl Engine {
             description: self.settings.description.clone(),
             renewal: self.renewal_for_check(),
             wall_ms: Some(self.now.wall.0),
+            maintenance_ms: self.pause_to_tell(),
         };
         self.send(id, Body::CheckAnswer(answer));
         self.check_sync();

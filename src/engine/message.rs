@@ -189,6 +189,10 @@ pub struct Hello {
     /// What it has for a takeover (spec 2.6).
     #[serde(default)]
     pub kit: Option<Box<super::kit::Kit>>,
+    /// Master: it runs the service while it says this, or is only now stopping it (spec 7.6). None: an earlier version, which
+    /// does not tell.
+    #[serde(default)]
+    pub active: Option<bool>,
 }
 
 /// A master asks for a promise (spec 7.11): whoever receives it does not become active for so long from then.
@@ -332,6 +336,9 @@ pub struct CheckAnswer {
     /// Its wall clock when it answered, Unix milliseconds; for the alert of spec 6.5 alone.
     #[serde(default)]
     pub wall_ms: Option<i64>,
+    /// What is left of a maintenance, ms; 0: there is none; none: that is being settled, or an older version.
+    #[serde(default)]
+    pub maintenance_ms: Option<u64>,
 }
 
 /// A revision for the shadow. Contents that are not in `inline` are fetched over the bulk connection by digest, and so is

@@ -15,6 +15,10 @@ use super::timers::Timer;
 /// Most orders `connect` that wait for their outcome.
 const CONNECTING_MAX: usize = 16;
 
+/// The way out of an isolation by the arbiter.
+const ISOLATED_TODO: &str = "It goes on by itself when one of them answers; if the other instance is certainly not active: \
+                             `ha become-master --force`, with --without-arbiter while the arbiter does not answer";
+
 impl Engine {
     /// An operator asks.
     pub(super) fn order(&mut self, id: u64, actor: &Actor, order: Order) {
@@ -203,6 +207,14 @@ impl Engine {
         {
             self.end_isolation(isolated, "an operator said resume");
             return self.done(id, format!("this instance is active, term {}", self.durable.term));
+        }
+        if let (Activity::Isolated, Some(isolated)) = (&self.reign.activity, self.reign.isolated) {
+            let (why, todo) = if isolated.by_checks {
+                ("its service is still being stopped", "Try again when it has stopped")
+            } else {
+                ("this master is isolated: neither the other instance nor the arbiter confirms it", ISOLATED_TODO)
+            };
+            return self.refuse(id, "not resumed", why, todo);
         }
         if self.has_arbiter() && self.reign.activity == Activity::Holding {
             let why = "with an arbiter nobody becomes active without its word, or the other instance's";

@@ -6,8 +6,8 @@ use super::master::Activity;
 use super::message::PauseKind;
 use super::status::Protection;
 
-/// A service that nobody finds at its address is not protected in full (spec 7.14).
-fn without_addresses((level, text): (Protection, String), problem: Option<String>) -> (Protection, String) {
+/// A service that nobody finds at its address (spec 7.14), or that did not start there, is not protected in full.
+fn reduced_by((level, text): (Protection, String), problem: Option<String>) -> (Protection, String) {
     match problem {
         None => (level, text),
         Some(why) => (Protection::Reduced, format!("{text}; {why}")),
@@ -62,8 +62,9 @@ impl Engine {
         }
         let level = self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync());
         let directory = self.directory_problem.as_ref();
-        let level = without_addresses(level, self.peer_lacks_addresses());
-        Ok(without_addresses(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
+        let level = reduced_by(level, self.peer_lacks_addresses());
+        let level = reduced_by(level, self.start_problem());
+        Ok(reduced_by(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
     }
 
     fn shadow_protection(&self) -> Result<(Protection, String), String> {
@@ -76,7 +77,13 @@ impl Engine {
             Some(LinkState::Lost) => {
                 return Err(match self.why_still_shadow() {
                     Some(why) => format!("the master does not answer, and this shadow stays shadow: {why}"),
-                    None => "the master does not answer; this shadow takes over when the delay is over".into(),
+                    None => {
+                        let waits_for = self.takeover_waits_for().unwrap_or_else(|| match self.promise_runs_until() {
+                            Some(_) => "delay and promise are over".into(),
+                            None => "the delay is over".into(),
+                        });
+                        format!("the master does not answer; this shadow takes over when {waits_for}")
+                    }
                 });
             }
             _ => return Err("this shadow is not in sync with a master".into()),
@@ -97,12 +104,14 @@ impl Engine {
         }
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
-        Ok(without_addresses(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem()))
+        let level = reduced_by(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem());
+        Ok(reduced_by(level, self.start_problem()))
     }
 
     fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {
         let timing = self.timing();
-        let soonest_ms = timing.takeover_delay_ms;
+        let soonest_ms = self.takeover_delay_ms();
+        let is_slow = soonest_ms > timing.takeover_delay_ms;
         let latest_ms = soonest_ms + timing.check_interval_ms + timing.request_timeout_ms;
         let span = if latest_ms < 1_000 {
             format!("{soonest_ms} to {latest_ms} ms")
@@ -112,9 +121,11 @@ impl Engine {
         let span =
             if self.has_arbiter() { format!("at most {} s", self.longest_failover_ms().div_ceil(1_000)) } else { span };
         let splits = if self.has_arbiter() { "" } else { "; splits if only the link is cut" };
-        let text = format!("{who} can take over now, {span} after a failure");
+        let slow =
+            if is_slow { ", later than set: there were many takeovers, and `ha resume` clears that" } else { "" };
+        let text = format!("{who} can take over now, {span} after a failure{slow}");
         if in_sync {
-            (Protection::Full, format!("{text}{splits}"))
+            (if is_slow { Protection::Reduced } else { Protection::Full }, format!("{text}{splits}"))
         } else {
             let what = match behind {
                 0 => "a change is on its way".into(),

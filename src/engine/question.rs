@@ -82,7 +82,8 @@ impl Engine {
             let timing = self.timing();
             let word_ms = 2 * timing.request_timeout_ms + timing.connect_timeout_ms;
             if !breaks(Fault::AnswerCancelsNothing) {
-                self.count_anew(if question == Question::Boot { word_ms } else { 0 });
+                let word_ms = if question == Question::Boot { word_ms } else { 0 };
+                self.count_anew(word_ms, "the master asked about its role");
             }
             if self.watch.lost.is_some() && self.links.dialling.is_none() {
                 // It is there: attach before the new delay is over.

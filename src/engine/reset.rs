@@ -35,6 +35,7 @@ impl Engine {
         draft.peer_promise = None;
         draft.common = None;
         draft.settings_due = None;
+        draft.pause = None;
         self.write(draft, Then::Reset { order: id });
     }
 
@@ -121,6 +122,7 @@ impl Engine {
             self.close(link, "high availability was reset");
         }
         self.cancel_dial();
+        self.end_pause("the pair is forgotten");
         for timer in [Timer::Silent, Timer::Redial, Timer::Takeover, Timer::DialBack] {
             self.timers.clear(timer);
         }

@@ -39,7 +39,7 @@ impl Engine {
             lost.rival = Some(Rival { wins, at: now });
         }
         if !wins || !was_winning {
-            self.count_anew(0);
+            self.count_anew(0, "the other instance was met as a shadow");
         }
         let text = match (wins, mine.0 || theirs.0) {
             (true, _) => "both instances are shadows; this one takes over when the delay is over",

@@ -67,6 +67,9 @@ impl Engine {
         let had_pair = self.in_force().high_availability.clone();
         let had_service = self.settings.service.clone();
         let had_arbiter = self.has_arbiter();
+        if self.settings.arbiter != settings.arbiter {
+            self.mark_told(0);
+        }
         self.settings = settings;
         if had_arbiter && !self.has_arbiter() {
             self.arbiter_given_up();

@@ -8,7 +8,7 @@ use super::durable::Durable;
 use super::effect::Effect;
 use super::event::{EventKind, Severity};
 use super::faults::{Fault, breaks};
-use super::message::{Body, Check, CheckAnswer, Hello, PauseKind, Purpose, Push, Refusal, RefusalCode};
+use super::message::{Body, Check, CheckAnswer, Hello, Purpose, Push, Refusal, RefusalCode};
 use super::takeover::Lost;
 use super::then::Then;
 use super::timers::Timer;
@@ -228,6 +228,7 @@ impl Engine {
             master.description = answer.description;
         }
         self.fresh_round();
+        self.pause_told(answer.maintenance_ms);
         if let Some(renewal) = answer.renewal {
             let term = self.durable.term;
             self.renewal_came(id, Role::Master, term, renewal);
@@ -465,19 +466,6 @@ impl Engine {
             && !(self.watch.lost.is_some() && breaks(Fault::StopsLooking));
         if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
-        }
-    }
-
-    /// A pause that both must show goes on after a new attachment.
-    fn announce_pause(&mut self, id: LinkId) {
-        if let Some(until) = self.pause.until {
-            let kind = self.pause.kind;
-            if kind == PauseKind::Maintenance {
-                let for_ms = until.since(self.now.mono).max(1);
-                self.send(id, Body::Pause { for_ms, kind });
-            } else {
-                self.end_pause("the master is back");
-            }
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Counters {
 /// What is yes or no in a record; the same of one that runs and of one that is only on the disk.
 #[doc(hidden)]
 #[must_use]
-pub fn record_flags(durable: &Durable) -> [bool; 10] {
+pub fn record_flags(durable: &Durable) -> [bool; 11] {
     [
         durable.may_take_over,
         durable.connect_wanted,
@@ -60,6 +60,7 @@ pub fn record_flags(durable: &Durable) -> [bool; 10] {
         durable.arbiter_differs,
         durable.common.is_some(),
         durable.settings_due.is_some(),
+        durable.pause.is_some(),
     ]
 }
 
@@ -299,6 +300,7 @@ impl Engine {
             pen.out.show(&(leaving.stage, leaving.keep_role, leaving.is_done, leaving.orders.len()));
             pen.ahead(leaving.release_until);
         }
+        pen.ahead(self.work.stop_began);
         pen.out.show(&(
             self.parting.is_some(),
             self.work.starting,

@@ -64,7 +64,7 @@ impl Engine {
 
     /// Whatever ran out meanwhile says nothing about the master: the delay counts anew from the first check after it.
     fn shadow_stalled(&mut self) {
-        self.count_anew(0);
+        self.count_anew(0, "this instance had stalled");
         self.forget_checks_under_way();
         if self.watch.attached {
             self.timers.clear(Timer::CheckLimit);

@@ -10,8 +10,8 @@ use super::timers::Timer;
 
 /// Alerts that only a master can have.
 pub(super) const MASTER_CODES: &[&str] = &[
-    "H-009", "H-010", "H-011", "H-013", "H-014", "H-019", "H-020", "H-022", "H-023", "F-001", "S-004", "V-001",
-    "V-002", "V-004", "V-005", "V-006", "V-007", "V-008",
+    "H-009", "H-010", "H-011", "H-013", "H-014", "H-018", "H-019", "H-020", "H-022", "H-023", "F-001", "S-004",
+    "V-001", "V-002", "V-004", "V-005", "V-006", "V-007", "V-008",
 ];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] =
@@ -29,8 +29,8 @@ impl Engine {
         self.failing_at_start();
         // The run was raised on disk a moment ago.
         self.settle("R-001", "record");
-        // A pause does not survive a restart; the other side announces its own again.
         self.settle("H-017", "");
+        self.pause_at_start();
         self.start_arbitration();
         match self.role() {
             None => {}

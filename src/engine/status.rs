@@ -185,6 +185,9 @@ pub struct ConfigurationStatus {
     pub held: u64,
     /// Files changed on the shadow behind Standin's back.
     pub drift: u64,
+    /// Users and groups of mirrored files that this machine does not know or may not give a file to; alert F-032 names them.
+    #[serde(default)]
+    pub owners_missing: u64,
     /// Of the newest revision.
     #[serde(default)]
     pub last_change: Option<LastChange>,
@@ -466,8 +469,11 @@ pub struct Hold {
 /// The takeover, under way or as it would be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TakeoverStatus {
-    /// Under way: when it happens unless the master answers.
+    /// Under way: when it happens unless the master answers; none once it waits for something that has no time.
     pub due_at: Option<UnixMillis>,
+    /// Under way, and the delay is over: what has to come first, as in *when the takeover checks have passed*.
+    #[serde(default)]
+    pub waits_for: Option<String>,
     /// The delay in force, ms.
     pub delay_ms: u64,
     /// Why it would not take over; none: it would.

@@ -184,10 +184,11 @@ impl Engine {
         let is_shadow = self.is_shadow();
         let why_not = if is_shadow { self.why_still_shadow() } else { None };
         let is_due = is_shadow && self.watch.lost.is_some() && why_not.is_none();
+        let waits_for = if is_due { self.takeover_waits_for() } else { None };
         // Not before its own promise to the master is over (spec 7.11).
-        let due = self.promise_runs_until().map_or(self.takeover_due(), |until| until.max(self.takeover_due()));
         TakeoverStatus {
-            due_at: is_due.then(|| wall_at(now, due)),
+            due_at: (is_due && waits_for.is_none()).then(|| wall_at(now, self.takeover_due())),
+            waits_for,
             delay_ms: self.takeover_delay_ms(),
             why_not,
             checks: self.checks.results.clone(),

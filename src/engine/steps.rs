@@ -90,7 +90,7 @@ impl Engine {
             }
             Some(_) => {
                 self.note(EventKind::Role, Severity::Warning, ended.clone());
-                self.handover_abort(&format!("{} ended it", actor.user));
+                self.handover_ended(&format!("{} ended it", actor.user));
                 self.done(id, ended);
             }
         }

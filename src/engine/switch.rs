@@ -69,12 +69,16 @@ impl Engine {
         let name = self.peer_name();
         let condition = self.condition().map_or("not master", super::base::Condition::word);
         add("this instance is active", self.is_active() && self.handover.is_none(), format!("condition {condition}"));
-        add("the shadow is connected", self.reign.shadow.is_some(), format!("{name} is not connected"));
+        let is_paired = self.peer().is_some();
+        let is_connected = self.reign.shadow.is_some();
+        let missing = if is_paired { format!("{name} is not connected") } else { "there is no pair yet".into() };
+        add("the shadow is connected", is_connected, missing);
         add("the shadow is READY", self.reign.peer_ready, format!("{name} is not READY"));
         add("same revision", self.in_sync(), format!("{name} has not the newest revision yet"));
-        let own_terms = self.peer().is_some();
-        add("the versions can talk", own_terms, "there is no pair".into());
-        add("takeover checks of the shadow", self.reign.peer_checks_pass, format!("those of {name} fail"));
+        add("the versions can talk", is_paired, "there is no pair yet".into());
+        let told =
+            if is_connected { format!("those of {name} fail") } else { "not known before it is connected".into() };
+        add("takeover checks of the shadow", self.reign.peer_checks_pass, told);
         let addresses = self.peer_lacks_addresses();
         let lacks = addresses.clone().unwrap_or_default();
         add("virtual addresses of the shadow", addresses.is_none(), lacks);
@@ -103,7 +107,11 @@ impl Engine {
             return;
         }
         if let Some(failed) = checks.iter().find(|check| !check.ok) {
-            let todo = "Wait until the shadow is READY and in sync; `ha switch --dry-run` shows every check";
+            let todo = if self.peer().is_some() {
+                "Wait until the shadow is READY and in sync; `ha switch --dry-run` shows every check"
+            } else {
+                "Connect a shadow first: `standin shadow connect` on the other machine"
+            };
             return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
         }
         self.note(EventKind::Role, Severity::Information, "switching roles");
@@ -315,8 +323,17 @@ impl Engine {
         }
     }
 
-    /// Nothing was offered: everything stays as it was.
+    /// Nothing was offered: everything stays as it was, and whoever looks at the alerts knows.
     pub(super) fn handover_abort(&mut self, why: &str) {
+        if self.handover.as_ref().is_some_and(|handover| handover.kind != OfferKind::Stop) {
+            self.tell("H-018", "", why);
+            self.note(EventKind::Role, Severity::Error, format!("the switch did not come about: {why}"));
+        }
+        self.handover_ended(why);
+    }
+
+    /// The same, as an operator wants it.
+    pub(super) fn handover_ended(&mut self, why: &str) {
         let Some(handover) = self.handover.take() else { return };
         self.timers.clear(Timer::Handover);
         self.reign.frozen = false;
@@ -328,8 +345,6 @@ impl Engine {
         if handover.kind == OfferKind::Stop {
             return self.leave_now(why);
         }
-        self.tell("H-018", "", why);
-        self.note(EventKind::Role, Severity::Error, format!("the switch did not come about: {why}"));
         match handover.stage {
             Stage::Syncing => self.start_outdated(),
             Stage::Stopping if self.work.stopping.is_some() => {}

@@ -29,6 +29,8 @@ pub(super) struct Lost {
     pub last_check: Option<Now>,
     /// From when the delay counts.
     pub counts_from: Millis,
+    /// The same by the wall clock, and why it is not from the loss on; none: it is.
+    pub counts_anew: Option<(UnixMillis, &'static str)>,
     /// READY when the link broke (spec 7.1).
     pub was_ready: bool,
     pub why: String,
@@ -38,8 +40,13 @@ pub(super) struct Lost {
     pub rival: Option<Rival>,
     /// A word given to a former master that starts: not before then (spec 7.5).
     pub not_before: Millis,
-    /// When the delay was over and the checks passed.
-    pub delay_over: Option<UnixMillis>,
+    /// When the delay was over, and how long it was, ms.
+    pub delay_over: Option<(UnixMillis, u64)>,
+    /// What forbade the takeover when that was last asked.
+    pub forbidden: Option<String>,
+    /// When what was waited for beyond the delay was over, and what it was; both for people.
+    pub waited: Option<(UnixMillis, String)>,
+    /// When the checks passed.
     pub checks_passed: Option<UnixMillis>,
     /// The same on the clock that counts; with an arbiter the grant comes later.
     pub passed_at: Option<Millis>,
@@ -112,12 +119,15 @@ impl Engine {
             since: self.now,
             last_check: self.watch.last_check,
             counts_from: self.now.mono,
+            counts_anew: None,
             was_ready,
             why: why.to_owned(),
             foreign: None,
             rival: None,
             not_before: Millis(0),
             delay_over: None,
+            forbidden: None,
+            waited: None,
             checks_passed: None,
             passed_at: None,
             granted: None,
@@ -140,12 +150,15 @@ impl Engine {
         self.watch.lost.as_ref().map_or(self.now.mono, due)
     }
 
-    /// The delay counts anew from now.
-    pub(super) fn count_anew(&mut self, at_least_ms: u64) {
+    /// The delay counts anew from now; `why` is for people.
+    pub(super) fn count_anew(&mut self, at_least_ms: u64, why: &'static str) {
         let not_before = self.after(at_least_ms);
-        let now = self.now.mono;
+        let now = self.now;
         let Some(lost) = &mut self.watch.lost else { return };
-        lost.counts_from = now;
+        lost.counts_from = now.mono;
+        lost.counts_anew = Some((now.wall, why));
+        lost.forbidden = None;
+        lost.waited = None;
         lost.not_before = lost.not_before.max(not_before);
         lost.delay_over = None;
         lost.checks_passed = None;
@@ -172,7 +185,7 @@ impl Engine {
     /// The master itself dialled this shadow: it is alive, whatever the way to it.
     pub(super) fn master_reaches_me(&mut self) {
         if self.watch.lost.is_some() && !breaks(Fault::AnswerCancelsNothing) {
-            self.count_anew(0);
+            self.count_anew(0, "the master reached this shadow");
             self.watch.message =
                 Some("the master reaches this shadow, but this shadow does not reach the master".into());
         }
@@ -182,7 +195,8 @@ impl Engine {
     /// is decided, however short the delay.
     pub(super) fn master_answered_in_vain(&mut self) {
         let timing = self.timing();
-        self.count_anew(self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms);
+        let word_ms = self.redial_pause_ms() + timing.connect_timeout_ms + timing.request_timeout_ms;
+        self.count_anew(word_ms, "the master answered");
     }
 
     /// Why it would not take over now; none: it would, once the delay is over.
@@ -229,7 +243,27 @@ impl Engine {
         let is_failing = !self.checks.results.is_empty() && !self.checks.pass(&self.in_force());
         let checks = || (self.watch.lost.is_some() && is_failing).then(|| "its takeover checks fail".to_owned());
         let disk = || self.book.holds("R-001", "record").then(|| "its disk cannot be written".to_owned());
-        self.why_no_takeover().or_else(disk).or_else(checks).or_else(|| self.why_not_granted())
+        let fence =
+            || self.is_fence_failing().then(|| "its fence command fails, and a takeover requires it".to_owned());
+        self.why_no_takeover().or_else(disk).or_else(checks).or_else(fence).or_else(|| self.why_not_granted())
+    }
+
+    /// The master is lost and nothing forbids the takeover: what it waits for beyond the delay and its own promise, whose end is
+    /// known. For people.
+    pub(super) fn takeover_waits_for(&self) -> Option<String> {
+        let lost = self.watch.lost.as_ref()?;
+        if self.takeover_due() > self.now.mono {
+            return None;
+        }
+        if self.is_fence_running() {
+            return Some("the fence command has succeeded".into());
+        }
+        if lost.passed_at.is_none() && self.has_takeover_checks() {
+            return Some("the takeover checks have passed".into());
+        }
+        self.waits_for_grant().or_else(|| {
+            self.watch.applying.is_some().then(|| "the revision that is being written is on disk".to_owned())
+        })
     }
 
     /// One that started and found its master unreachable may be granted the role, if it was READY in its last run (spec 7.4).
@@ -259,15 +293,17 @@ impl Engine {
             if self.leaving.is_none() {
                 self.hold_alert("H-012", "", &why);
             }
+            if let Some(lost) = &mut self.watch.lost {
+                lost.forbidden = Some(why);
+            }
             self.timers.set(Timer::Takeover, self.after(TAKEOVER_RETRY_MS));
             return;
         }
         let now = self.now;
         let is_fresh = |lost: &Lost| lost.passed_at.is_some_and(|at| now.mono.since(at) <= CHECKS_FRESH_MS);
         let has_checks = self.has_takeover_checks() && !self.watch.lost.as_ref().is_some_and(is_fresh);
-        let Some(lost) = &mut self.watch.lost else { return };
-        lost.delay_over.get_or_insert(now.wall);
-        let counts_from = lost.counts_from;
+        self.delay_is_over();
+        let Some(counts_from) = self.watch.lost.as_ref().map(|lost| lost.counts_from) else { return };
         if has_checks {
             // Only checks that began after the delay was over count; older ones tell of another world.
             let due = counts_from.plus(self.takeover_delay_ms());
@@ -309,6 +345,24 @@ impl Engine {
             lost.granted = Some(now.wall);
         }
         self.fence_then_take_over();
+    }
+
+    /// Notes when the delay itself was over, and what else was waited for since; for the timeline.
+    fn delay_is_over(&mut self) {
+        let (now, delay_ms, promised) = (self.now, self.takeover_delay_ms(), self.last_promise_end());
+        let Some(lost) = self.watch.lost.as_mut().filter(|lost| lost.delay_over.is_none()) else { return };
+        let due = lost.counts_from.plus(delay_ms);
+        let late_ms = i64::try_from(now.mono.since(due)).unwrap_or(0);
+        lost.delay_over = Some((UnixMillis(now.wall.0.saturating_sub(late_ms)), delay_ms));
+        let waited = match lost.forbidden.take() {
+            Some(why) => Some(format!("not forbidden any more: {why}")),
+            None if lost.not_before > due && lost.not_before >= promised => {
+                Some("the word given to it over".to_owned())
+            }
+            None if promised > due => Some("own promise to it over".to_owned()),
+            None => None,
+        };
+        lost.waited = waited.map(|what| (now.wall, what));
     }
 
     /// Runs the takeover checks, unless they run.
@@ -455,14 +509,22 @@ impl Engine {
             add(last.wall, "last check answered".into());
         }
         add(lost.since.wall, format!("the master is lost: {}", lost.why));
-        if let Some(at) = lost.delay_over {
-            add(at, format!("takeover delay over ({} ms)", self.takeover_delay_ms()));
+        if let Some((at, why)) = lost.counts_anew {
+            add(at, format!("the delay counts anew: {why}"));
+        }
+        if let Some((at, delay_ms)) = lost.delay_over {
+            let set_ms = self.timing().takeover_delay_ms;
+            let many = if delay_ms > set_ms { format!(", {set_ms} ms are set: many takeovers") } else { String::new() };
+            add(at, format!("takeover delay over ({delay_ms} ms{many})"));
+        }
+        if let Some((at, what)) = &lost.waited {
+            add(*at, what.clone());
         }
         if let Some(at) = lost.checks_passed.filter(|_| !self.checks.results.is_empty()) {
             add(at, "takeover checks passed".into());
         }
         if let Some(at) = lost.granted.filter(|_| self.has_arbiter()) {
-            add(at, "own promise over, and the term granted by the arbiter".into());
+            add(at, "lease over, and the term granted by the arbiter".into());
         }
         if let Some(at) = self.fence.passed {
             add(at, "fence command succeeded".into());

@@ -59,6 +59,8 @@ pub(super) enum Then {
     StopPromised { link: LinkId },
     /// Takeovers are not delayed any longer.
     DampingCleared { order: u64, text: &'static str },
+    /// No takeovers for a while.
+    Paused(super::pause::NewPause),
     /// An order that is done with the write.
     Done { order: u64, text: &'static str },
 }
@@ -93,6 +95,7 @@ impl Engine {
                 self.set_state(super::base::LinkState::Disconnecting, None);
                 self.say_farewell(link);
             }
+            Then::Paused(new) => self.pause_noted(new),
             Then::DampingCleared { order, text } => {
                 self.damping_cleared();
                 self.done(order, text);
@@ -113,6 +116,7 @@ impl Engine {
             | Then::PromiseOver
             | Then::Raised { order: None } => {}
             Then::StopPromised { .. } => self.leave_now(&text),
+            Then::Paused(new) => self.pause_not_noted(new, text),
             Then::Attached { link } => {
                 self.close(link, &text);
                 self.master_answered_in_vain();

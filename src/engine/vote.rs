@@ -25,6 +25,9 @@ pub struct VoteRecord {
     pub holder: Option<InstanceId>,
     /// The highest term each instance wrote here when it found the arbiter knowing less than itself, or not knowing it.
     pub known: BTreeMap<InstanceId, Term>,
+    /// Drawn when it was first written, so that two arbiters are told apart whatever they call themselves (two etcds as they are
+    /// installed have the same cluster number); 0: not yet.
+    pub mark: u64,
 }
 
 /// The lease: kept by the arbiter until its time to live has passed since it was last kept alive.

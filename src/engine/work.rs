@@ -49,8 +49,8 @@ pub(super) struct ServiceWork {
     pub stuck: bool,
     /// Its settings have changed since its start was asked for: they count from the next start on.
     pub is_outdated: bool,
-    /// When the stop under way began, its grace counted off.
-    stop_began: Option<Millis>,
+    /// When the stop under way began, its grace counted off; ahead: it may still end in peace until then.
+    pub stop_began: Option<Millis>,
     /// How long the last stop took, ms.
     pub stop_took_ms: Option<u64>,
 }
@@ -77,15 +77,18 @@ impl Engine {
         self.out.push(Effect::StartService { term: self.durable.term, reason });
     }
 
-    /// Stops it; asked again while it stops, the newer purpose counts.
+    /// Stops it; asked again while it stops, the newer purpose counts, and the shorter time to end in peace: whoever has to be
+    /// stopped at once does not run out what a switch gave it (spec 2.4, 7.6, 7.11).
     pub(super) fn stop_service(&mut self, purpose: StopFor, grace_ms: u64, reason: Reason) {
         self.timers.clear(Timer::ServiceRetry);
         self.work.starting = None;
         let is_stopping = self.work.stopping.is_some() && !self.work.stuck;
         self.work.stopping = Some((purpose, grace_ms, reason));
         self.work.stuck = false;
-        if !is_stopping {
-            self.work.stop_began = Some(self.after(grace_ms));
+        let begins = self.after(grace_ms);
+        // Once it was told to end, being told again changes nothing.
+        if !is_stopping || self.work.stop_began.is_none_or(|earlier| earlier > begins) {
+            self.work.stop_began = Some(begins);
             self.out.push(Effect::StopService { grace_ms, reason });
         }
     }
@@ -94,6 +97,7 @@ impl Engine {
     /// instead of again and again as it was, and so is the first one that is configured.
     pub(super) fn service_settings_changed(&mut self, old: &Service) {
         self.settings.service.kind().clone_into(&mut self.facts.service_kind);
+        self.start_tried(None);
         // These two are in force at once.
         let (stop_grace, health) = (old.stop_grace, old.health.clone());
         let is_live = *old == (Service { stop_grace, health, ..self.settings.service.clone() });
@@ -159,16 +163,19 @@ impl Engine {
         }
     }
 
-    /// It ended by itself, or runs again (spec 6.5, service state). A crash loop stays one open alert: what runs again is over
-    /// only at the next health check.
+    /// It ended by itself, or runs again (spec 6.5, service state). A crash loop stays one open alert, which counts the ends,
+    /// each of them an event: what runs again is over only at the next health check.
     fn service_moved(&mut self, status: ServiceStatus) {
         let is_wanted = self.work.stopping.is_none() && self.work.starting.is_none() && self.is_active();
         if is_wanted && status.state == "failed" {
             let why = status.message.clone().unwrap_or_else(|| "it ended".into());
-            if !self.book.holds("V-002", "") {
+            if self.service.state == "failed" {
+                // The same end, told with when it starts again.
+                self.book.reword(self.now.wall, "V-002", "", &why, &mut self.out);
+            } else {
                 self.note(EventKind::Service, Severity::Warning, why.clone());
+                self.book.raise(self.now.wall, "V-002", "", &why, &mut self.out);
             }
-            self.hold_alert("V-002", "", &why);
         }
         self.service = status;
         self.service_seen();
@@ -180,6 +187,7 @@ impl Engine {
         for code in ["V-001", "V-006"] {
             self.settle(code, "");
         }
+        self.start_tried(None);
         if !self.service.failing {
             self.failing_over();
         }
@@ -237,9 +245,16 @@ impl Engine {
         }
         let first = notice.timeline.first().map_or(notice.at, |line| line.at);
         let gap_ms = wall.0.saturating_sub(first.0).max(0);
+        // It counts as started when it has run so long, and that is part of the time.
+        let proven = match self.settings.service.start_time {
+            ms if ms > 0 && self.facts.service_kind == "command" => {
+                format!(" and has run {ms} ms (service.start_time)")
+            }
+            _ => String::new(),
+        };
         let mut draft = self.draft();
         if let Some(notice) = &mut draft.notice {
-            let text = format!("service started; {gap_ms} ms since the last sign of the former master");
+            let text = format!("service started{proven}; {gap_ms} ms since the last sign of the former master");
             notice.timeline = self.with_steps(std::mem::take(&mut notice.timeline));
             notice.timeline.push(TimelineEntry { at: wall, text });
         }
@@ -248,6 +263,7 @@ impl Engine {
 
     fn service_not_started(&mut self, purpose: StartFor, reason: Reason, why: &str) {
         self.note(EventKind::Service, Severity::Error, format!("could not be started: {why}"));
+        self.start_tried(Some(why));
         if purpose == StartFor::Offer {
             self.give_back(why);
             return;

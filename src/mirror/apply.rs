@@ -5,7 +5,10 @@
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use super::accounts::{Accounts, Belongs};
 use super::commit::{Keep, now_ms};
@@ -13,8 +16,8 @@ use super::diff::{self, Change};
 use super::ground::Ground;
 use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
-use super::plan::{DIVERGED, DRIFT, OwnSide, Plan, drift_branch};
-use super::push::{ContentSource, PushPayload, refused, tree_of};
+use super::plan::{DIVERGED, DRIFT, OwnSide, Parts, Plan, drift_branch};
+use super::push::{ContentSource, Manifest, PushPayload, refused};
 use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at, read_back};
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
@@ -27,6 +30,10 @@ use crate::engine::order::FileKind;
 use crate::engine::status::{Transfer, TransferStep};
 use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
 
+/// While so many paths or more are read back, how far it is is told,
+const TOLD_OF_MIN: usize = 500;
+/// so often.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// Mode of a directory that is only noted because of what is in it.
 const OWNER_ONLY: u32 = 0o700;
 
@@ -104,7 +111,9 @@ impl Mirror {
             let head = newest.head.ok_or_else(|| refused("it says nothing"))?;
             return Ok((head, None));
         }
-        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), (staged, &done), progress)?;
+        let Found { tree, stamps, .. } = found;
+        drop(tree);
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, stamps), (staged, &done), progress)?;
         self.note_owners(accounts.as_deref());
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
@@ -141,12 +150,14 @@ impl Mirror {
         source: &mut dyn ContentSource,
     ) -> Result<Tree, Problem> {
         let target = if payload.manifest {
-            tree_of(source.manifest(push.revision)?)?
+            let mut manifest = Manifest::new(&newest.tree);
+            source.manifest(push.revision, &mut |entry| manifest.add(entry))?;
+            manifest.finish()
         } else {
             let mut tree = match push.base {
                 None => Tree::default(),
                 Some(base) if newest.head.as_ref().is_some_and(|head| head.revision == base) => newest.tree.clone(),
-                Some(base) => history::tree_of(&self.inner.store, &base)?,
+                Some(base) => self.tree_of(base)?,
             };
             tree.apply(&payload.changes).map_err(|missing| refused(missing.to_string()))?;
             tree
@@ -214,15 +225,17 @@ impl Mirror {
         common: Option<&RevisionRow>,
         newest: &Tree,
         target: &Tree,
-        tree: &[Change],
+        tree: &Arc<Vec<Change>>,
     ) -> Result<Option<NewRevision>, Problem> {
         let parent = match common {
             Some(common) if common.revision == push.revision => return Ok(None),
             Some(common) => history::tree_before(&self.inner.store, newest, common.revision.number)?,
             None => Tree::default(),
         };
-        let mut changes = if parent == *newest { tree.to_vec() } else { diff::between(&parent, target) };
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let changes = match parent == *newest {
+            true => Arc::clone(tree),
+            false => Arc::new(diff::between(&parent, target)),
+        };
         let PushPayload { author, at, message, .. } = payload;
         Ok(Some(NewRevision { revision: push.revision, author, at, message, changes }))
     }
@@ -233,7 +246,7 @@ impl Mirror {
         work: &mut Work,
         ground: &Ground,
         plan: &Plan,
-        (target, found): (&Tree, &Found),
+        (target, scanned): (&Tree, Vec<(RelPath, Stamp)>),
         (staged, done): (Staged, &[bool]),
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
@@ -246,10 +259,10 @@ impl Mirror {
             .inspect_err(|_| self.drop_damaged(plan))?;
         writing.tell();
         self.crash_point()?;
-        self.inner.store.save_journal(&plan.encode()?)?;
+        self.inner.store.save_journal(&plan.encode()?, plan.parts())?;
         let step = &mut || self.crash_point();
         let placed = place::place(ground, &staged, &plan.ops, &plan.obstacles, target, step)
-            .and_then(|()| self.finish(work, ground, plan, target, &found.stamps, progress));
+            .and_then(|()| self.finish(work, ground, plan, target, scanned, progress));
         drop(staged);
         placed.or_else(|problem| {
             self.drop_damaged(plan);
@@ -284,16 +297,14 @@ impl Mirror {
         ground: &Ground,
         plan: &Plan,
         target: &Tree,
-        scanned: &[(RelPath, Stamp)],
+        mut stamps: Vec<(RelPath, Stamp)>,
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
-        let before = plan.before(target)?;
         let dirty = self.take_dirty();
-        let mut verifying = Counter::new(TransferStep::Verifying, plan, progress);
-        let found = self.read_back(ground, plan, (&before, target), false, &mut |bytes| verifying.add(bytes));
+        let found = self.verified(ground, plan, target, progress);
         self.give_back(without(dirty, plan, found.is_ok()));
-        let found = found?;
-        if found.tree.root() != plan.revision.root {
+        let Found { tree, stamps: read, .. } = found?;
+        if tree.root() != plan.revision.root {
             let why = "what is on the disk after it is not what the master has: something else changes the directory";
             return Err(Problem::new(
                 "cannot apply the push of the master",
@@ -302,7 +313,8 @@ impl Mirror {
             ));
         }
         self.crash_point()?;
-        let stamps: Vec<_> = scanned.iter().chain(&found.stamps).cloned().collect();
+        drop(tree);
+        stamps.extend(read);
         self.inner.store.commit(&Commit {
             branch: plan.branch.as_ref(),
             revision: plan.new.as_ref(),
@@ -323,35 +335,72 @@ impl Mirror {
         head.ok_or_else(|| super::damaged("a revision that was just committed is not there"))
     }
 
-    /// Every path of a plan as it is on the disk now; `is_deep`: with what is inside it and in no tree. What is neither as
-    /// before nor as in `target` is kept.
-    fn read_back(
+    /// Every path of a plan as it is on the disk now, to be compared with `target`; what is not as there is kept.
+    fn verified(
         &self,
         ground: &Ground,
         plan: &Plan,
-        (before, target): (&Tree, &Tree),
-        is_deep: bool,
-        tell: &mut dyn FnMut(u64),
+        target: &Tree,
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<Found, Problem> {
-        let mut keep = Keep::new(&self.inner.store);
-        let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
-        let paths = plan.paths().into_iter().map(|path| (path, is_deep && !is_directory(path)));
+        let mut verifying = Counter::new(TransferStep::Verifying, plan, progress);
+        let count = Count::default();
+        let paths: Vec<_> = plan.paths().into_iter().map(|path| (path, false)).collect();
+        let read = || self.read_back(ground, (target, target), &paths, &|bytes| count.add(bytes));
+        let found = if paths.len() < TOLD_OF_MIN {
+            read()
+        } else {
+            thread::scope(|scope| {
+                let (reads, has_read) = channel::<()>();
+                let reader = scope.spawn(|| {
+                    let _until_then = reads;
+                    read()
+                });
+                while has_read.recv_timeout(TOLD_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    verifying.set(&count);
+                }
+                let ended =
+                    |_| Err(Problem::new("cannot read the directory", "a thread ended", "look at the program log"));
+                reader.join().unwrap_or_else(ended)
+            })
+        };
+        verifying.set(&count);
+        found
+    }
+
+    /// Paths as they are on the disk now. What is neither as in `known` nor as in `target` is kept.
+    fn read_back(
+        &self,
+        ground: &Ground,
+        (known, target): (&Tree, &Tree),
+        paths: &[(&RelPath, bool)],
+        heard: &(dyn Fn(u64) + Sync),
+    ) -> Result<Found, Problem> {
+        let keep = Mutex::new(Keep::new(&self.inner.store));
+        let lock = || keep.lock().unwrap_or_else(PoisonError::into_inner);
         let accounts = self.accounts();
-        let found = read_back(ground, (before, target), accounts.as_deref(), paths, &mut |path, _, digest, bytes| {
-            tell(bytes.len() as u64);
+        let owners = Belongs::checked(accounts.as_deref()).towards(target);
+        let found = read_back(ground, known, owners, paths, heard, &|path, digest, bytes| {
             if target.get(path).is_none_or(|entry| entry.digest != digest) {
-                keep.add(digest, bytes)?;
+                lock().add(digest, bytes)?;
             }
-            Ok(None)
+            Ok(())
         })?;
-        keep.flush()?;
+        lock().flush()?;
         Ok(found)
+    }
+
+    /// As before a plan and after it; with what is inside and in no tree. What is neither is kept.
+    fn read_deep(&self, ground: &Ground, plan: &Plan, before: &Tree, target: &Tree) -> Result<Found, Problem> {
+        let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
+        let paths: Vec<_> = plan.paths().into_iter().map(|path| (path, !is_directory(path))).collect();
+        self.read_back(ground, (before, target), &paths, &|_| {})
     }
 
     /// The directory as it was before a plan.
     fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
         let undone = plan.before(target).and_then(|before| {
-            let now = self.read_back(ground, plan, (&before, target), true, &mut |_| {})?;
+            let now = self.read_deep(ground, plan, &before, target)?;
             self.keep_strays(&now.tree, &before, target)?;
             let ops = diff::between(&now.tree, &before);
             let staged = self.inner.stage.begin(self.accounts())?;
@@ -395,14 +444,15 @@ impl Mirror {
 
     /// Brings an interrupted apply to its end, or undoes it (spec 5.3).
     pub(super) fn recover(&self, work: &mut Work) -> Result<(), Problem> {
-        let Some(journal) = self.inner.store.journal()? else { return Ok(()) };
-        let plan = Plan::decode(&journal)?;
+        let mut parts = Parts::default();
+        let Some(journal) = self.inner.store.journal(|part| parts.add(&part))? else { return Ok(()) };
+        let plan = Plan::decode(&journal, parts)?;
         let target = plan.target(&self.newest().tree)?;
         let before = plan.before(&target)?;
         make_directory(&self.inner.directory)?;
         let ground = self.ground()?;
         let again = || -> Result<Found, Problem> {
-            let now = self.read_back(&ground, &plan, (&before, &target), true, &mut |_| {})?;
+            let now = self.read_deep(&ground, &plan, &before, &target)?;
             self.keep_strays(&now.tree, &before, &target)?;
             let obstacles: Vec<_> =
                 now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
@@ -413,11 +463,11 @@ impl Mirror {
             Ok(now)
         };
         let finished =
-            again().and_then(|_| self.finish(work, &ground, &plan, &target, &[], &mut |_| {}).map(drop)).or_else(
-                |problem| {
+            again()
+                .and_then(|_| self.finish(work, &ground, &plan, &target, Vec::new(), &mut |_| {}).map(drop))
+                .or_else(|problem| {
                     if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
-                },
-            );
+                });
         self.note_owners(self.accounts().as_deref());
         finished
     }
@@ -456,6 +506,12 @@ impl<'a> Counter<'a> {
 
     fn add(&mut self, bytes: u64) {
         self.skip(bytes);
+        self.tell();
+    }
+
+    /// So far.
+    fn set(&mut self, count: &Count) {
+        self.transfer = count.onto(self.transfer);
         self.tell();
     }
 

@@ -1,6 +1,8 @@
 //! A change by an operator on the master: a new revision, brought to the directory as an apply is, whole or not at all
 //! (spec 5.2, 5.3, 5.6).
 
+use std::sync::Arc;
+
 use super::candidate::Rejection;
 use super::commit::{new_revision, yaml_fault};
 use super::diff;
@@ -67,7 +69,7 @@ impl Mirror {
         let mut work = self.work()?;
         let newest = self.newest();
         let wanted = self.target_of_change(&newest.tree, change)?;
-        let changes = diff::between(&newest.tree, &wanted.tree);
+        let changes = Arc::new(diff::between(&newest.tree, &wanted.tree));
         if changes.is_empty() {
             return Ok((None, report(None, false, &newest.tree, wanted)));
         }
@@ -87,13 +89,13 @@ impl Mirror {
         let plan = Plan {
             revision,
             branch,
-            new: Some(new_revision(revision, author, message, changes.clone())),
-            tree: changes.into(),
+            new: Some(new_revision(revision, author, message, Arc::clone(&changes))),
+            tree: changes,
             ops: ops.into(),
             obstacles,
         };
         let staged = (self.inner.stage.begin(accounts)?, [].as_slice());
-        let committed = self.carry_out(&mut work, &ground, &plan, (&target, &found), staged, &mut |_| {})?;
+        let committed = self.carry_out(&mut work, &ground, &plan, (&target, found.stamps), staged, &mut |_| {})?;
         let report = report(Some(committed.revision), false, &newest.tree, wanted);
         Ok((Some(committed), report))
     }
@@ -144,7 +146,7 @@ impl Mirror {
     /// `now` with everything, or these paths, as at a revision.
     fn restored(&self, now: &Tree, number: u64, paths: &[String]) -> Result<Tree, Problem> {
         let what = format!("cannot restore revision {number}");
-        let then = history::tree_of(&self.inner.store, &history::numbered(&self.inner.store, number)?)?;
+        let then = self.tree_of(history::numbered(&self.inner.store, number)?)?;
         if paths.is_empty() {
             return Ok(then);
         }

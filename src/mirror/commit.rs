@@ -1,5 +1,6 @@
 //! From the directory to a revision (spec 5.2), drift (spec 4.5), and what is really on the disk (spec 5.7).
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::accounts::{Accounts, Belongs};
@@ -8,7 +9,7 @@ use super::diff::Change;
 use super::ground::Ground;
 use super::path::RelPath;
 use super::push::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, ManifestEntry};
-use super::scan::{Found, Held, HoldBack, Leaves, Manner, Sink, Stamps, look_at, scan};
+use super::scan::{Found, Held, HoldBack, Leaves, Manner, Sink, Stamps, look_at, read_all, scan};
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, Work, committed, yaml};
@@ -126,7 +127,7 @@ impl Mirror {
         }
         let number = newest.head.map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: found.tree.root() };
-        let new = new_revision(revision, author, message, found.changes);
+        let new = new_revision(revision, author, message, found.changes.into());
         store.commit(&Commit {
             contents: &keep.buffer,
             revision: Some(&new),
@@ -211,15 +212,12 @@ impl Mirror {
     /// # Errors
     /// When the directory cannot be read.
     pub fn read_all(&self) -> Result<Tree, Problem> {
-        let work = self.work()?;
+        let _turn = self.work()?;
         let ground = self.ground()?;
         let tree = self.newest().tree;
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(&tree), None], ..Leaves::NOTHING };
         let accounts = self.accounts();
-        let owners = Belongs::checked(accounts.as_deref());
-        let manner = Manner { is_full: true, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
-        let found = scan(&ground, &tree, &work.stamps, manner, &mut |_, _, _, _| Ok(None))?;
-        Ok(found.tree)
+        Ok(read_all(&ground, &tree, leaves, Belongs::checked(accounts.as_deref()))?.tree)
     }
 
     /// The directory as it really is, where it may have changed; what differs from `known` kept in the store; and what is in
@@ -322,7 +320,12 @@ pub(super) fn yaml_fault(
 }
 
 /// A revision of now; texts that are longer than what travels are cut.
-pub(super) fn new_revision(revision: RevisionId, author: &str, message: &str, changes: Vec<Change>) -> NewRevision {
+pub(super) fn new_revision(
+    revision: RevisionId,
+    author: &str,
+    message: &str,
+    changes: Arc<Vec<Change>>,
+) -> NewRevision {
     let (author, message) = (cut(author, AUTHOR_MAX_BYTES), cut(message, MESSAGE_MAX_BYTES));
     NewRevision { revision, author, at: now_ms(), message, changes }
 }

@@ -8,7 +8,7 @@ use super::path::{RelPath, shown};
 use super::tree::{Entry, Tree};
 use super::unified::{Mask, SEARCH_LIMIT, hunks, text_of};
 use super::{OnDisk, damaged, history};
-use crate::engine::base::{Digest, Problem};
+use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::history::{
     ANSWER_TEXT_MAX_BYTES, DIFF_FILES_MAX, DiffBody, DiffReport, DiffSide, FileDiff, Hunk, Version,
 };
@@ -36,41 +36,86 @@ pub struct Side<'a> {
     pub contents: Box<Contents<'a>>,
 }
 
-/// A version that is in the store, or in the directory (which `on_disk` reads where it is asked for).
-///
-/// # Errors
-/// When there is no such version, or it cannot be read. The peer's is not to be had here.
-pub fn side<'a>(
-    store: &'a Store,
-    version: &Version,
-    on_disk: &dyn Fn() -> Result<OnDisk, Problem>,
-) -> Result<Side<'a>, Problem> {
-    let of = |name: String, tree: Tree| Side { name, tree, contents: Box::new(|digest| kept(store, digest)) };
-    match version {
-        Version::Newest => {
-            let row = store.newest_revision()?;
-            let name = row.as_ref().map_or("no revision".into(), |row| format!("revision {}", row.revision.number));
-            let tree = row.map(|row| history::tree_of(store, &row.revision)).transpose()?;
-            Ok(of(name, tree.unwrap_or_default()))
+/// Where versions are found.
+pub struct Versions<'a> {
+    /// What is kept.
+    pub store: &'a Store,
+    /// The newest tree, from which older ones are made: so their cost is that of what came since.
+    pub newest: &'a dyn Fn() -> Result<Tree, Problem>,
+    /// What is in the directory.
+    pub on_disk: &'a dyn Fn() -> Result<OnDisk, Problem>,
+}
+
+impl<'a> Versions<'a> {
+    /// A version that is in the store, or in the directory.
+    ///
+    /// # Errors
+    /// When there is no such version, or it cannot be read. The peer's is not to be had here.
+    pub fn side(&self, version: &Version) -> Result<Side<'a>, Problem> {
+        let store = self.store;
+        let of = |name: String, tree: Tree| Side { name, tree, contents: Box::new(|digest| kept(store, digest)) };
+        match version {
+            Version::Newest => {
+                let row = store.newest_revision()?;
+                let name = row.as_ref().map_or("no revision".into(), |row| format!("revision {}", row.revision.number));
+                let tree = row.map(|row| self.tree_of(&row.revision)).transpose()?;
+                Ok(of(name, tree.unwrap_or_default()))
+            }
+            Version::Revision(number) => {
+                Ok(of(format!("revision {number}"), self.tree_of(&history::numbered(store, *number)?)?))
+            }
+            Version::Branch(name) => Ok(of(format!("branch {name}"), self.branch_tree(name)?)),
+            Version::Directory => {
+                let found = (self.on_disk)()?;
+                let tree = found.tree.clone();
+                let contents = move |digest: &Digest| match found.content(digest) {
+                    Some(bytes) => Ok(Ok(bytes.to_vec())),
+                    None => kept(store, digest),
+                };
+                Ok(Side { name: "directory".into(), tree, contents: Box::new(contents) })
+            }
+            Version::Peer => Err(Problem::new(
+                "cannot compare with the other instance",
+                "it is asked by a running instance alone",
+                "start this one: standin serve",
+            )),
         }
-        Version::Revision(number) => {
-            Ok(of(format!("revision {number}"), history::tree_of(store, &history::numbered(store, *number)?)?))
+    }
+
+    fn tree_of(&self, revision: &RevisionId) -> Result<Tree, Problem> {
+        match history::tree_from(self.store, &(self.newest)()?, revision)? {
+            Some(tree) => Ok(tree),
+            // A commit came between.
+            None => history::tree_of(self.store, revision),
         }
-        Version::Branch(name) => Ok(of(format!("branch {name}"), branch_tree(store, name)?)),
-        Version::Directory => {
-            let found = on_disk()?;
-            let tree = found.tree.clone();
-            let contents = move |digest: &Digest| match found.content(digest) {
-                Some(bytes) => Ok(Ok(bytes.to_vec())),
-                None => kept(store, digest),
-            };
-            Ok(Side { name: "directory".into(), tree, contents: Box::new(contents) })
+    }
+
+    /// The newest revision of a branch: its common revision with what the branch changed. Where that one is not kept any more,
+    /// the newest revision takes its place.
+    fn branch_tree(&self, name: &str) -> Result<Tree, Problem> {
+        let store = self.store;
+        let branch = store.branches()?.into_iter().find(|branch| branch.name == name).ok_or_else(|| {
+            Problem::new(
+                format!("cannot find the version {name}"),
+                "it is no number of a revision, no branch, and neither `directory` nor `peer`",
+                "`standin config log` lists revisions, `standin config branches` branches",
+            )
+        })?;
+        let mut tree = match branch.common {
+            None => Tree::default(),
+            Some(common) if history::find(store, &common)?.is_some() => self.tree_of(&common)?,
+            Some(_) => (self.newest)()?,
+        };
+        for change in diff::merged(store.branch_changes(name)?.into_iter()) {
+            match change.new {
+                None => tree.remove(&change.path),
+                Some(entry) => {
+                    history::make_parents(&mut tree, &change.path)?;
+                    tree.set(&change.path, entry).map_err(|missing| damaged(&missing.to_string()))?;
+                }
+            }
         }
-        Version::Peer => Err(Problem::new(
-            "cannot compare with the other instance",
-            "it is asked by a running instance alone",
-            "start this one: standin serve",
-        )),
+        Ok(tree)
     }
 }
 
@@ -80,33 +125,6 @@ fn kept(store: &Store, digest: &Digest) -> Result<Result<Vec<u8>, String>, Probl
         None if store.is_forgotten(digest)? => Err("its content was forgotten".into()),
         None => Err("its content is not kept here".into()),
     })
-}
-
-/// The newest revision of a branch: its common revision with what the branch changed. Where that one is not kept any more,
-/// the newest revision takes its place.
-fn branch_tree(store: &Store, name: &str) -> Result<Tree, Problem> {
-    let branch = store.branches()?.into_iter().find(|branch| branch.name == name).ok_or_else(|| {
-        Problem::new(
-            format!("cannot find the version {name}"),
-            "it is no number of a revision, no branch, and neither `directory` nor `peer`",
-            "`standin config log` lists revisions, `standin config branches` branches",
-        )
-    })?;
-    let mut tree = match branch.common {
-        None => Tree::default(),
-        Some(common) if history::find(store, &common)?.is_some() => history::tree_of(store, &common)?,
-        Some(_) => history::newest_tree(store)?,
-    };
-    for change in diff::merged(store.branch_changes(name)?.into_iter()) {
-        match change.new {
-            None => tree.remove(&change.path),
-            Some(entry) => {
-                history::make_parents(&mut tree, &change.path)?;
-                tree.set(&change.path, entry).map_err(|missing| damaged(&missing.to_string()))?;
-            }
-        }
-    }
-    Ok(tree)
 }
 
 /// How `to` differs from `from`, at `paths` and inside them (none: everywhere). Texts are shown with `mask`, where there is

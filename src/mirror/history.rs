@@ -223,11 +223,31 @@ pub(super) fn make_parents(tree: &mut Tree, path: &RelPath) -> Result<(), Proble
     Ok(())
 }
 
-/// The tree of a revision of the main line.
+/// The tree of a revision of the main line, from the newest tree: its cost is that of what came since. None: that one is not
+/// the newest any more.
+///
+/// # Errors
+/// When the revision is not kept, or the store cannot be read.
+pub(super) fn tree_from(store: &Store, newest: &Tree, revision: &RevisionId) -> Result<Option<Tree>, Problem> {
+    if newest.root() == revision.root {
+        return Ok(Some(newest.clone()));
+    }
+    if find(store, revision)?.is_none() {
+        return Err(not_kept(revision));
+    }
+    // What does not fit to the tree is of another one.
+    Ok(tree_before(store, newest, revision.number).ok().filter(|tree| tree.root() == revision.root))
+}
+
+fn not_kept(revision: &RevisionId) -> Problem {
+    let why = format!("revision {} is not in the history", revision.number);
+    Problem::new("cannot read an older revision", why, "ask for a complete transfer")
+}
+
+/// The tree of a revision of the main line, from the store alone.
 pub(super) fn tree_of(store: &Store, revision: &RevisionId) -> Result<Tree, Problem> {
     if find(store, revision)?.is_none() {
-        let why = format!("revision {} is not in the history", revision.number);
-        return Err(Problem::new("cannot read an older revision", why, "ask for a complete transfer"));
+        return Err(not_kept(revision));
     }
     // A commit between the reads makes a mixture, which its digest gives away.
     for _ in 0..TREE_TRIES {

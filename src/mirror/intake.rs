@@ -2,8 +2,9 @@
 //! transfer is nearly on the disk when its last byte comes, and nothing is read back from the store to be written.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::commit::Keep;
@@ -20,6 +21,10 @@ use crate::store::{Packed, Store};
 const BATCH_BYTES: usize = 256 * 1024;
 /// Batches that wait while another is being written.
 const BATCHES_WAITING: usize = 2;
+/// Threads that check and write,
+const WORKERS_MAX: usize = 2;
+/// and contents for each at least: for fewer none is worth starting.
+const CONTENTS_PER_WORKER: usize = 1_000;
 /// No further one.
 const END: usize = usize::MAX;
 
@@ -29,12 +34,11 @@ pub(super) struct Intake<'a> {
     staged: &'a Staged,
     ops: &'a [Change],
     /// Size of each content, and the first change that needs it.
-    wanted: BTreeMap<Digest, (u64, usize)>,
+    wanted: Mutex<BTreeMap<Digest, (u64, usize)>>,
     /// From a change to the next one that needs the same content.
     next: Vec<usize>,
     /// Changes whose file is written aside.
-    done: Vec<bool>,
-    keep: Keep<'a>,
+    done: Vec<AtomicBool>,
     is_synced: bool,
     count: &'a Count,
 }
@@ -47,7 +51,14 @@ pub(super) struct Count {
 }
 
 impl Count {
-    fn onto(&self, all: Transfer) -> Transfer {
+    /// One more, of so many bytes.
+    pub(super) fn add(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How far it is.
+    pub(super) fn onto(&self, all: Transfer) -> Transfer {
         let (files_done, bytes_done) = (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         Transfer { files_done, bytes_done, ..all }
     }
@@ -73,52 +84,72 @@ impl<'a> Intake<'a> {
                 wanted.insert(entry.digest, (entry.size, index));
             }
         }
-        let (keep, is_synced) = (Keep::new(store), place::is_synced(ops));
-        Ok(Self { store, staged, ops, wanted, next, done: vec![false; ops.len()], keep, is_synced, count })
+        let (wanted, is_synced) = (Mutex::new(wanted), place::is_synced(ops));
+        let done = ops.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { store, staged, ops, wanted, next, done, is_synced, count })
     }
 
     /// Takes those that came with the push, then asks for the rest. What has come stays, also if the end does not. Says which
     /// changes are written aside.
     pub(super) fn run(
-        mut self,
+        self,
         inline: &[(Digest, serde_bytes::ByteBuf)],
         source: &mut dyn ContentSource,
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<Vec<bool>, Problem> {
-        let (files_total, bytes_total) = (self.wanted.len() as u64, self.wanted.values().map(|(size, _)| size).sum());
+        let (files_total, bytes_total) = {
+            let wanted = lock(&self.wanted);
+            (wanted.len() as u64, wanted.values().map(|(size, _)| size).sum())
+        };
         let all = Transfer { step: TransferStep::Receiving, files_total, bytes_total, ..Transfer::default() };
         progress(all);
+        let mut keep = Keep::new(self.store);
         for (digest, bytes) in inline {
-            if self.wanted.contains_key(digest) {
-                self.take(*digest, Packed::of(bytes.to_vec()))?;
+            if lock(&self.wanted).contains_key(digest) {
+                let content = Packed::of(bytes.to_vec());
+                self.take(*digest, &content)?;
+                keep.add_packed(*digest, content)?;
             }
         }
-        let missing: Vec<Digest> = self.wanted.keys().copied().collect();
+        let missing: Vec<Digest> = lock(&self.wanted).keys().copied().collect();
         let asked = if missing.is_empty() { Ok(()) } else { self.ask(&missing, source, all, progress) };
         // Also after a break: what has come need not come again.
-        self.keep.flush()?;
+        keep.flush()?;
         asked?;
         progress(self.count.onto(all));
-        if self.wanted.is_empty() { Ok(self.done) } else { Err(refused("the master did not send all contents")) }
+        if !lock(&self.wanted).is_empty() {
+            return Err(refused("the master did not send all contents"));
+        }
+        Ok(self.done.into_iter().map(AtomicBool::into_inner).collect())
     }
 
-    /// One thread hears, another one checks and writes.
+    /// One thread hears, others check and write, one keeps.
     fn ask(
-        &mut self,
+        &self,
         missing: &[Digest],
         source: &mut dyn ContentSource,
         all: Transfer,
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<(), Problem> {
         self.store.set_receiving(true)?;
-        let count = self.count;
+        let (count, store) = (self.count, self.store);
         let (batches, coming) = sync_channel::<Batch>(BATCHES_WAITING);
+        let (checked, to_keep) = sync_channel::<Batch>(BATCHES_WAITING);
+        let (coming, has_failed) = (Arc::new(Mutex::new(coming)), AtomicBool::new(false));
+        let workers = (missing.len() / CONTENTS_PER_WORKER).clamp(1, WORKERS_MAX);
         thread::scope(|scope| {
-            let worker = thread::Builder::new().name("intake".into()).spawn_scoped(scope, move || {
-                coming.iter().flatten().try_for_each(|(digest, content)| self.take(digest, content))
+            let workers = (0..workers).map(|_| {
+                let (coming, checked, has_failed) = (Arc::clone(&coming), checked.clone(), &has_failed);
+                spawn(scope, "intake", move || self.work(&coming, &checked, has_failed))
             });
-            let worker = worker.map_err(|error| {
-                Problem::new("cannot take in what the master sends", error.to_string(), "raise the limit of threads")
+            let workers = workers.collect::<Result<Vec<_>, _>>()?;
+            // Only the workers have these ends now: when they end, those at the other ends hear of it.
+            drop((coming, checked));
+            let keeper = spawn(scope, "keep", move || {
+                let mut keep = Keep::new(store);
+                to_keep.iter().flatten().try_for_each(|(digest, content)| keep.add_packed(digest, content))?;
+                // Also after a break: what has come need not come again.
+                keep.flush()
             })?;
             let mut hand_over = HandOver { batches, batch: Vec::new(), bytes: 0 };
             let heard = missing.chunks(CONTENTS_AT_ONCE).try_for_each(|some| {
@@ -128,36 +159,69 @@ impl<'a> Intake<'a> {
                     Ok(())
                 })
             });
-            // The last words are those of the worker: it knows why it ended.
+            // The last words are those of whoever knows why it ended.
             let rest = hand_over.flush();
             drop(hand_over);
-            let taken = worker.join().unwrap_or_else(|_| Err(gone()));
-            taken.and(heard).and(rest)
+            let ended = |_| Err(gone());
+            let taken: Vec<_> = workers.into_iter().map(|worker| worker.join().unwrap_or_else(ended)).collect();
+            let kept = keeper.join().unwrap_or_else(ended);
+            taken.into_iter().fold(kept, Result::and).and(heard).and(rest)
         })
     }
 
-    fn take(&mut self, claimed: Digest, content: Packed) -> Result<(), Problem> {
-        let wrong = || refused("a content does not have the digest or the size that it should have");
-        let (size, first) = self.wanted.remove(&claimed).ok_or_else(wrong)?;
-        {
-            let bytes = content.unpack().map_err(|_| wrong())?;
-            if size != content.size || digest::of_content(&bytes) != claimed {
-                return Err(wrong());
+    /// Takes one batch after the other, until there is none, or one that is wrong.
+    fn work(
+        &self,
+        coming: &Mutex<Receiver<Batch>>,
+        checked: &SyncSender<Batch>,
+        has_failed: &AtomicBool,
+    ) -> Result<(), Problem> {
+        loop {
+            let Ok(batch) = lock(coming).recv() else { return Ok(()) };
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(());
             }
-            let mut index = first;
-            while let Some(op) = self.ops.get(index) {
-                if let Some(entry) = op.new.filter(|entry| entry.kind == FileKind::File) {
-                    let written = self.staged.file(&index.to_string(), &bytes, entry, self.is_synced);
-                    written.map_err(|error| place::failed(&op.path, &error.to_string()))?;
-                    self.done[index] = true;
-                }
-                index = self.next[index];
-            }
+            let mut good = Vec::with_capacity(batch.len());
+            let outcome = batch.into_iter().try_for_each(|(digest, content)| {
+                self.take(digest, &content)?;
+                good.push((digest, content));
+                Ok(())
+            });
+            let outcome = checked.send(good).map_err(|_| gone()).and(outcome);
+            outcome.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;
         }
-        self.count.files.fetch_add(1, Ordering::Relaxed);
-        self.count.bytes.fetch_add(size, Ordering::Relaxed);
-        self.keep.add_packed(claimed, content)
     }
+
+    /// Checks a content, and writes it aside for all files that it is for.
+    fn take(&self, claimed: Digest, content: &Packed) -> Result<(), Problem> {
+        let wrong = || refused("a content does not have the digest or the size that it should have");
+        let (size, first) = lock(&self.wanted).remove(&claimed).ok_or_else(wrong)?;
+        let bytes = content.unpack().map_err(|_| wrong())?;
+        if size != content.size || digest::of_content(&bytes) != claimed {
+            return Err(wrong());
+        }
+        let mut index = first;
+        while let Some(op) = self.ops.get(index) {
+            if let Some(entry) = op.new.filter(|entry| entry.kind == FileKind::File) {
+                let written = self.staged.file(&index.to_string(), &bytes, entry, self.is_synced);
+                written.map_err(|error| place::failed(&op.path, &error.to_string()))?;
+                self.done[index].store(true, Ordering::Relaxed);
+            }
+            index = self.next[index];
+        }
+        self.count.add(size);
+        Ok(())
+    }
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, T>, Problem> {
+    thread::Builder::new().name(name.into()).spawn_scoped(scope, work).map_err(|error| {
+        Problem::new("cannot take in what the master sends", error.to_string(), "raise the limit of threads")
+    })
 }
 
 /// The hearing end.
@@ -178,6 +242,10 @@ impl HandOver {
         self.bytes = 0;
         self.batches.send(std::mem::take(&mut self.batch)).map_err(|_| gone())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn gone() -> Problem {

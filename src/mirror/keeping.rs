@@ -8,6 +8,8 @@ use crate::store::{Forgotten, Retention, Store};
 
 /// Rounds of tidying in a row; what is left goes the next time.
 const ROUNDS_MAX: usize = 20;
+/// The same of giving space back, which is done in small steps.
+const SPACE_ROUNDS_MAX: usize = 200;
 /// Contents looked for in the files of the database after they were forgotten.
 const LOOKED_FOR_MAX: usize = 10_000;
 
@@ -18,13 +20,14 @@ impl Mirror {
     /// When the store cannot be read or written; what is left goes the next time.
     pub fn tidy(&self, keep: &Retention) -> Result<u64, Problem> {
         let store = &self.inner.store;
+        store.note_named_contents()?;
         let mut dropped = 0;
         for _ in 0..ROUNDS_MAX {
             let Some(found) = store.plan_tidying(keep)? else { break };
             let _turn = self.work()?;
             dropped += store.tidy(&found)?;
         }
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..SPACE_ROUNDS_MAX {
             if !store.give_space_back()? {
                 break;
             }
@@ -63,8 +66,9 @@ impl Mirror {
         work.candidate.clear(store.home());
         let forgotten = store.forget(path, now_ms())?;
         store.scrub()?;
-        // A page that was rebuilt may keep an old copy in a gap, which nothing but writing all anew takes away.
-        if store.holds_any(&needles)? {
+        // A page that was rebuilt may keep an old copy in a gap.
+        if !store.expel(&needles)? {
+            tracing::warn!("the whole database is written anew: what was to be forgotten was still in it");
             store.rewrite()?;
         }
         Ok(forgotten)

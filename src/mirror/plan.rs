@@ -20,6 +20,8 @@ pub(super) const DRIFT: &str = "drift-";
 /// First part of the name of a branch (spec 7.6).
 pub(super) const DIVERGED: &str = "diverged-";
 
+/// Changes in one part of a long plan; so few in tests that most plans there are long.
+const CHANGES_PER_PART: usize = if cfg!(test) { 3 } else { 2_000 };
 /// Authors named of one branch.
 const AUTHORS_MAX: usize = 5;
 /// Characters of their names together.
@@ -55,40 +57,92 @@ struct Record {
     /// The changes of `new` are those of `tree`, and left out.
     #[serde(default)]
     is_new_shared: bool,
+    /// `ops` and `tree` are empty here: they come in parts.
+    #[serde(default)]
+    is_parted: bool,
+}
+
+/// Which list a part of it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum List {
+    Ops,
+    Tree,
+}
+
+/// The parts of a plan in the journal, as they are read.
+#[derive(Default)]
+pub(super) struct Parts {
+    ops: Vec<Change>,
+    tree: Vec<Change>,
+}
+
+impl Parts {
+    /// The next one.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let (list, changes): (List, Vec<Change>) = rmp_serde::from_slice(bytes).map_err(|error| unreadable(&error))?;
+        match list {
+            List::Ops => self.ops.extend(changes),
+            List::Tree => self.tree.extend(changes),
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: &rmp_serde::decode::Error) -> Problem {
+    super::damaged(&format!("the journal of an apply: {error}"))
 }
 
 impl Plan {
-    /// As bytes.
+    /// As bytes, without its [`Plan::parts`].
     pub(super) fn encode(&self) -> Result<Vec<u8>, Problem> {
         let is_shared = Arc::ptr_eq(&self.tree, &self.ops);
-        let is_new_shared = self.new.as_ref().is_some_and(|new| new.changes.iter().eq(in_order(&self.tree)));
+        let is_new_shared = self.new.as_ref().is_some_and(|new| new.changes == self.tree);
         let new = self.new.as_ref().map(|new| NewRevision {
             revision: new.revision,
             author: new.author.clone(),
             at: new.at,
             message: new.message.clone(),
-            changes: if is_new_shared { Vec::new() } else { new.changes.clone() },
+            changes: if is_new_shared { Arc::default() } else { Arc::clone(&new.changes) },
         });
+        let is_parted = self.is_parted();
+        let here = |list: &Arc<Vec<Change>>| if is_parted { Arc::default() } else { Arc::clone(list) };
         let record = Record {
             revision: self.revision,
             branch: self.branch.clone(),
             new,
-            tree: if is_shared { None } else { Some(Arc::clone(&self.tree)) },
-            ops: Arc::clone(&self.ops),
+            tree: (!is_shared).then(|| here(&self.tree)),
+            ops: here(&self.ops),
             obstacles: self.obstacles.clone(),
             is_new_shared,
+            is_parted,
         };
-        rmp_serde::to_vec(&record).map_err(|error| Problem::new("cannot write a journal", error.to_string(), ""))
+        rmp_serde::to_vec(&record).map_err(|error| unwritable(&error))
+    }
+
+    fn is_parted(&self) -> bool {
+        self.ops.len() + self.tree.len() > CHANGES_PER_PART
+    }
+
+    /// What is not in [`Plan::encode`], made as it is asked for: a hundred thousand paths need not be there twice.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Result<Vec<u8>, Problem>> {
+        let is_shared = Arc::ptr_eq(&self.tree, &self.ops);
+        let lists = [(List::Ops, true, &self.ops), (List::Tree, !is_shared, &self.tree)];
+        let lists = lists.into_iter().filter(|(_, is_there, _)| *is_there && self.is_parted());
+        let parts = lists.flat_map(|(list, _, changes)| changes.chunks(CHANGES_PER_PART).map(move |part| (list, part)));
+        parts.map(|part| rmp_serde::to_vec(&part).map_err(|error| unwritable(&error)))
     }
 
     /// From bytes of the own store.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Problem> {
-        let record: Record = rmp_serde::from_slice(bytes)
-            .map_err(|error| super::damaged(&format!("the journal of an apply: {error}")))?;
-        let Record { revision, branch, mut new, tree, ops, obstacles, is_new_shared } = record;
+    pub(super) fn decode(bytes: &[u8], parts: Parts) -> Result<Self, Problem> {
+        let record: Record = rmp_serde::from_slice(bytes).map_err(|error| unreadable(&error))?;
+        let Record { revision, branch, mut new, mut tree, mut ops, obstacles, is_new_shared, is_parted } = record;
+        if is_parted {
+            ops = Arc::new(parts.ops);
+            tree = tree.map(|_| Arc::new(parts.tree));
+        }
         let tree = tree.unwrap_or_else(|| Arc::clone(&ops));
         if let Some(new) = new.as_mut().filter(|_| is_new_shared) {
-            new.changes = in_order(&tree).into_iter().cloned().collect();
+            new.changes = Arc::clone(&tree);
         }
         Ok(Self { revision, branch, new, tree, ops, obstacles })
     }
@@ -111,11 +165,8 @@ impl Plan {
     }
 }
 
-/// In the order of paths, as a revision keeps them.
-fn in_order(changes: &[Change]) -> Vec<&Change> {
-    let mut sorted: Vec<_> = changes.iter().collect();
-    sorted.sort_by(|a, b| a.path.cmp(&b.path));
-    sorted
+fn unwritable(error: &rmp_serde::encode::Error) -> Problem {
+    Problem::new("cannot write a journal", error.to_string(), "")
 }
 
 fn changed(tree: &Tree, changes: &[Change]) -> Result<Tree, Problem> {
@@ -181,7 +232,7 @@ impl OwnSide<'_> {
             author: self.author.into(),
             at: self.at,
             message: "found on the disk, in no revision".into(),
-            changes,
+            changes: changes.into(),
         });
         let head = match (&uncommitted, revisions.last(), self.head) {
             (Some(new), _, _) => new.revision,

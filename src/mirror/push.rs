@@ -8,7 +8,7 @@ use super::exclude::is_left_out;
 use super::owners::Owners;
 use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
-use super::tree::{Entry, LINK_MODE, MODE_BITS, Tree};
+use super::tree::{Entry, FromList, LINK_MODE, MODE_BITS, Tree};
 use crate::engine::base::{Digest, Problem, RevisionId};
 use crate::engine::message::PUSH_PAYLOAD_MAX_BYTES;
 use crate::engine::order::FileKind;
@@ -73,11 +73,15 @@ impl From<ManifestEntry> for (RelPath, Entry) {
 
 /// Where the shadow gets what a push only names. All calls block.
 pub trait ContentSource {
-    /// Every path of the master's revision.
+    /// Hands every path of the master's revision to `sink`, in the order of a tree.
     ///
     /// # Errors
-    /// When the master cannot be asked or does not have it.
-    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem>;
+    /// When the master cannot be asked or does not have it, or the sink refuses one.
+    fn manifest(
+        &mut self,
+        revision: RevisionId,
+        sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+    ) -> Result<(), Problem>;
 
     /// Hands the contents with these digests (at most [`CONTENTS_AT_ONCE`]) to `sink`, in any order. The mirror checks each.
     ///
@@ -119,26 +123,41 @@ impl PushPayload {
     }
 }
 
-/// The tree that a manifest describes.
-///
-/// # Errors
-/// When it describes none that a mirror could have (spec 5.4).
-pub fn tree_of(mut manifest: Vec<ManifestEntry>) -> Result<Tree, Problem> {
-    if manifest.len() > ENTRIES_MAX {
-        return Err(refused(format!("its manifest has more than {ENTRIES_MAX} entries")));
-    }
-    manifest.sort_by(|a, b| a.path.cmp(&b.path));
-    if manifest.windows(2).any(|pair| pair[0].path == pair[1].path) {
-        return Err(refused("it names a path twice"));
-    }
-    let mut tree = Tree::default();
-    for (path, entry) in manifest.into_iter().map(<(RelPath, Entry)>::from) {
-        check_entry(&path, Some(entry))?;
-        tree.set(&path, entry).map_err(|missing| refused(missing.to_string()))?;
-    }
-    Ok(tree)
+/// The tree that a manifest describes, put together as it comes.
+pub struct Manifest<'a> {
+    list: FromList<'a>,
+    count: usize,
 }
 
+impl<'a> Manifest<'a> {
+    /// What is as in `known` shares its memory.
+    #[must_use]
+    pub fn new(known: &'a Tree) -> Self {
+        Self { list: FromList::new(known), count: 0 }
+    }
+
+    /// The next entry, in the order of a tree.
+    ///
+    /// # Errors
+    /// When no tree that a mirror could have is described (spec 5.4).
+    pub fn add(&mut self, entry: ManifestEntry) -> Result<(), Problem> {
+        let (path, entry) = entry.into();
+        check_entry(&path, Some(entry))?;
+        self.count += 1;
+        if self.count > ENTRIES_MAX {
+            return Err(refused(format!("its manifest has more than {ENTRIES_MAX} entries")));
+        }
+        self.list.add(path, entry).map_err(|wrong| refused(format!("in its manifest {wrong}")))
+    }
+
+    /// It was the last one.
+    #[must_use]
+    pub fn finish(self) -> Tree {
+        self.list.finish()
+    }
+}
+
+/// That an entry is one that a mirror could have (spec 5.4).
 ///
 /// # Errors
 /// That it is not possible, for people.

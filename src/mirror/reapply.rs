@@ -1,6 +1,8 @@
 //! What a branch of a divergence or a drift changed, made once more on what is there now (spec 4.5, 7.6): path by path, and
 //! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
 
+use std::sync::Arc;
+
 use super::change::{Target, check_count};
 use super::commit::{new_revision, yaml_fault};
 use super::diff::{self, Change};
@@ -131,17 +133,17 @@ impl Mirror {
         };
         self.give_target(&newest.tree, target)?;
         let target: &Tree = target;
-        let tree = diff::between(&newest.tree, target);
+        let tree = Arc::new(diff::between(&newest.tree, target));
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: target.root() };
         let is_new = !tree.is_empty() || newest.head.is_none();
-        let new = is_new.then(|| new_revision(revision, author, message, tree.clone()));
+        let new = is_new.then(|| new_revision(revision, author, message, Arc::clone(&tree)));
         let head = newest.head.map(|head| head.revision);
         let Some(revision) = new.as_ref().map(|new| new.revision).or(head) else { return Ok(0) };
         let ops = diff::between(&found.tree, target);
         let total = tree.len() as u64;
-        let plan = Plan { revision, branch, new, tree: tree.into(), ops: ops.into(), obstacles };
-        self.inner.store.save_journal(&plan.encode()?)?;
+        let plan = Plan { revision, branch, new, tree, ops: ops.into(), obstacles };
+        self.inner.store.save_journal(&plan.encode()?, plan.parts())?;
         Ok(total)
     }
 

@@ -4,7 +4,9 @@
 //! changed since without a new time (spec 5.2: an edit of the same size within the same second is noticed). A full scan
 //! reads every byte (spec 5.7). What cannot be mirrored is held back and named, and all else goes on (spec 5.4).
 
+mod back;
 mod read;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,17 +16,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+pub(super) use self::back::{read_all, read_back};
 use self::read::{Unread, read_stable};
-use super::accounts::{Accounts, Belongs};
-use super::diff::{self, Change};
+use self::seen::Seen;
+use super::accounts::Belongs;
+use super::diff::Change;
 use super::digest;
 use super::exclude::{Exclude, is_left_out};
 use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside, shown};
-use super::tree::{Child, Entry, LINK_MODE, MissingParent, Node, Tree};
+use super::tree::{Child, Entry, LINK_MODE, Node, Tree};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
-use crate::store::CONTENT_MAX_BYTES;
 
 /// Most entries of a configuration.
 pub const ENTRIES_MAX: usize = 1_000_000;
@@ -213,41 +216,18 @@ pub(super) fn look_at<'p>(
     scanner.found()
 }
 
-/// Reads what was placed a moment ago, every byte: as [`look_at`], but nothing is waited for, [`Found::changes`] stays empty,
-/// and a file so young that it may change again without a new time gets no stamp. Owners are those of the `target` where
-/// they are as they can be here.
-pub(super) fn read_back<'p>(
-    ground: &Ground,
-    (known, target): (&Tree, &Tree),
-    accounts: Option<&Accounts>,
-    paths: impl Iterator<Item = (&'p RelPath, bool)>,
-    sink: &mut Sink<'_>,
-) -> Result<Found, Problem> {
-    let owners = Belongs::checked(accounts).towards(target);
-    let (file_size_limit, leaves) = (CONTENT_MAX_BYTES, Leaves::NOTHING);
-    let manner = Manner { is_full: true, keeps_held: false, file_size_limit, leaves, owners };
-    let no_stamps = Stamps::new();
-    let mut scanner = Scanner::new(known, &no_stamps, manner, sink);
-    scanner.is_read_back = true;
-    scanner.look_at(ground, paths)?;
-    scanner.found()
-}
-
 struct Scanner<'a, 's> {
     known: &'a Tree,
     stamps: &'a Stamps,
     manner: Manner<'a>,
     sink: &'a mut Sink<'s>,
     is_shallow: bool,
-    /// See [`read_back`].
-    is_read_back: bool,
+    /// Hears the bytes of each file, and what is read is not waited for: see [`read_back`].
+    heard: Option<&'a (dyn Fn(u64) + Sync)>,
+    keeps_stamps: bool,
     now_ns: i64,
     entries: usize,
-    read: u64,
-    edits: Vec<(RelPath, Option<Entry>)>,
-    new_stamps: Vec<(RelPath, Stamp)>,
-    held: Vec<Held>,
-    postponed: Vec<RelPath>,
+    seen: Seen,
     /// Inodes of files read that have more than one name.
     linked: BTreeSet<u64>,
 }
@@ -260,35 +240,17 @@ impl<'a, 's> Scanner<'a, 's> {
             manner,
             sink,
             is_shallow: false,
-            is_read_back: false,
+            heard: None,
+            keeps_stamps: true,
             now_ns: now_ns(),
             entries: 0,
-            read: 0,
-            edits: Vec::new(),
-            new_stamps: Vec::new(),
-            held: Vec::new(),
-            postponed: Vec::new(),
+            seen: Seen::default(),
             linked: BTreeSet::new(),
         }
     }
 
     fn found(self) -> Result<Found, Problem> {
-        let mut tree = self.known.clone();
-        for (path, entry) in self.edits {
-            match entry {
-                None => tree.remove(&path),
-                Some(entry) => tree.set(&path, entry).map_err(|MissingParent(path)| vanished(&path))?,
-            }
-        }
-        let changes = if self.is_read_back { Vec::new() } else { diff::between(self.known, &tree) };
-        Ok(Found {
-            tree,
-            changes,
-            stamps: self.new_stamps,
-            held: self.held,
-            postponed: self.postponed,
-            read: self.read,
-        })
+        self.seen.found(self.known, true)
     }
 
     /// Only at `paths`.
@@ -315,7 +277,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 None => false,
             };
             if !is_there && known.get(path).is_some() {
-                self.edits.push((path.clone(), None));
+                self.seen.edits.push((path.clone(), None));
             }
         }
         Ok(())
@@ -347,7 +309,7 @@ impl<'a, 's> Scanner<'a, 's> {
                 Err(why) => {
                     let mut shown_path = path.map_or(String::new(), |path| format!("{path}/"));
                     shown_path.push_str(&shown(&name));
-                    self.held.push(Held { path: shown_path, why: why.into(), ..Held::default() });
+                    self.seen.held.push(Held { path: shown_path, why: why.into(), ..Held::default() });
                 }
                 Ok(child) => {
                     if self.look(fd, &child, known(&name))? {
@@ -359,7 +321,7 @@ impl<'a, 's> Scanner<'a, 's> {
         for name in node.iter().flat_map(|node| node.children.keys()).filter(|name| !seen.contains(&***name)) {
             // Names came out of a checked path at the same depth, so that this never fails.
             let Ok(child) = RelPath::child(path, name) else { continue };
-            self.edits.push((child, None));
+            self.seen.edits.push((child, None));
         }
         Ok(())
     }
@@ -388,7 +350,7 @@ impl<'a, 's> Scanner<'a, 's> {
                     _ => "of a kind that is unknown",
                 };
                 let keeps = self.hold(path, format!("is {what}: only files, directories and links are mirrored"));
-                if let Some(held) = self.held.last_mut() {
+                if let Some(held) = self.seen.held.last_mut() {
                     held.is_worthless = true;
                 }
                 Ok(keeps)
@@ -470,7 +432,7 @@ impl<'a, 's> Scanner<'a, 's> {
             };
         }
         if let Some(since) = self.written_for(path) {
-            self.postponed.push(path.clone());
+            self.seen.postponed.push(path.clone());
             if since >= WRITING_HELD_AFTER {
                 let why =
                     format!("is open and has been written to for {} s; it is taken up when that ends", since.as_secs());
@@ -478,12 +440,12 @@ impl<'a, 's> Scanner<'a, 's> {
             }
             return Ok(true);
         }
-        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, !self.is_read_back) {
+        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, self.heard.is_none()) {
             Ok(read) => read,
             Err(Unread::Gone) => return Ok(false),
             Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
         };
-        self.read += 1;
+        self.seen.read += 1;
         if stat.st_nlink > 1 {
             self.linked.insert(stat.st_ino);
         }
@@ -492,8 +454,8 @@ impl<'a, 's> Scanner<'a, 's> {
             Ok(entry) => entry,
             Err(why) => return Ok(self.hold(path, why)),
         };
-        if !self.is_read_back || !read::is_young(&stat) {
-            self.new_stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
+        if self.keeps_stamps && (self.heard.is_none() || !read::is_young(&stat)) {
+            self.seen.stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
         }
         self.take(path, known, entry, bytes)
     }
@@ -501,12 +463,15 @@ impl<'a, 's> Scanner<'a, 's> {
     /// A content was read: if it is not as known, the sink decides.
     fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, bytes: Vec<u8>) -> Result<bool, Problem> {
         debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
+        if let Some(heard) = self.heard {
+            heard(entry.size);
+        }
         if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
             && let Some(HoldBack { why, line }) = (self.sink)(path, known, entry.digest, bytes)?
         {
-            self.new_stamps.pop_if(|(stamped, _)| stamped == path);
+            self.seen.stamps.pop_if(|(stamped, _)| stamped == path);
             let counts = self.hold(path, why);
-            if let Some(held) = self.held.last_mut() {
+            if let Some(held) = self.seen.held.last_mut() {
                 held.line = line;
             }
             return Ok(counts);
@@ -526,13 +491,13 @@ impl<'a, 's> Scanner<'a, 's> {
 
     fn edit(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry) {
         if known != Some(entry) {
-            self.edits.push((path.clone(), Some(entry)));
+            self.seen.edits.push((path.clone(), Some(entry)));
         }
     }
 
     /// Holds it back; says whether it counts as there.
     fn hold(&mut self, path: &RelPath, why: String) -> bool {
-        self.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), ..Held::default() });
+        self.seen.held.push(Held { path: path.to_string(), why, at: Some(path.clone()), ..Held::default() });
         self.manner.keeps_held
     }
 
@@ -540,7 +505,7 @@ impl<'a, 's> Scanner<'a, 's> {
     fn hold_known(&mut self, path: &RelPath, why: &str) {
         self.hold(path, why.into());
         if !self.manner.keeps_held {
-            self.edits.push((path.clone(), None));
+            self.seen.edits.push((path.clone(), None));
         }
     }
 }

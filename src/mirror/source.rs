@@ -9,8 +9,12 @@ use crate::store::Packed;
 pub struct MirrorSource(pub Mirror);
 
 impl ContentSource for MirrorSource {
-    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
-        self.0.manifest(revision)
+    fn manifest(
+        &mut self,
+        revision: RevisionId,
+        sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        self.0.tree_of(revision)?.into_entries().try_for_each(|entry| sink(entry.into()))
     }
 
     fn content(

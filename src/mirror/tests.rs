@@ -202,7 +202,11 @@ fn a_small_change_is_a_small_push() {
     assert!(push.payload.len() < 1_000, "{}", push.payload.len());
     struct Nothing;
     impl ContentSource for Nothing {
-        fn manifest(&mut self, _: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+        fn manifest(
+            &mut self,
+            _: RevisionId,
+            _: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+        ) -> Result<(), Problem> {
             panic!("asked for the manifest")
         }
         fn content(

@@ -1,6 +1,8 @@
 //! One state of the configuration, immutable once shared: copies share what is equal, and digests are kept for each
 //! directory, so that one change costs the depth of its path (spec 5.2). Pure.
 
+mod listed;
+
 use std::collections::btree_map;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::listed::{Entries, FromList, NotListed};
 use super::diff::Change;
 use super::digest;
 use super::owners::Owners;

@@ -72,9 +72,12 @@ async fn serve(
 ) {
     let mut arbiter = Arbiter::new(&changes.borrow_and_update());
     let mut is_old = false;
+    // Other settings may lead to the same arbiter: it is told anew.
+    let mut told = 0;
     while let Some(Question { id, pair, ask, lease_s }) = asked.recv().await {
         if is_old || changes.has_changed().unwrap_or(false) {
             arbiter = Arbiter::new(&changes.borrow_and_update());
+            told = 0;
         }
         let answer = tokio::select! {
             answer = arbiter.ask(pair, &ask, lease_s) => Some(answer),
@@ -83,6 +86,11 @@ async fn serve(
         is_old = answer.is_none();
         let changed = || VoteAnswer::Silent("its settings were changed while it was asked".into());
         let answer = answer.unwrap_or_else(changed);
+        let mark = arbiter.mark();
+        if mark != told && inputs.send(Input::ArbiterMark(mark)).await.is_err() {
+            return;
+        }
+        told = mark;
         if inputs.send(Input::Arbiter { id, answer }).await.is_err() {
             return;
         }

@@ -160,7 +160,7 @@ async fn fetch(orders: &Arc<Orders>, name: &str) -> Result<(), Problem> {
         author: branch.author.clone(),
         at: branch.at.0,
         message: format!("fetched from {holder}"),
-        changes,
+        changes: changes.into(),
     };
     let plan = BranchPlan { branch, after: NONE_AFTER, uncommitted: Some(all) };
     let mirror = orders.mirror.clone();

@@ -124,9 +124,14 @@ impl BulkSource {
 }
 
 impl ContentSource for BulkSource {
-    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
+    fn manifest(
+        &mut self,
+        revision: RevisionId,
+        sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let mut take = |entry| sink(from_wire(entry)?).map_err(|problem| problem.to_string());
         self.with_client(async move |client| {
-            client.manifest(revision).await?.into_iter().map(from_wire).collect::<Result<Vec<_>, _>>()
+            client.manifest(revision, |entries| entries.into_iter().try_for_each(&mut take)).await
         })
     }
 

@@ -1,5 +1,6 @@
 //! `config diff`: two versions of the configuration, secrets masked (spec 5.6, 5.8).
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,9 +15,11 @@ use crate::console::mask;
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{DiffReport, PATHS_MAX, Version};
 use crate::engine::order::Reply;
-use crate::mirror::compare::{Side, compare, side};
+use crate::mirror::compare::{Side, Versions, compare};
 use crate::mirror::path::RelPath;
-use crate::mirror::{ManifestEntry, OnDisk, history, push};
+use crate::mirror::push::Manifest;
+use crate::mirror::tree::Tree;
+use crate::mirror::{OnDisk, history};
 use crate::store::Store;
 
 /// What to compare.
@@ -41,11 +44,13 @@ pub async fn diff(orders: &Arc<Orders>, wanted: Wanted) -> OrderOutcome {
         return Err(Problem::new("cannot compare", why, "name another one: `directory`, or the number of a revision"));
     }
     let needs_peer = [&wanted.from, &wanted.to].contains(&&Version::Peer);
-    let peer = if needs_peer { Some(ask_peer(orders).await?) } else { None };
+    let newest = orders.mirror.mirror().newest_tree();
+    let peer = if needs_peer { Some(ask_peer(orders, &newest).await?) } else { None };
     let (store, mirror, runtime) = (orders.store.clone(), orders.mirror.clone(), Handle::current());
     let work = spawn_blocking(move || {
+        let newest = || Ok(mirror.mirror().newest_tree());
         let on_disk = || mirror.mirror().on_disk();
-        between(&store, &wanted, &on_disk, peer, &runtime)
+        between(&Versions { store: &store, newest: &newest, on_disk: &on_disk }, &wanted, peer, &runtime)
     });
     let report = work.await.unwrap_or_else(|error| {
         Err(Problem::new("cannot compare", format!("the thread ended: {error}"), "look at the program log"))
@@ -59,23 +64,26 @@ pub async fn diff(orders: &Arc<Orders>, wanted: Wanted) -> OrderOutcome {
 /// As [`diff`].
 pub fn at_rest(home: &Path, directory: &Path, wanted: &Wanted) -> Result<DiffReport, Problem> {
     let store = Store::open_read_only(home)?;
-    let on_disk = || OnDisk::read(directory, &history::newest_tree(&store)?, &history::stamps(&store)?);
-    compare_sides(
-        side(&store, &wanted.from, &on_disk)?,
-        side(&store, &wanted.to, &on_disk)?,
-        &wanted.paths,
-        wanted.show_secrets,
-    )
+    let known = OnceCell::new();
+    let newest = || match known.get() {
+        Some(tree) => Ok(Tree::clone(tree)),
+        None => history::newest_tree(&store).map(|tree| known.get_or_init(|| tree).clone()),
+    };
+    let on_disk = || OnDisk::read(directory, &newest()?, &history::stamps(&store)?);
+    let versions = Versions { store: &store, newest: &newest, on_disk: &on_disk };
+    let (from, to) = (versions.side(&wanted.from)?, versions.side(&wanted.to)?);
+    compare_sides(from, to, &wanted.paths, wanted.show_secrets)
 }
 
 /// The other instance's disk, and the way to its contents.
 struct Asked {
-    entries: Vec<ManifestEntry>,
+    tree: Tree,
     client: BulkClient,
     name: String,
 }
 
-async fn ask_peer(orders: &Arc<Orders>) -> Result<Asked, Problem> {
+/// What of it is as in `known` shares its memory.
+async fn ask_peer(orders: &Arc<Orders>, known: &Tree) -> Result<Asked, Problem> {
     let cannot =
         |why: String| Problem::new("cannot compare with the other instance", why, "look at its state: standin status");
     let store = orders.store.clone();
@@ -84,34 +92,32 @@ async fn ask_peer(orders: &Arc<Orders>) -> Result<Asked, Problem> {
     let peer = peer.ok_or_else(|| cannot("this instance is not paired".into()))?;
     let other = Other::of(&peer, &orders.settings.in_force());
     let mut client = other.connect(&orders.net).await.map_err(cannot)?;
-    let mut entries = Vec::new();
+    let mut manifest = Manifest::new(known);
     let take = |some: Vec<crate::wire::bulk::Entry>| {
-        some.into_iter().try_for_each(|entry| from_wire(entry).map(|entry| entries.push(entry)))
+        some.into_iter().try_for_each(|entry| manifest.add(from_wire(entry)?).map_err(|problem| problem.why))
     };
     client.verify(take).await.map_err(cannot)?;
-    Ok(Asked { entries, client, name: peer.host })
+    Ok(Asked { tree: manifest.finish(), client, name: peer.host })
 }
 
 fn between(
-    store: &Store,
+    versions: &Versions<'_>,
     wanted: &Wanted,
-    on_disk: &dyn Fn() -> Result<OnDisk, Problem>,
     peer: Option<Asked>,
     runtime: &Handle,
 ) -> Result<DiffReport, Problem> {
-    let mut peer = peer.map(|asked| peer_side(store, asked, runtime)).transpose()?;
+    let mut peer = peer.map(|asked| peer_side(versions.store, asked, runtime));
     let mut of = |version: &Version| match peer.take_if(|_| *version == Version::Peer) {
         Some(peer) => Ok(peer),
-        None => side(store, version, on_disk),
+        None => versions.side(version),
     };
     let (from, to) = (of(&wanted.from)?, of(&wanted.to)?);
     compare_sides(from, to, &wanted.paths, wanted.show_secrets)
 }
 
 /// Contents that are kept here too need not travel.
-fn peer_side<'a>(store: &'a Store, asked: Asked, runtime: &'a Handle) -> Result<Side<'a>, Problem> {
-    let Asked { entries, mut client, name } = asked;
-    let tree = push::tree_of(entries)?;
+fn peer_side<'a>(store: &'a Store, asked: Asked, runtime: &'a Handle) -> Side<'a> {
+    let Asked { tree, mut client, name } = asked;
     let contents = move |digest: &Digest| {
         if let Some(bytes) = store.content(digest)? {
             return Ok(Ok(bytes));
@@ -127,7 +133,7 @@ fn peer_side<'a>(store: &'a Store, asked: Asked, runtime: &'a Handle) -> Result<
             Err(why) => Err(why),
         })
     };
-    Ok(Side { name: format!("disk of {name}"), tree, contents: Box::new(contents) })
+    Side { name: format!("disk of {name}"), tree, contents: Box::new(contents) }
 }
 
 fn compare_sides(from: Side<'_>, to: Side<'_>, paths: &[String], show_secrets: bool) -> Result<DiffReport, Problem> {

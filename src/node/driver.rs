@@ -297,8 +297,11 @@ impl Driver {
         } else {
             let old = self.settings.in_force();
             for (key, _) in table::differences(&old, &new) {
-                let is_later = table::row(key).is_some_and(|row| row.effect == TakesEffect::Restart);
-                let when = if is_later { "takes effect at the next start" } else { "is in force" };
+                let when = match table::row(key).map(|row| row.effect) {
+                    Some(TakesEffect::Restart) => "takes effect at the next start",
+                    Some(TakesEffect::ServiceStart) => "takes effect at the next start of the service",
+                    Some(TakesEffect::AtOnce) | None => "is in force",
+                };
                 self.shared.note(EventKind::Program, Severity::Information, format!("settings: {key} {when}"));
             }
             self.pending.push_back(Input::Settings(new));
@@ -337,6 +340,7 @@ impl Driver {
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         status.configuration.drift = self.mirror.drift();
+        status.configuration.owners_missing = self.mirror.owners_missing();
         if status.configuration.held > 0 && status.protection == Protection::Full {
             status.protection = Protection::Reduced;
             let held = status.configuration.held;

@@ -92,13 +92,16 @@ impl Default for Limits {
     }
 }
 
+/// Every entry of a tree, made as it is asked for: a large one is not in memory as a list.
+pub type Entries = Box<dyn Iterator<Item = Entry> + Send>;
+
 /// What a bulk connection serves. All calls block, and may be made from several threads.
 pub trait BulkServer: Send + Sync + 'static {
-    /// Every entry of `revision`, sorted by path.
+    /// Every entry of `revision`, each directory before what is in it, what is in one in order of names.
     ///
     /// # Errors
     /// For people.
-    fn manifest(&self, revision: RevisionId) -> Result<Vec<Entry>, String>;
+    fn manifest(&self, revision: RevisionId) -> Result<Entries, String>;
     /// A content; none: not known here.
     fn content(&self, digest: &Digest) -> Option<Vec<u8>>;
     /// The same as it is kept.
@@ -110,7 +113,7 @@ pub trait BulkServer: Send + Sync + 'static {
     ///
     /// # Errors
     /// For people.
-    fn verify(&self) -> Result<(Digest, Vec<Entry>), String>;
+    fn verify(&self) -> Result<(Digest, Entries), String>;
     /// Removes the contents of a path from the history, as `by` ordered on the other instance; how many.
     ///
     /// # Errors

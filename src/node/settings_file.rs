@@ -89,11 +89,13 @@ impl SettingsDesk {
         }
     }
 
-    /// Writes a patch of the engine's into the file; what to tell the engine.
+    /// Writes a patch of the engine's into the file; what to tell the engine. What an operator wrote there meanwhile stays,
+    /// but for what the patch sets.
     #[must_use]
     pub fn write(&self, patch: &SettingsPatch) -> Vec<Input> {
-        let new = patch.applied_to(&self.in_force());
-        match self.write_all(&new) {
+        let old = self.in_force();
+        let new = patch.applied_to(&old);
+        match self.write_changes(&old, &new) {
             Ok(()) => vec![Input::Settings(Box::new(new)), Input::SettingsWritten { problem: None }],
             Err(problem) => {
                 vec![Input::SettingsWritten { problem: Some(format!("{}: {}", problem.what, problem.why)) }]
@@ -101,22 +103,29 @@ impl SettingsDesk {
         }
     }
 
-    fn write_all(&self, new: &Settings) -> Result<(), Problem> {
+    fn write_changes(&self, old: &Settings, new: &Settings) -> Result<(), Problem> {
         let faults = table::validate(new);
         if let Some((key, problem)) = faults.first() {
             return Err(Problem::new(format!("{key} was not set"), problem.why.clone(), problem.todo.clone()));
         }
-        // From the file as it stands, so that comments and whatever an operator added meanwhile are kept.
-        let mut changed = read(&self.path)?;
-        let old = parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
-        for (key, value) in table::differences(&old, new) {
+        // From the file as it stands, so that comments and whatever an operator changed meanwhile are kept.
+        let found = read(&self.path)?;
+        parse(&found).map_err(|faults| wrong(&self.path, &faults))?;
+        let mut changed = found.clone();
+        for (key, value) in table::differences(old, new) {
             changed = text::set(&changed, key, &value)?;
         }
-        if *lock(&self.last_text) != changed {
+        // Each may be valid and both together not.
+        parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
+        if found != changed {
             crate::files::write_private(&self.path, changed.as_bytes()).map_err(|error| {
                 Problem::new("The settings were not written", format!("{}: {error}", self.path.display()), "")
             })?;
-            *lock(&self.last_text) = changed;
+        }
+        let mut last = lock(&self.last_text);
+        // Else an operator's change is yet to be noticed.
+        if *last == found {
+            *last = changed;
         }
         Ok(())
     }
@@ -152,4 +161,44 @@ fn wrong(path: &Path, faults: &[Mistake]) -> Problem {
         format!("{}\n{}", path.display(), list.join("\n")),
         "Correct the file; what was in force stays in force meanwhile.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk() -> (tempfile::TempDir, SettingsDesk) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("settings.yaml");
+        crate::files::write_private(&path, b"# ours\nhigh_availability:\n  enabled: false\n  grace_period: 0s\n")
+            .unwrap();
+        let desk = SettingsDesk::open(&path).unwrap();
+        (home, desk)
+    }
+
+    fn patch() -> SettingsPatch {
+        SettingsPatch { enabled: Some(true), ..SettingsPatch::default() }
+    }
+
+    /// spec 2.8: what an operator has just written into the file is neither undone by Standin's own write nor overlooked after it
+    #[test]
+    fn an_own_write_undoes_no_change_that_is_yet_to_be_noticed() {
+        let (_home, desk) = desk();
+        let text = fs::read_to_string(desk.path()).unwrap().replace("0s", "7s");
+        fs::write(desk.path(), text).unwrap();
+        assert_eq!(desk.write(&patch()).len(), 2);
+        desk.put_in_force(&patch().applied_to(&desk.in_force()));
+        let text = fs::read_to_string(desk.path()).unwrap();
+        assert!(text.contains("7s") && text.contains("enabled: true") && text.contains("# ours"), "{text}");
+        let Look::Changed(settings) = desk.look() else { panic!("the operator's change is not noticed") };
+        assert!(settings.high_availability.enabled && settings.high_availability.grace_period == 7_000);
+    }
+
+    /// spec 2.8: an own write is no change of an operator's
+    #[test]
+    fn an_own_write_is_known() {
+        let (_home, desk) = desk();
+        assert_eq!(desk.write(&patch()).len(), 2);
+        assert!(matches!(desk.look(), Look::Same));
+    }
 }

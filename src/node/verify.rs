@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::bulk_source::{Other, from_wire, to_wire};
+use super::net::Entries;
 use super::orders::Orders;
 use super::shared::OrderOutcome;
 use super::{clock, desk};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::{DIFFERENCES_MAX, Difference, Reply, VerifyReport};
 use crate::mirror::diff::{self, Change};
-use crate::mirror::tree::{Entry, Tree};
+use crate::mirror::tree::{Entry, FromList, Tree};
 
 /// What a side that was read holds, and its digest.
 type Read = (Digest, Tree);
@@ -23,12 +24,11 @@ type Read = (Digest, Tree);
 pub async fn verify(orders: &Arc<Orders>) -> OrderOutcome {
     let begun = clock::monotonic();
     let mirror = orders.mirror.clone();
-    let own = spawn_blocking(move || (mirror.mirror().read_all(), committed(&mirror)));
-    let (own, theirs) = tokio::join!(own, ask_peer(orders));
-    let (own, committed) = own.map_err(|error| {
-        Problem::new("The directory could not be verified", error.to_string(), "Look at the program log.")
-    })?;
-    let (own, (committed_root, committed)) = (own?, committed?);
+    let (committed_root, committed) = run(move || committed(&mirror)).await?;
+    let mirror = orders.mirror.clone();
+    let own = run(move || mirror.mirror().read_all());
+    let (own, theirs) = tokio::join!(own, ask_peer(orders, &committed));
+    let own = own?;
     let mut differences = compare(&committed, &own, |_| "not committed".to_owned());
     let (peer_root, peer_problem) = match theirs {
         Ok((root, tree, name)) => {
@@ -60,23 +60,29 @@ fn committed(mirror: &desk::MirrorDesk) -> Result<Read, Problem> {
     }
 }
 
-async fn ask_peer(orders: &Arc<Orders>) -> Result<(Digest, Tree, String), String> {
+/// What the other side has on its disk; what of it is as in `known` shares its memory.
+async fn ask_peer(orders: &Arc<Orders>, known: &Tree) -> Result<(Digest, Tree, String), String> {
     let store = orders.store.clone();
     let durable = spawn_blocking(move || store.load_durable()).await.map_err(|error| error.to_string())?;
     let durable = durable.map_err(|problem| problem.why)?;
     let peer = durable.and_then(|durable| durable.peer).ok_or("there is no peer: this instance is not paired")?;
     let mut client = Other::of(&peer, &orders.settings.in_force()).connect(&orders.net).await?;
-    // Put together as it comes: a large tree is not in memory twice.
-    let mut tree = Tree::default();
+    let mut list = FromList::new(known);
     let root = client
         .verify(|entries| {
             entries.into_iter().try_for_each(|entry| {
                 let (path, entry) = from_wire(entry)?.into();
-                tree.set(&path, entry).map_err(|missing| missing.to_string())
+                list.add(path, entry).map_err(|wrong| wrong.to_string())
             })
         })
         .await?;
-    Ok((root, tree, peer.host))
+    Ok((root, list.finish(), peer.host))
+}
+
+async fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Problem::new("The directory could not be verified", error.to_string(), "Look at the program log."))
+    })
 }
 
 /// What differs, each path once, in order.
@@ -111,8 +117,8 @@ fn or_none(owners: &str) -> &str {
 pub struct Served(pub desk::MirrorDesk);
 
 impl super::net::BulkServer for Served {
-    fn manifest(&self, revision: crate::engine::base::RevisionId) -> Result<Vec<crate::wire::bulk::Entry>, String> {
-        Ok(listed(&self.0.mirror().tree_of(revision).map_err(|problem| problem.to_string())?))
+    fn manifest(&self, revision: crate::engine::base::RevisionId) -> Result<Entries, String> {
+        Ok(listed(self.0.mirror().tree_of(revision).map_err(|problem| problem.to_string())?))
     }
 
     fn content(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -123,9 +129,9 @@ impl super::net::BulkServer for Served {
         self.0.mirror().packed_content(digest).map_err(|problem| problem.to_string())
     }
 
-    fn verify(&self) -> Result<(Digest, Vec<crate::wire::bulk::Entry>), String> {
+    fn verify(&self) -> Result<(Digest, Entries), String> {
         let tree = self.0.mirror().read_all().map_err(|problem| problem.to_string())?;
-        Ok((tree.root(), listed(&tree)))
+        Ok((tree.root(), listed(tree)))
     }
 
     fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
@@ -142,6 +148,6 @@ impl super::net::BulkServer for Served {
 }
 
 /// A tree as it travels.
-fn listed(tree: &Tree) -> Vec<crate::wire::bulk::Entry> {
-    tree.iter().map(|entry| to_wire(entry.into())).collect()
+fn listed(tree: Tree) -> Entries {
+    Box::new(tree.into_entries().map(|entry| to_wire(entry.into())))
 }

@@ -117,7 +117,7 @@ impl Store {
             let (batch, others) = rest.split_at(fits.count().max(1));
             rest = others;
             self.write_point()?;
-            let mut connection = self.mirror();
+            let (mut connection, _turn) = self.mirror_turn();
             let mut write = || -> rusqlite::Result<()> {
                 // No wait for the disk: the next durable write carries them.
                 connection.pragma_update(None, "synchronous", "normal")?;
@@ -170,11 +170,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn drop_content(&self, digest: &Digest) -> Result<(), Problem> {
-        self.write_point()?;
-        self.mirror()
-            .execute("DELETE FROM content WHERE digest = ?1", [&digest.0])
-            .map(drop)
-            .map_err(|error| trouble("drop a damaged content", &error))
+        self.drop_contents(&[*digest], |_, _| Ok(())).map(drop)
     }
 
     /// Contents come in that no revision names yet: they are not to be dropped as unused, until it is told otherwise. No
@@ -189,7 +185,7 @@ impl Store {
             "DELETE FROM fact WHERE key = 'receiving'"
         };
         self.write_point()?;
-        let connection = self.mirror();
+        let (connection, _turn) = self.mirror_turn();
         let write = || {
             connection.pragma_update(None, "synchronous", "normal")?;
             connection.execute(sql, []).map(drop)

@@ -1,11 +1,12 @@
 //! Contents that are removed from the history for good (spec 5.6), and what the other instance has to be told of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::log::inside;
-use super::{Store, tree, trouble};
+use super::{BUSY_LIMIT_MS, Store, tree, trouble};
 use crate::engine::base::{Digest, Problem};
 use crate::mirror::path::RelPath;
 
@@ -13,6 +14,13 @@ use crate::mirror::path::RelPath;
 pub const FORGETS_DUE_MAX: u64 = 1_000;
 /// Most other paths told that keep a content.
 const KEPT_BY_MAX: usize = 50;
+
+/// To empty the log is tried so often,
+const EMPTY_TRIES: usize = 100;
+/// with such a pause,
+const EMPTY_PAUSE: Duration = Duration::from_millis(100);
+/// and waits for readers so long each time.
+const EMPTY_WAIT: Duration = Duration::from_millis(5);
 
 /// What [`Store::forget`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,64 +34,78 @@ pub struct Forgotten {
 impl Store {
     /// Removes all contents that `path`, or a path inside it, ever had, in all revisions and branches: but those that the
     /// newest revision has there, and those that another path has or had. What is removed is overwritten in the database,
-    /// and so is what no revision names. Call [`Store::scrub`] afterwards.
+    /// and so is what no revision names. Call [`Store::scrub`] and [`Store::expel`] afterwards. A few at a time: the record
+    /// is never held up.
     ///
     /// # Errors
-    /// When it cannot be written; then nothing was removed.
+    /// When it cannot be read or written; what is left goes when it is called again.
     pub fn forget(&self, path: &RelPath, at: i64) -> Result<Forgotten, Problem> {
-        self.write_point()?;
-        let mut connection = self.mirror();
-        let mut work = || -> rusqlite::Result<Forgotten> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let wanted = digests_of(&transaction, path)?;
-            let (kept, kept_by) = named_elsewhere(&transaction, path, &wanted)?;
-            let mut contents = 0;
-            for digest in wanted.difference(&kept) {
-                contents +=
-                    transaction.prepare_cached("DELETE FROM content WHERE digest = ?1")?.execute([&digest.0])? as u64;
-                transaction
-                    .prepare_cached("INSERT OR IGNORE INTO forgotten (digest, at) VALUES (?1, ?2)")?
-                    .execute(params![&digest.0, at])?;
-            }
-            transaction.execute(super::revisions::DROP_UNUSED, [])?;
-            transaction.commit()?;
-            Ok(Forgotten { contents, kept_by })
+        let read = |connection: &rusqlite::Connection| -> rusqlite::Result<(Vec<Digest>, Vec<RelPath>)> {
+            let wanted = digests_of(connection, path)?;
+            let (kept, kept_by) = named_elsewhere(connection, path, &wanted)?;
+            Ok((wanted.difference(&kept).copied().collect(), kept_by))
         };
-        work().map_err(|error| trouble("forget contents", &error))
+        let (wanted, kept_by) = read(&self.mirror()).map_err(|error| trouble("read the history", &error))?;
+        let contents = self.drop_contents(&wanted, |connection, digest| {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO forgotten (digest, at) VALUES (?1, ?2)")?
+                .execute(params![&digest.0, at])
+                .map(drop)
+        })?;
+        self.drop_loose_contents()?;
+        Ok(Forgotten { contents, kept_by })
     }
 
     /// Gives the space of removed contents back, and empties the write-ahead log: what was removed is in neither file then.
+    /// In small steps, so that the record is never held up.
     ///
     /// # Errors
     /// When another connection keeps it from that: some of it may still be in the log.
     pub fn scrub(&self) -> Result<(), Problem> {
         self.write_point()?;
-        let connection = self.mirror();
-        let work = || -> rusqlite::Result<bool> {
-            // The pragma gives one row for each page.
-            let mut statement = connection.prepare("PRAGMA incremental_vacuum")?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        };
-        match work() {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Problem::new(
-                "the contents are removed, but bytes of them may still be in the log of the database",
-                "something else reads the database at this moment",
-                "give the order again",
-            )),
-            Err(error) => Err(trouble("overwrite the contents", &error)),
+        while self.give_pages_back(0)? {}
+        for _ in 0..EMPTY_TRIES {
+            if self.empty_log().map_err(|error| trouble("overwrite the contents", &error))? {
+                return Ok(());
+            }
+            std::thread::sleep(EMPTY_PAUSE);
         }
+        Err(Problem::new(
+            "the contents are removed, but bytes of them may still be in the log of the database",
+            "something else reads the database at this moment",
+            "give the order again",
+        ))
     }
 
-    /// Writes the whole database anew, so that nothing is in it but what is kept. Takes long where it is large.
+    /// False: somebody reads what is in it.
+    fn empty_log(&self) -> rusqlite::Result<bool> {
+        let connection = self.mirror();
+        let checkpoint = |kind: &str| {
+            connection.query_row(&format!("PRAGMA wal_checkpoint({kind})"), [], |row| row.get::<_, bool>(0))
+        };
+        // Most of the work, while others write.
+        checkpoint("PASSIVE")?;
+        let _turn = self.inner.turns.patient();
+        // While this waits for readers nobody can write: it is tried again rather.
+        connection.busy_timeout(EMPTY_WAIT)?;
+        let is_busy = checkpoint("TRUNCATE");
+        connection.busy_timeout(Duration::from_millis(BUSY_LIMIT_MS))?;
+        Ok(!is_busy?)
+    }
+
+    /// Writes the whole database anew, so that nothing is in it but what is kept. Takes long where it is large, and nobody can
+    /// write meanwhile: only for what [`Store::expel`] cannot do.
     ///
     /// # Errors
     /// When there is no space for it.
     pub fn rewrite(&self) -> Result<(), Problem> {
         self.write_point()?;
-        self.mirror().execute_batch("VACUUM").map_err(|error| trouble("write the database anew", &error))?;
+        #[cfg(test)]
+        self.inner.rewrites.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        {
+            let (connection, _turn) = self.mirror_turn();
+            connection.execute_batch("VACUUM").map_err(|error| trouble("write the database anew", &error))?;
+        }
         self.scrub()
     }
 
@@ -106,7 +128,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written, or too many wait already.
     pub fn add_forget_due(&self, path: &RelPath, by: &str) -> Result<(), Problem> {
-        let connection = self.mirror();
+        let (connection, _turn) = self.mirror_turn();
         let work = || -> rusqlite::Result<bool> {
             let waiting: i64 = connection.query_row("SELECT count(*) FROM forget_due", [], |row| row.get(0))?;
             if waiting.cast_unsigned() >= FORGETS_DUE_MAX {
@@ -148,7 +170,8 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn drop_forget_due(&self, path: &RelPath) -> Result<(), Problem> {
-        self.mirror()
+        let (connection, _turn) = self.mirror_turn();
+        connection
             .prepare_cached("DELETE FROM forget_due WHERE path = ?1")
             .and_then(|mut statement| statement.execute([path.as_bytes()]))
             .map(drop)

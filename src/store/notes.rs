@@ -59,6 +59,7 @@ impl Store {
     /// # Errors
     /// When it cannot be begun or ended; in the second case nothing of it was kept.
     pub fn keep_together(&self, work: impl FnOnce()) -> Result<(), Problem> {
+        let _turn = self.inner.turns.patient();
         let run = |sql| self.notes().execute_batch(sql).map_err(|error| trouble("write events", &error));
         let begun = run("BEGIN IMMEDIATE");
         // Where none could be begun each is tried on its own.

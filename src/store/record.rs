@@ -40,7 +40,9 @@ impl Store {
         let json = serde_json::to_string(durable)
             .map_err(|error| Problem::new(format!("cannot {action}"), error.to_string(), ""))?;
         let write = || {
-            self.record()
+            let connection = self.record();
+            let _turn = self.inner.turns.urgent();
+            connection
                 .prepare_cached("INSERT INTO record (id, json) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET json = ?1")
                 .and_then(|mut statement| statement.execute([&json]))
                 .map(drop)
@@ -90,7 +92,9 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn set_seal(&self, text: &str) -> Result<(), Problem> {
-        self.record()
+        let connection = self.record();
+        let _turn = self.inner.turns.urgent();
+        connection
             .prepare_cached(
                 "INSERT INTO fact (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             )

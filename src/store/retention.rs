@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::loose::{CONTENTS_AT_ONCE, each_digest, is_any_loose, is_tidy, lower_mark, may_be_loose};
+use super::turns::Turns;
 use super::{DATABASE, Store, connect, trouble};
 use crate::engine::base::{Digest, Problem};
 use crate::mirror::diff::Change;
 
 /// Revisions dropped in one go, so that nothing waits for long; the rest goes in the next.
 const REVISIONS_AT_ONCE: u64 = 500;
-/// Contents dropped in one transaction.
-const CONTENTS_AT_ONCE: usize = 200;
 /// Changes dropped in one transaction.
 const CHANGES_AT_ONCE: i64 = 2_000;
 /// A change itself takes about so much, bytes.
@@ -21,8 +21,8 @@ const CHANGE_BYTES: u64 = 200;
 const WEIGHED_MAX: usize = 1_000;
 /// Free pages up to so many are left: they are used again soon.
 const FREE_PAGES_MIN: i64 = 256;
-/// Pages given back in one go.
-const PAGES_AT_ONCE: u32 = 2_000;
+/// Pages given back in one go: the record waits for no more than that.
+const PAGES_AT_ONCE: u32 = 250;
 
 /// What is kept of the main line; what exceeds one of the first three goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Store {
     pub fn tidy(&self, found: &Tidying) -> Result<u64, Problem> {
         self.write_point()?;
         let mut connection = self.mirror();
-        tidy(&mut connection, found).map_err(|error| trouble("tidy the history", &error))
+        tidy(&mut connection, &self.inner.turns, found).map_err(|error| trouble("tidy the history", &error))
     }
 
     /// Gives some free space of the database back to the file system, if there is much. True: there is more.
@@ -75,17 +75,24 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn give_space_back(&self) -> Result<bool, Problem> {
-        let connection = self.mirror();
+        self.give_pages_back(FREE_PAGES_MIN)
+    }
+
+    /// The same, but for `left` pages.
+    pub(super) fn give_pages_back(&self, left: i64) -> Result<bool, Problem> {
+        let (connection, _turn) = self.mirror_turn();
         let work = || -> rusqlite::Result<bool> {
             let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
-            if free()? <= FREE_PAGES_MIN {
+            let before = free()?;
+            if before <= left {
                 return Ok(false);
             }
             // The pragma gives one row for each page.
             let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}
-            Ok(free()? > FREE_PAGES_MIN)
+            let after = free()?;
+            Ok(after > left && after < before)
         };
         work().map_err(|error| trouble("give space back", &error))
     }
@@ -158,7 +165,7 @@ fn only_named_up_to(connection: &Connection, up_to: u64) -> rusqlite::Result<Vec
     let mut candidates = BTreeSet::new();
     let goes = "(branch IS NULL AND number <= ?1)";
     let changes = "SELECT old_digest, new_digest FROM change JOIN revision ON revision.id = change.revision WHERE";
-    each_digest(connection, &format!("{changes} {goes}"), Some(up_to), &mut |digest| {
+    each_digest(connection, &format!("{changes} {goes}"), Some(up_to.cast_signed()), &mut |digest| {
         candidates.insert(digest);
     })?;
     if candidates.is_empty() {
@@ -167,36 +174,14 @@ fn only_named_up_to(connection: &Connection, up_to: u64) -> rusqlite::Result<Vec
     each_digest(connection, "SELECT digest, NULL FROM tree", None, &mut |digest| {
         candidates.remove(&digest);
     })?;
-    each_digest(connection, &format!("{changes} NOT {goes}"), Some(up_to), &mut |digest| {
+    each_digest(connection, &format!("{changes} NOT {goes}"), Some(up_to.cast_signed()), &mut |digest| {
         candidates.remove(&digest);
     })?;
     Ok(candidates.into_iter().collect())
 }
 
-/// Every digest in the first two columns.
-fn each_digest(
-    connection: &Connection,
-    sql: &str,
-    number: Option<u64>,
-    take: &mut dyn FnMut(Digest),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = match number {
-        Some(number) => statement.query([number.cast_signed()])?,
-        None => statement.query([])?,
-    };
-    while let Some(row) = rows.next()? {
-        for column in 0..2 {
-            if let Some(digest) = row.get::<_, Option<[u8; 32]>>(column)? {
-                take(Digest(digest));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Drops the changes of large revisions that go, a few at a time, so that no write of the record waits for them.
-fn drop_large(connection: &Connection, up_to: u64) -> rusqlite::Result<()> {
+fn drop_large(connection: &Connection, turns: &Turns, up_to: u64) -> rusqlite::Result<()> {
     let sql = "SELECT id FROM revision WHERE branch IS NULL AND number <= ?1 AND \
                (SELECT count(*) FROM (SELECT 1 FROM change WHERE change.revision = revision.id LIMIT ?2)) = ?2";
     let large: Vec<i64> = connection
@@ -207,23 +192,36 @@ fn drop_large(connection: &Connection, up_to: u64) -> rusqlite::Result<()> {
         "DELETE FROM change WHERE revision = ?1 AND path IN (SELECT path FROM change WHERE revision = ?1 LIMIT ?2)",
     )?;
     for id in large {
-        while drop.execute(params![id, CHANGES_AT_ONCE])? > 0 {}
+        loop {
+            let _turn = turns.patient();
+            if drop.execute(params![id, CHANGES_AT_ONCE])? == 0 {
+                break;
+            }
+        }
     }
     Ok(())
 }
 
-fn tidy(connection: &mut Connection, found: &Tidying) -> rusqlite::Result<u64> {
+fn tidy(connection: &mut Connection, turns: &Turns, found: &Tidying) -> rusqlite::Result<u64> {
     if count_up_to(connection, found.up_to)? != found.revisions {
         // Some of them left the main line: their contents are a branch's now.
         return Ok(0);
     }
-    drop_large(connection, found.up_to)?;
+    let others_may_be_loose = is_any_loose(connection)?;
+    {
+        let _turn = turns.patient();
+        may_be_loose(connection)?;
+    }
+    drop_large(connection, turns, found.up_to)?;
+    let turn = turns.patient();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let dropped = transaction
         .prepare_cached("DELETE FROM revision WHERE branch IS NULL AND number <= ?1")?
         .execute([found.up_to.cast_signed()])?;
     transaction.commit()?;
+    drop(turn);
     for some in found.contents.chunks(CONTENTS_AT_ONCE) {
+        let _turn = turns.patient();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut delete = transaction.prepare_cached(
@@ -234,7 +232,12 @@ fn tidy(connection: &mut Connection, found: &Tidying) -> rusqlite::Result<u64> {
                 delete.execute(params![&digest.0, found.newest_row])?;
             }
         }
+        lower_mark(&transaction)?;
         transaction.commit()?;
+    }
+    if !others_may_be_loose {
+        let _turn = turns.patient();
+        is_tidy(connection)?;
     }
     Ok(dropped as u64)
 }

@@ -1,9 +1,11 @@
 //! Revisions, their changes, branches, and the journal of a revision on its way to the disk.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Packed, Store, contents, retention, tree, trouble};
+use super::{Packed, Store, contents, loose, retention, tree, trouble};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
@@ -39,8 +41,8 @@ pub struct NewRevision {
     pub at: i64,
     /// Why.
     pub message: String,
-    /// From its parent to it, in order of paths.
-    pub changes: Vec<Change>,
+    /// From its parent to it, each directory before what is in it.
+    pub changes: Arc<Vec<Change>>,
 }
 
 /// Revisions that leave the main line (spec 7.6).
@@ -70,11 +72,6 @@ pub struct Commit<'a> {
     /// The journal's plan is done.
     pub clears_journal: bool,
 }
-
-/// Contents that nothing names.
-pub(super) const DROP_UNUSED: &str = "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM tree \
-     UNION SELECT old_digest FROM change WHERE old_digest IS NOT NULL \
-     UNION SELECT new_digest FROM change WHERE new_digest IS NOT NULL)";
 
 pub(super) const ROW: &str = "SELECT id, number, term, root, author, at, message FROM revision WHERE branch IS NULL";
 
@@ -186,7 +183,7 @@ impl Store {
     /// When it is not; nothing changed.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), Problem> {
         self.write_point()?;
-        let mut connection = self.mirror();
+        let (mut connection, _turn) = self.mirror_turn();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (digest, bytes) in commit.contents {
@@ -201,46 +198,58 @@ impl Store {
             let number: Option<i64> = transaction
                 .prepare_cached("SELECT max(number) FROM revision WHERE branch IS NULL")?
                 .query_row([], |row| row.get(0))?;
-            tree::write(&transaction, commit.tree, number.unwrap_or(0))?;
-            tree::write_stamps(&transaction, commit.stamps)?;
+            tree::write(&transaction, commit.tree, commit.stamps, number.unwrap_or(0))?;
             if commit.clears_journal {
                 transaction.execute("DELETE FROM journal", [])?;
+                transaction.execute("DELETE FROM journal_part", [])?;
             }
             transaction.commit()
         };
         write().map_err(|error| trouble("commit a revision", &error))
     }
 
-    /// Notes, durably, what is about to be done to the directory (spec 5.3).
+    /// Notes, durably, what is about to be done to the directory (spec 5.3): a plan, and what of it is long in parts that are
+    /// made one after the other.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn save_journal(&self, plan: &[u8]) -> Result<(), Problem> {
+    /// When it cannot be written, and those of the parts; nothing was noted then.
+    pub fn save_journal(
+        &self,
+        plan: &[u8],
+        parts: impl Iterator<Item = Result<Vec<u8>, Problem>>,
+    ) -> Result<(), Problem> {
         self.write_point()?;
-        self.mirror()
+        let failed = |error: rusqlite::Error| trouble("write the journal of a revision", &error);
+        let (mut connection, _turn) = self.mirror_turn();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        transaction
             .execute("INSERT INTO journal (id, plan) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET plan = ?1", [plan])
-            .map(drop)
-            .map_err(|error| trouble("write the journal of a revision", &error))
+            .map_err(failed)?;
+        transaction.execute("DELETE FROM journal_part", []).map_err(failed)?;
+        for part in parts {
+            let put = |bytes: &[u8]| -> rusqlite::Result<()> {
+                transaction.prepare_cached("INSERT INTO journal_part (bytes) VALUES (?1)")?.execute([bytes]).map(drop)
+            };
+            put(&part?).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
-    /// What was being done to the directory when the program ended.
+    /// What was being done to the directory when the program ended; `take` gets the parts first, in their order.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn journal(&self) -> Result<Option<Vec<u8>>, Problem> {
-        self.mirror()
-            .query_row("SELECT plan FROM journal WHERE id = 1", [], |row| row.get(0))
-            .optional()
-            .map_err(|error| trouble("read the journal of a revision", &error))
-    }
-
-    /// Drops contents that no revision, branch or tree names any more. Only while nothing else writes: at the start.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn drop_unused_contents(&self) -> Result<(), Problem> {
-        self.write_point()?;
-        self.mirror().execute(DROP_UNUSED, []).map(drop).map_err(|error| trouble("tidy the history", &error))
+    /// When it cannot be read, and those of `take`.
+    pub fn journal(&self, mut take: impl FnMut(Vec<u8>) -> Result<(), Problem>) -> Result<Option<Vec<u8>>, Problem> {
+        let failed = |error: rusqlite::Error| trouble("read the journal of a revision", &error);
+        let connection = self.mirror();
+        let plan = connection.query_row("SELECT plan FROM journal WHERE id = 1", [], |row| row.get(0));
+        let Some(plan) = plan.optional().map_err(failed)? else { return Ok(None) };
+        let mut statement = connection.prepare("SELECT bytes FROM journal_part ORDER BY part").map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            take(row.get(0).map_err(failed)?)?;
+        }
+        Ok(Some(plan))
     }
 
     fn one_row<P: rusqlite::Params>(&self, sql: &str, params: P) -> Result<Option<RevisionRow>, Problem> {
@@ -304,11 +313,11 @@ fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Resu
     if let Some(uncommitted) = &plan.uncommitted {
         insert_revision(connection, uncommitted, Some(name))?;
     }
-    connection
+    let gone = connection
         .prepare_cached(
             "DELETE FROM branch WHERE name LIKE 'drift-%' AND rowid NOT IN \
              (SELECT rowid FROM branch WHERE name LIKE 'drift-%' ORDER BY rowid DESC LIMIT ?1)",
         )?
         .execute([DRIFTS_MAX])?;
-    Ok(())
+    if gone > 0 { loose::may_be_loose(connection) } else { Ok(()) }
 }

@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS weight (
     revision INTEGER PRIMARY KEY REFERENCES revision (id) ON DELETE CASCADE, bytes INTEGER NOT NULL);
 -- Contents that were removed on purpose, and when.
 CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+-- More of the plan in the journal, where it is long.
+CREATE TABLE IF NOT EXISTS journal_part (part INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 -- Owner and group of paths by the number that stands above the bits of a mode (mode + 2^32 * number; 0: not mirrored).
 CREATE TABLE IF NOT EXISTS owner (number INTEGER PRIMARY KEY, name TEXT NOT NULL, of_group TEXT NOT NULL);
 -- What the other instance has to remove too.

@@ -117,7 +117,7 @@ fn contents_come_back() {
     for (encoding, size) in [(2, 5_000_000), (1, 5), (0, 5), (7, 100_000), (1, u64::MAX)] {
         assert!(Packed { encoding, size, ..old.clone() }.unpack().is_err(), "{encoding} {size}");
     }
-    store.drop_unused_contents().unwrap();
+    store.drop_loose_contents().unwrap();
     assert!(!store.has_content(&all[1].0).unwrap());
 }
 

@@ -1,5 +1,7 @@
 //! The newest tree as rows, with what the file system said about each file, and changes as rows.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
@@ -110,10 +112,10 @@ impl Store {
     pub fn save_stamps(&self, stamps: &[(RelPath, Stamp)]) -> Result<(), Problem> {
         for batch in stamps.chunks(STAMPS_BATCH) {
             self.write_point()?;
-            let mut connection = self.mirror();
+            let (mut connection, _turn) = self.mirror_turn();
             let mut write = || -> rusqlite::Result<()> {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                write_stamps(&transaction, batch)?;
+                batch.iter().try_for_each(|(path, stamp)| write_stamp(&transaction, path, stamp))?;
                 transaction.commit()
             };
             write().map_err(|error| trouble("keep what was read", &error))?;
@@ -122,39 +124,56 @@ impl Store {
     }
 }
 
-/// Brings the newest tree from one revision to the next.
-pub(super) fn write(connection: &Connection, changes: &[Change], number: i64) -> rusqlite::Result<()> {
+/// Brings the newest tree from one revision to the next; `stamps` also of paths that did not change.
+pub(super) fn write(
+    connection: &Connection,
+    changes: &[Change],
+    stamps: &[(RelPath, Stamp)],
+    number: i64,
+) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
-        "INSERT INTO tree (path, kind, mode, size, digest, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-         ON CONFLICT (path) DO UPDATE SET kind = ?2, mode = ?3, size = ?4, digest = ?5, revision = ?6, stamp_size = NULL",
+        "INSERT INTO tree (path, kind, mode, size, digest, revision, stamp_size, mtime_ns, ctime_ns, inode) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (path) DO UPDATE SET \
+         kind = ?2, mode = ?3, size = ?4, digest = ?5, revision = ?6, stamp_size = ?7, mtime_ns = ?8, ctime_ns = ?9, \
+         inode = ?10",
     )?;
     let mut drop = connection.prepare_cached("DELETE FROM tree WHERE path = ?1")?;
+    // Of two for one path the later one.
+    let mut stamps: BTreeMap<&RelPath, &Stamp> = stamps.iter().map(|(path, stamp)| (path, stamp)).collect();
     owners::keep(connection, changes)?;
     for change in changes {
-        match change.new {
-            Some(entry) => put.execute(params![
-                change.path.as_bytes(),
-                number_of(entry.kind),
-                owners::pack(&entry),
-                entry.size.cast_signed(),
-                &entry.digest.0,
-                number
-            ])?,
-            None => drop.execute([change.path.as_bytes()])?,
+        let path = &change.path;
+        let Some(entry) = change.new else {
+            drop.execute([path.as_bytes()])?;
+            continue;
         };
+        let stamp = stamps.remove(path);
+        put.execute(params![
+            path.as_bytes(),
+            number_of(entry.kind),
+            owners::pack(&entry),
+            entry.size.cast_signed(),
+            &entry.digest.0,
+            number,
+            stamp.and_then(size_of),
+            stamp.map(|stamp| stamp.mtime_ns),
+            stamp.map(|stamp| stamp.ctime_ns),
+            stamp.map(|stamp| stamp.inode.cast_signed()),
+        ])?;
     }
-    Ok(())
+    stamps.into_iter().try_for_each(|(path, stamp)| write_stamp(connection, path, stamp))
 }
 
-pub(super) fn write_stamps(connection: &Connection, stamps: &[(RelPath, Stamp)]) -> rusqlite::Result<()> {
-    let mut put = connection
-        .prepare_cached("UPDATE tree SET stamp_size = ?2, mtime_ns = ?3, ctime_ns = ?4, inode = ?5 WHERE path = ?1")?;
-    for (path, stamp) in stamps {
-        // A stamp too young to be trusted is forgotten, so that the file is read at the next start.
-        let size = stamp.is_settled.then_some(stamp.size.cast_signed());
-        put.execute(params![path.as_bytes(), size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode.cast_signed()])?;
-    }
-    Ok(())
+fn write_stamp(connection: &Connection, path: &RelPath, stamp: &Stamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE tree SET stamp_size = ?2, mtime_ns = ?3, ctime_ns = ?4, inode = ?5 WHERE path = ?1")?
+        .execute(params![path.as_bytes(), size_of(stamp), stamp.mtime_ns, stamp.ctime_ns, stamp.inode.cast_signed()])
+        .map(|_| ())
+}
+
+/// None of a stamp too young to be trusted: the file is read at the next start.
+fn size_of(stamp: &Stamp) -> Option<i64> {
+    stamp.is_settled.then_some(stamp.size.cast_signed())
 }
 
 pub(super) fn write_changes(connection: &Connection, revision: i64, changes: &[Change]) -> rusqlite::Result<()> {

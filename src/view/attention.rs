@@ -156,7 +156,7 @@ fn add_hold(page: &mut Page, model: &Model, word: &str, hold: &Hold) {
 #[must_use]
 pub fn damped_text(status: &Status, model: &Model) -> String {
     let delay = facts::duration(status.takeover.delay_ms);
-    let usual = facts::pair_settings(status).shadow.takeover_delay;
+    let usual = status.pair_settings().shadow.takeover_delay;
     let usual = if usual == status.takeover.delay_ms {
         String::new()
     } else {
@@ -188,7 +188,9 @@ pub fn add_takeover(page: &mut Page, model: &Model, status: &Status) {
             message(page, status);
         }
         (None, None) => {
-            heading(page, &format!("{} LOST", peer.to_uppercase()), "");
+            let waits =
+                status.takeover.waits_for.as_ref().map_or_else(String::new, |what| format!("takeover when {what}"));
+            heading(page, &format!("{} LOST", peer.to_uppercase()), &waits);
             message(page, status);
         }
     }

@@ -120,6 +120,10 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
     if configuration.drift > 0 {
         page.styled_field("  drift", &facts::counted(configuration.drift, "file"), theme.warning());
     }
+    if configuration.owners_missing > 0 {
+        let names = facts::counted(configuration.owners_missing, "name");
+        page.styled_field("  owners", &format!("{names} missing here"), theme.warning());
+    }
     let service = match (status.service.kind.as_str(), status.service.name.as_str()) {
         ("none", _) => "none configured".into(),
         (_, "") => status.service.state.clone(),

@@ -1,5 +1,7 @@
 //! Messages of a bulk connection: what is too large for the link travels here, in bounded chunks that never delay a check.
 
+use std::iter::Peekable;
+
 use serde::{Deserialize, Serialize};
 
 use super::link::{NAME_MAX_CHARS, WHY_MAX_CHARS};
@@ -137,7 +139,7 @@ pub struct Piece {
 pub enum Reply {
     /// To [`Request::Manifest`].
     ManifestChunk {
-        /// The next ones, sorted by path.
+        /// The next ones: each directory before what is in it, what is in one in order of names.
         entries: Vec<Entry>,
         /// No more follow.
         last: bool,
@@ -165,7 +167,7 @@ pub enum Reply {
     VerifyChunk {
         /// Digest of what is on the disk.
         root: Digest,
-        /// The next ones, sorted by path.
+        /// The next ones: each directory before what is in it, what is in one in order of names.
         entries: Vec<Entry>,
         /// No more follow.
         last: bool,
@@ -237,35 +239,50 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, WireError> {
     Ok(reply)
 }
 
-/// `entries` in pieces that fit into one frame each; one empty piece if there are none.
-#[must_use]
-pub fn pieces(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    pieces_of(entries, Entry::weight, CHUNK_ENTRIES_MAX)
+/// `entries` in pieces that fit into one frame each, made as they are asked for; one empty piece if there are none.
+pub fn pieces<I: IntoIterator<Item = Entry>>(entries: I) -> Pieces<I::IntoIter> {
+    Pieces::new(entries.into_iter(), Entry::weight, CHUNK_ENTRIES_MAX)
 }
 
 /// As [`pieces`], for what a branch changed.
-#[must_use]
-pub fn change_pieces(changes: Vec<ChangedEntry>) -> Vec<Vec<ChangedEntry>> {
+pub fn change_pieces<I: IntoIterator<Item = ChangedEntry>>(changes: I) -> Pieces<I::IntoIter> {
     // Each has up to two entries.
     let weight = |change: &ChangedEntry| change.entries().map(Entry::weight).sum();
-    pieces_of(changes, weight, CHUNK_ENTRIES_MAX / 2)
+    Pieces::new(changes.into_iter(), weight, CHUNK_ENTRIES_MAX / 2)
 }
 
-fn pieces_of<T>(entries: Vec<T>, weight: impl Fn(&T) -> usize, most: usize) -> Vec<Vec<T>> {
-    let mut pieces = vec![Vec::new()];
-    let mut bytes = 0;
-    for entry in entries {
-        let is_full = pieces.last().is_some_and(|piece: &Vec<T>| piece.len() >= most);
-        if is_full || (bytes > 0 && bytes + weight(&entry) > CHUNK_BYTES) {
-            pieces.push(Vec::new());
-            bytes = 0;
+/// See [`pieces`].
+pub struct Pieces<I: Iterator> {
+    rest: Peekable<I>,
+    /// Bytes of one.
+    weight: fn(&I::Item) -> usize,
+    most: usize,
+    has_begun: bool,
+}
+
+impl<I: Iterator> Pieces<I> {
+    fn new(rest: I, weight: fn(&I::Item) -> usize, most: usize) -> Self {
+        Self { rest: rest.peekable(), weight, most, has_begun: false }
+    }
+}
+
+impl<I: Iterator> Iterator for Pieces<I> {
+    type Item = Vec<I::Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if std::mem::replace(&mut self.has_begun, true) && self.rest.peek().is_none() {
+            return None;
         }
-        bytes += weight(&entry);
-        if let Some(piece) = pieces.last_mut() {
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        let (weight, most) = (self.weight, self.most);
+        while piece.len() < most
+            && let Some(entry) = self.rest.next_if(|entry| bytes == 0 || bytes + weight(entry) <= CHUNK_BYTES)
+        {
+            bytes += weight(&entry);
             piece.push(entry);
         }
+        Some(piece)
     }
-    pieces
 }
 
 impl Limited for Request {
@@ -356,8 +373,9 @@ mod tests {
         let one = |length| ChangedEntry { old: Some(entry(vec![b'p'; length])), new: Some(entry(vec![b'p'; length])) };
         for (count, length) in [(100, PATH_MAX_BYTES), (3_000, 1), (0, 1)] {
             let changes: Vec<_> = (0..count).map(|_| one(length)).collect();
-            let pieces = change_pieces(changes.clone());
+            let pieces: Vec<_> = change_pieces(changes.clone()).collect();
             assert_eq!(pieces.concat(), changes);
+            assert!(!pieces.is_empty());
             for changes in pieces {
                 let reply = Reply::ChangesChunk { changes, last: false };
                 let bytes = encode_reply(reply.clone()).unwrap();
@@ -372,8 +390,9 @@ mod tests {
         let long: Vec<Entry> = (0..200).map(|_| entry(vec![b'p'; PATH_MAX_BYTES])).collect();
         let short: Vec<Entry> = (0..5_000).map(|_| entry(b"a".to_vec())).collect();
         for entries in [long, short, Vec::new()] {
-            let pieces = pieces(entries.clone());
+            let pieces: Vec<_> = pieces(entries.clone()).collect();
             assert_eq!(pieces.concat(), entries);
+            assert!(!pieces.is_empty());
             for piece in pieces {
                 let bytes = encode_reply(Reply::ManifestChunk { entries: piece, last: false }).unwrap();
                 assert!(bytes.len() <= BULK_FRAME_MAX_BYTES);

@@ -272,3 +272,22 @@ async fn endpoints_that_are_none_are_named() {
     let (mut first, _) = Instance::pair(&short(&[]));
     assert_eq!(why(&first.renew(1).await), "no arbiter is configured");
 }
+
+/// spec 7.11: two etcds are told apart though they call themselves the same; both of a pair see which one answers
+#[tokio::test]
+async fn each_has_a_mark_of_its_own() {
+    let homes = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let etcds = [alone(homes[0].path()), alone(homes[1].path())];
+    let mut marks = Vec::new();
+    for etcd in &etcds {
+        let (mut first, mut second) = Instance::pair(&settings(&[etcd.url()]));
+        assert_eq!(first.arbiter.mark(), 0);
+        meet(&mut first, &mut second).await;
+        let mark = first.arbiter.mark();
+        assert_ne!(mark, 0);
+        assert!(matches!(second.ask(1, Want::Look).await, VoteAnswer::Seen(_)));
+        assert_eq!(second.arbiter.mark(), mark);
+        marks.push(mark);
+    }
+    assert_ne!(marks[0], marks[1]);
+}

@@ -334,6 +334,7 @@ fn an_owner_that_is_made_later_gets_its_files() {
         stands(&pair.b, "F-032").is_some_and(|alert| alert["why"] == "user daemon is not known here")
     });
     assert_eq!(ids(&there), Some((0, 2)));
+    pair.b.wait("counted", |status| status["configuration"]["owners_missing"] == 1);
     assert!(stands(&pair.a, "F-032").is_none());
     pair.b.wait("protected", |status| status["protection"] == "full");
     let mut file = fs::OpenOptions::new().append(true).open(&users).unwrap();

@@ -26,6 +26,11 @@ fn drift_is_found_told_put_back_and_kept() {
     eventually("it is put back", || tree(&pair.b.directory) == wanted);
     pair.b.wait("it is counted", |status| status["configuration"]["drift"].as_u64() > Some(0));
     eventually("it is told", || alert(&pair.b, "F-021").is_some());
+    let listed = || pair.b.ok(&["config", "list", "--drift"]);
+    let rows =
+        ["alerting.yaml  had mode 0600", "audit.yaml  was changed", "ciphers.yaml  was removed", "stranger  was added"];
+    eventually("it is listed", || rows.iter().all(|row| listed().lines().any(|line| line.starts_with(row))));
+    assert_eq!(pair.a.ok(&["config", "list", "--drift"]), "");
     let list = pair.b.ok(&["config", "branches"]);
     let of = |path: &str| {
         let names = list.lines().filter_map(|line| line.split_whitespace().next());

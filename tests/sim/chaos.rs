@@ -20,8 +20,14 @@ pub const ARBITER_LIVES: bool = true;
 const ARBITER_PERCENT: u64 = 60;
 /// Of 100 of those so many change the hold time, on one side or both, while they run.
 const EDIT_HOLD_PERCENT: u64 = 20;
+/// Of 100 lives so many give a service longer to end in peace, up to a minute.
+const LONG_GRACE_PERCENT: u64 = 15;
+/// Of 100 lives so many have a unit for a service, which no guard stops when its allowance ends.
+const UNIT_PERCENT: u64 = 20;
 /// What came later is drawn apart, so that the other lives stay what they were.
 const APART: u64 = 0x5EED_0F0B_57AC_1E55;
+/// The same for the service.
+const APART_SERVICE: u64 = 0x5EED_0F5E_44B1_CE55;
 
 fn settings(random: &mut Random) -> Settings {
     let mut settings = Settings::default();
@@ -59,8 +65,16 @@ pub fn digest(seed: u64) -> u64 {
 
 fn lived(seed: u64, trace: bool) -> World {
     let mut random = Random::new(seed);
-    let settings = settings(&mut random);
+    let mut settings = settings(&mut random);
+    let mut apart = Random::new(seed ^ APART_SERVICE);
+    if apart.chance(LONG_GRACE_PERCENT) {
+        settings.high_availability.grace_period = apart.pick(&[2_000, 10_000, 60_000]);
+    }
     let mut world = World::new(seed, &settings);
+    let is_unit = apart.chance(UNIT_PERCENT);
+    for node in &mut world.nodes {
+        node.guard.is_unit = is_unit;
+    }
     world.trace = trace;
     let is_sync = random.chance(30);
     world.check.is_sync = is_sync;

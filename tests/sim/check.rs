@@ -12,6 +12,7 @@ mod active;
 mod alerts;
 mod directory;
 mod healing;
+mod pause;
 mod revisions;
 mod takeover;
 mod terms;
@@ -23,6 +24,8 @@ pub struct Seen {
     pub glance: Glance,
     /// Since when it is lost, and whether it was READY when the link broke.
     pub lost: Option<(u64, bool)>,
+    /// Since when it says that it stops its service, and that runs.
+    pub stopping: Option<u64>,
 }
 
 /// Remembers what it needs to judge.
@@ -47,6 +50,8 @@ pub struct Checker {
     pub resumed: Option<usize>,
     /// An operator forced a role at some time.
     pub was_forced: bool,
+    /// See `pause`.
+    pub pauses: pause::Pauses,
     pub owners: BTreeMap<Term, usize>,
     /// Terms that the arbiter granted, and terms that were taken over with.
     pub granted: BTreeSet<(Term, usize)>,
@@ -63,6 +68,8 @@ pub struct Checker {
 impl Checker {
     pub fn started(&mut self, node: usize) {
         self.seen[node] = Seen::default();
+        // The master that wanted a pause for its restart is back.
+        self.pauses.restart.take_if(|(who, _)| *who == node);
     }
 
     pub fn died(&mut self, node: usize) {
@@ -87,6 +94,8 @@ impl Checker {
         if glance.is_active && glance.role != Some(Role::Master) {
             return Err(format!("(a) node-{node} is active and no master"));
         }
+        self.stops(t, node, nodes)?;
+        self.both_pause(t)?;
         self.ready(node, nodes)?;
         self.alerts_fit(node, nodes)
     }

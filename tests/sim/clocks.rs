@@ -30,6 +30,8 @@ impl World {
         }
         self.nodes[node].suspended_until = None;
         self.check.unseen_at = Some(self.t);
+        self.check.seen[node].stopping = None;
+        self.check.pauses.differs_since = None;
         self.log(|| format!("node-{node} goes on"));
         let due = self.nodes[node].alarm.filter(|at| *at <= self.t);
         let since = self.nodes[node].suspended_since;

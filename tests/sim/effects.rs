@@ -56,8 +56,12 @@ impl World {
             Effect::Send { link, envelope } => self.send(node, link, envelope),
             Effect::Close { link, why } => self.close(node, link, &why),
             Effect::Reply { id, outcome } => {
-                if self.pending.remove(&id).is_none() {
-                    self.fail(format!("order {id} was answered twice, or never asked"));
+                match self.pending.remove(&id) {
+                    None => self.fail(format!("order {id} was answered twice, or never asked")),
+                    Some((at, _, since, order)) if outcome.is_ok() => {
+                        self.check.agreed(at, &self.nodes, since, &order);
+                    }
+                    Some(_) => {}
                 }
                 self.answers.insert(id, *outcome);
             }
@@ -207,7 +211,7 @@ impl World {
             Effect::StartService { term, .. } => {
                 self.start_service(node, term);
             }
-            Effect::StopService { .. } => self.stop_service(node),
+            Effect::StopService { grace_ms, .. } => self.stop_service(node, grace_ms),
             Effect::RunTakeoverChecks => {
                 let ok = !self.nodes[node].checks_fail;
                 let input = Input::TakeoverChecked(vec![CheckResult {

@@ -209,6 +209,8 @@ fn strike_network(world: &mut World, fault: Fault, node: usize) {
         Fault::KillConns => world.kill_conns(),
         Fault::SlowNet => world.net.delay_ms = world.random.pick(&[(1, 10), (1, 200), (50, 800)]),
         Fault::Foreign => world.net.is_foreign[node] = !world.net.is_foreign[node],
+        // Standin's own watchdog ends it, and the unit with it (spec 7.13).
+        Fault::Suspend if world.nodes[node].guard.is_unit && world.check.has_arbiter => world.crash(node, true),
         Fault::Suspend => {
             let longest = world.random.pick(&[150u64, 900, 3_000, 20_000]);
             let span_ms = world.random.range(1, longest);

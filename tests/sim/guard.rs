@@ -1,10 +1,12 @@
 //! The guard of each machine: runs the service, stops it when its allowance ends (`Effect::AllowServiceUntil`) and when Standin
 //! has died, both within the stop budget (spec 7.11, 7.13). *Active* is whoever's service runs, also while it is being stopped.
+//! A unit is systemd's: bound to Standin it ends with it, but no allowance stops it; only what Standin asks for does.
 
 use standin::engine::base::{Millis, Term};
 use standin::engine::input::{Input, ServiceChange};
 
-use crate::sim::node::service_status;
+use crate::sim::node::{Node, service_status};
+use crate::sim::random::Random;
 use crate::sim::world::{What, World};
 
 /// Without an arbiter nothing depends on how long a stop takes, ms.
@@ -13,6 +15,10 @@ const STOP_MS: u64 = 400;
 /// One machine's guard.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
+    /// The service is a unit: no allowance counts.
+    pub is_unit: bool,
+    /// It uses all the time it has to end in peace.
+    pub uses_grace: bool,
     /// On the machine's own clock.
     pub allowed_until: Option<Millis>,
     /// Number of the start of the service that runs.
@@ -31,11 +37,18 @@ pub struct Guard {
     pub next: Option<Term>,
 }
 
+impl Node {
+    /// See [`World::stop_limit_ms`].
+    pub fn stop_limit_ms(&self) -> u64 {
+        let arbiter = &self.disk.settings.arbiter;
+        if arbiter.is_set() { arbiter.stop_budget } else { STOP_MS }
+    }
+}
+
 impl World {
     /// Longest stop of that node, on its own clock, ms.
     pub fn stop_limit_ms(&self, node: usize) -> u64 {
-        let arbiter = &self.nodes[node].disk.settings.arbiter;
-        if arbiter.is_set() { arbiter.stop_budget } else { STOP_MS }
+        self.nodes[node].stop_limit_ms()
     }
 
     /// A stop takes so long this time, ms of the world.
@@ -53,7 +66,7 @@ impl World {
     }
 
     pub fn allow_service(&mut self, node: usize, until: Option<Millis>) {
-        self.nodes[node].guard.allowed_until = until;
+        self.nodes[node].guard.allowed_until = until.filter(|_| !self.nodes[node].guard.is_unit);
         self.watch_allowance(node);
     }
 
@@ -85,8 +98,13 @@ impl World {
         if self.nodes[node].guard.epoch != epoch || !self.nodes[node].service {
             return;
         }
-        self.nodes[node].service = false;
         let incarnation = self.nodes[node].incarnation;
+        if self.nodes[node].guard.ending_until.is_some() {
+            // Its time to end in peace was cut short: the stop that was asked for is done.
+            self.nodes[node].guard.ending_until = Some(self.t);
+            return self.at(self.t, What::Service { node, incarnation, start: false });
+        }
+        self.nodes[node].service = false;
         let change = ServiceChange::Changed(service_status("stopped"));
         self.at(self.t, What::Input { node, incarnation, input: Box::new(Input::Service(change)) });
     }
@@ -105,17 +123,29 @@ impl World {
         self.at(at, What::Service { node, incarnation, start: true });
     }
 
-    /// Standin asks for its end; a start that waits is forgotten.
-    pub fn stop_service(&mut self, node: usize) {
-        let takes = self.stop_takes(node);
+    /// Standin asks for its end; a start that waits is forgotten. What runs may end by itself within the grace (spec 2.4); asked
+    /// again, what is over sooner counts.
+    pub fn stop_service(&mut self, node: usize, grace_ms: u64) {
+        let takes = self.peace_takes(node, grace_ms) + self.stop_takes(node);
         // Nothing of an earlier run's service is left either.
         let done = (self.t + takes).max(self.nodes[node].guard.orphan_until);
         let guard = &mut self.nodes[node].guard;
         guard.next = None;
-        let done = guard.ending_until.map_or(done, |earlier| earlier.max(self.t));
+        let done = guard.ending_until.map_or(done, |earlier| earlier.min(done).max(self.t));
         guard.ending_until = Some(done);
         let incarnation = self.nodes[node].incarnation;
         self.at(done, What::Service { node, incarnation, start: false });
+    }
+
+    /// What runs uses so much of the time it has to end in peace, ms of the world.
+    fn peace_takes(&self, node: usize, grace_ms: u64) -> u64 {
+        if grace_ms == 0 || !self.nodes[node].service {
+            return 0;
+        }
+        let longest = self.nodes[node].world_span(grace_ms);
+        // Drawn apart, so that whoever gives no grace draws what he drew. Most use all of it.
+        let mut apart = Random::new(self.t ^ (self.nodes[node].guard.epoch << 32));
+        if self.random.is_steady() || self.nodes[node].guard.uses_grace || apart.chance(70) { longest } else { apart.range(0, longest) }
     }
 
     /// A service begins to run: the only moment at which two can become active.

@@ -8,7 +8,9 @@ mod script;
 mod script_arbiter;
 mod script_arbiter_traces;
 mod script_disk;
+mod script_pause;
 mod script_settings;
+mod script_stop;
 mod script_walk;
 mod service;
 #[path = "sim.rs"]

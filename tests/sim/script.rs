@@ -5,7 +5,7 @@ use standin::engine::message::{Body, FarewellKind, OfferKind};
 use standin::engine::order::{Order, Reply};
 use standin::engine::status::Protection;
 
-use crate::pair::{BOOT_HOLD_MS, DELAY_MS, healthy, is_active, pair_of, release, role, settings, state, well};
+use crate::pair::{BOOT_HOLD_MS, DELAY_MS, healthy, holds, is_active, pair_of, release, role, settings, state, well};
 use crate::sim::world::World;
 
 fn pair() -> World {
@@ -481,6 +481,23 @@ fn after_a_split_nothing_is_lost() {
     for node in 0..2 {
         assert!(world.nodes[node].disk.alerts.values().any(|alert| alert.code == "F-020"), "node-{node}");
     }
+}
+
+/// spec 7.6: that two were active is told exactly if they were: after a split, not of a former master that comes back.
+#[test]
+fn only_after_a_split_two_were_active() {
+    let mut world = pair();
+    world.crash(0, false);
+    assert!(world.run_till(5_000, |world| is_active(world, 1)));
+    world.start(0);
+    healthy(&mut world);
+    world.run_until(world.t + 1_000);
+    assert!((0..2).all(|node| !holds(&world, node, "H-022")), "the former master was dead meanwhile");
+    cut(&mut world, true);
+    assert!(world.run_till(5_000, |world| is_active(world, 0) && is_active(world, 1)));
+    cut(&mut world, false);
+    healthy(&mut world);
+    assert!(holds(&world, 0, "H-022") && !holds(&world, 1, "H-022"), "two were active, and one of them won");
 }
 
 /// spec 7.6: what is edited while the service of the loser is being stopped is kept too.

@@ -5,6 +5,8 @@ use standin::engine::base::{Condition, Role, Term};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 use standin::engine::order::Order;
+use standin::engine::settings::failover;
+use standin::engine::status::Protection;
 
 use crate::pair::{
     ALL_OVER_MS, BUDGET_MS, HOLD_MS, arbiter_settings, condition, cut_link, heal, healthy, holds, is_active, pair_of,
@@ -27,7 +29,16 @@ fn a_dead_master_is_replaced_by_grant() {
     assert!(arbiter.confirmed_until.is_some() && world.status(1).unwrap().arbiter.unwrap().promised_until.is_some());
     world.crash(0, true);
     let died = world.t;
-    assert!(world.run_till(20_000, |world| is_active(world, 1)), "{:?}", world.failure);
+    let mut waited_for = Vec::new();
+    while !is_active(&world, 1) {
+        assert!(world.t - died < 20_000, "{:?}", world.failure);
+        world.run_until(world.t + 50);
+        let takeover = world.status(1).unwrap().takeover;
+        assert_eq!(takeover.why_not, None, "it is about to take over (spec 8.9)");
+        assert!(takeover.due_at.is_none_or(|due| due >= world.nodes[1].now(world.t).wall), "due in the past");
+        waited_for.extend(takeover.waits_for.filter(|what| waited_for.last() != Some(what)));
+    }
+    assert!(waited_for.iter().any(|what| what.contains("lease")), "{waited_for:?}");
     assert!(world.t - died >= HOLD_MS + BUDGET_MS, "before the promise was over");
     assert!(world.t - died <= world.status(1).unwrap().arbiter.unwrap().longest_failover_ms);
     assert_eq!(role(&world, 1), (Some(Role::Master), 2));
@@ -36,6 +47,7 @@ fn a_dead_master_is_replaced_by_grant() {
     world.start(0);
     healthy(&mut world);
     assert_eq!(role(&world, 0), (Some(Role::Shadow), 2));
+    assert!(!holds(&world, 1, "H-022"), "never two (spec 7.6)");
 }
 
 /// spec 7.11: the link alone is cut: the arbiter confirms the master, nobody takes over, and the service never stops.
@@ -103,6 +115,9 @@ fn a2_a_restarted_shadow_remembers_its_promise() {
         assert_eq!(world.failure, None, "after {wait_ms} ms");
         assert!(!is_active(&world, 0), "the master goes on unconfirmed");
         assert_eq!(condition(&world, 0), Some(Condition::Isolated));
+        let order = world.order(0, Order::Resume);
+        let problem = world.answers[&order].clone().unwrap_err();
+        assert!(problem.why.contains("isolated") && problem.todo.contains("become-master"), "{problem:?}");
         assert!(is_active(&world, 1), "the arbiter grants the role to a shadow that starts alone (spec 7.4)");
     }
 }
@@ -388,6 +403,12 @@ fn the_third_takeover_waits_longer() {
     world.run_until(world.t + 1_000);
     assert_eq!(condition(&world, 1), Some(Condition::Damped));
     assert_eq!(world.status(1).unwrap().takeover.delay_ms, 2_000);
+    for node in 0..2 {
+        let status = world.status(node).unwrap();
+        assert_eq!(status.protection, Protection::Reduced);
+        assert!(status.protection_message.contains("2 to 3 s after a failure"), "{}", status.protection_message);
+        assert_eq!(failover::longest_failover_ms(&status.failover_settings()), 2_300);
+    }
     world.crash(0, false);
     let lost = world.t;
     assert!(world.run_till(10_000, |world| is_active(world, 1)));
@@ -397,6 +418,7 @@ fn the_third_takeover_waits_longer() {
     world.order(1, Order::Resume);
     world.run_until(world.t + 1_000);
     assert_eq!(condition(&world, 0), None);
+    assert!((0..2).all(|node| world.status(node).unwrap().protection == Protection::Full));
     assert_eq!(world.status(0).unwrap().takeover.delay_ms, 500);
 }
 

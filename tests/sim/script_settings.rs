@@ -8,7 +8,7 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
-use crate::pair::{arbiter_settings, condition, cut_link, is_active, pair_of};
+use crate::pair::{arbiter_settings, condition, cut_link, heal, holds, is_active, pair_of};
 use crate::sim::world::World;
 
 /// The file of that node says so from now on.
@@ -158,4 +158,34 @@ fn an_isolation_ends_when_the_arbiter_is_given_up() {
     world.check.has_arbiter = false;
     change(&mut world, 0, |settings| settings.arbiter.endpoints.clear());
     assert!(world.run_till(10_000, |world| is_active(world, 0)), "{:?}", condition(&world, 0));
+}
+
+/// spec 7.11: two etcds are no common arbiter, whatever their addresses and prefixes say: both sides tell, and no shadow takes over
+#[test]
+fn two_etcds_are_no_common_arbiter() {
+    let mut world = pair_of(&arbiter_settings());
+    for (node, mark) in [(0, 7), (1, 7)] {
+        world.feed(node, Input::ArbiterMark(mark));
+    }
+    world.run_until(world.t + 1_000);
+    assert!((0..2).all(|node| !holds(&world, node, "H-029")));
+    world.feed(0, Input::ArbiterMark(8));
+    world.run_until(world.t + 1_000);
+    for node in 0..2 {
+        assert!(holds(&world, node, "H-029"), "node-{node}");
+        assert_eq!(world.status(node).unwrap().protection, Protection::None, "node-{node}");
+    }
+    cut_link(&mut world);
+    world.run_until(world.t + 20_000);
+    assert!(!is_active(&world, 1));
+    assert_eq!(world.failure, None);
+    heal(&mut world);
+    world.run_until(world.t + 5_000);
+    // Other settings: it is not known any more which one that is, until one has answered.
+    change(&mut world, 0, |settings| settings.arbiter.endpoints = vec!["http://other:2379".into()]);
+    world.run_until(world.t + 1_000);
+    assert!((0..2).all(|node| !holds(&world, node, "H-029")));
+    world.feed(0, Input::ArbiterMark(7));
+    assert!(world.run_till(20_000, World::is_healthy));
+    assert_eq!(world.status(1).unwrap().protection, Protection::Full);
 }

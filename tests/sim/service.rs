@@ -4,9 +4,9 @@ use standin::engine::base::{Condition, Reason, Role};
 use standin::engine::input::{Input, ServiceChange};
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
-use standin::engine::status::ServiceStatus;
+use standin::engine::status::{Protection, ServiceStatus};
 
-use crate::pair::{holds, is_active, pair_of, well};
+use crate::pair::{healthy, holds, is_active, pair_of, well};
 use crate::sim::node::service_status;
 use crate::sim::world::World;
 
@@ -234,7 +234,10 @@ fn no_takeover_before_the_required_fence_has_succeeded() {
     world.run_until(world.t + 10_000);
     assert_eq!(world.nodes[1].role(), Some(Role::Shadow), "the fence fails");
     assert_eq!(world.nodes[1].disk.durable.term.0, 1, "no term was written");
-    assert!(holds(&world, 1, "V-011"));
+    assert!(holds(&world, 1, "V-011") && holds(&world, 1, "H-012"));
+    let status = world.status(1).unwrap();
+    assert!(status.takeover.due_at.is_none() && status.takeover.why_not.is_some_and(|why| why.contains("fence")));
+    assert!(status.protection_message.contains("stays shadow"), "{}", status.protection_message);
     assert!(world.nodes[1].fenced > 2, "tried again");
     world.nodes[1].fence_fails = false;
     assert!(world.run_till(5_000, |world| is_active(world, 1)));
@@ -304,4 +307,56 @@ fn a_relinquish_whose_service_does_not_stop_is_no_shadow() {
     world.nodes[0].stop_fails = false;
     assert!(world.run_till(20_000, |world| world.nodes[0].role() == Some(Role::Shadow)), "as soon as it has stopped");
     well(&world);
+}
+
+/// spec 8.9: a shadow whose service could not be started does not protect in full, on either screen, until it starts, or its
+/// settings are others.
+#[test]
+fn a_service_that_does_not_start_is_no_full_protection() {
+    let protection = |world: &World| [0, 1].map(|node| world.status(node).unwrap().protection);
+    for is_mended in [true, false] {
+        let mut world = pair_of(&settings());
+        world.nodes[1].start_fails = true;
+        let order = world.order(0, Order::Switch { dry_run: false });
+        assert!(world.run_till(10_000, |world| world.answers.contains_key(&order)));
+        assert!(world.answers[&order].is_err());
+        healthy(&mut world);
+        world.run_until(world.t + 1_000);
+        assert_eq!(protection(&world), [Protection::Reduced; 2]);
+        let told = world.status(0).unwrap().protection_message;
+        assert!(told.contains("could not be started there"), "{told}");
+        assert!(holds(&world, 0, "H-018"));
+        world.nodes[1].start_fails = false;
+        if is_mended {
+            let mut mended = world.nodes[1].disk.settings.clone();
+            mended.service.command = vec!["/bin/other".into()];
+            world.nodes[1].disk.settings = mended.clone();
+            world.feed(1, Input::Settings(Box::new(mended)));
+        } else {
+            world.order(0, Order::Switch { dry_run: false });
+            assert!(world.run_till(10_000, |world| is_active(world, 1)));
+        }
+        healthy(&mut world);
+        world.run_until(world.t + 1_000);
+        assert_eq!(holds(&world, 0, "H-018"), is_mended, "over with the role");
+        assert_eq!(protection(&world), [Protection::Full; 2], "{is_mended}");
+    }
+}
+
+/// spec 6.2: a crash loop is one alert that counts the ends, not what is told of each.
+#[test]
+fn each_end_of_the_service_counts_once() {
+    let mut world = pair_of(&settings());
+    for pause_s in 1..=3 {
+        for (state, message) in [
+            ("failed", "ended: exit status 1".to_owned()),
+            ("failed", format!("ended: exit status 1; starts again in {pause_s} s")),
+            ("running", String::new()),
+        ] {
+            let status = ServiceStatus { message: Some(message), ..service_status(state) };
+            world.feed(0, Input::Service(ServiceChange::Changed(status)));
+        }
+    }
+    let alert = world.nodes[0].disk.alerts.values().find(|alert| alert.code == "V-002").unwrap();
+    assert_eq!((alert.count, alert.why.as_str()), (3, "ended: exit status 1; starts again in 3 s"));
 }

@@ -3,7 +3,7 @@
 use standin::engine::base::Role;
 use standin::engine::order::Order;
 
-use crate::pair::{pair_of, settings};
+use crate::pair::{DELAY_MS, arbiter_settings, holds, pair_of, settings};
 use crate::sim::world::World;
 
 fn active(world: &World) -> [bool; 2] {
@@ -28,6 +28,7 @@ fn a_switch_is_ended_until_its_offer_is_on_disk() {
             ended += 1;
             assert!(world.answers[&switch].is_err(), "who ordered the switch hears of it");
             assert_eq!(active(&world), [true, false], "after {wait_ms} ms");
+            assert!(!holds(&world, 0, "H-018"), "what an operator wanted is no failure");
             assert!(world.nodes[0].service && !world.nodes[1].service, "after {wait_ms} ms");
             let durable = &world.nodes[0].disk.durable;
             assert_eq!((durable.role, durable.term.0, durable.offer.is_some()), (Some(Role::Master), 1, false));
@@ -80,4 +81,40 @@ fn a_switch_is_explained_on_both_sides() {
         }
         assert!(notice.timeline.is_sorted_by_key(|line| line.at));
     }
+}
+
+/// Milliseconds between the line of a takeover's timeline that has `text` and the one before it.
+fn step_of(world: &World, text: &str) -> i64 {
+    let timeline = world.nodes[1].disk.durable.notice.clone().unwrap().timeline;
+    let found = timeline.iter().position(|line| line.text.contains(text));
+    let at = found.unwrap_or_else(|| panic!("{text} is not in {timeline:?}"));
+    assert!(timeline.is_sorted_by_key(|line| line.at), "{timeline:?}");
+    timeline[at].at.0 - timeline[at - 1].at.0
+}
+
+/// spec 8.3: each wait of a takeover has its own line: promise and lease are not booked as delay.
+#[test]
+fn promise_and_lease_have_lines_of_their_own() {
+    let mut world = pair_of(&arbiter_settings());
+    world.crash(0, true);
+    assert!(world.run_till(20_000, |world| active(world)[1] && world.nodes[1].service));
+    world.run_until(world.t + 500);
+    let delay_ms = i64::try_from(DELAY_MS).unwrap();
+    assert!((step_of(&world, "takeover delay over (500 ms)") - delay_ms).abs() <= 2);
+    assert!(step_of(&world, "own promise to it over") > 0);
+    assert!(step_of(&world, "granted by the arbiter") > 0);
+}
+
+/// spec 7.9, 8.3: after maintenance the delay counts anew, and the timeline says so.
+#[test]
+fn maintenance_is_not_booked_as_delay() {
+    let mut world = pair_of(&settings());
+    world.order(0, Order::Maintenance { for_ms: 9_000 });
+    world.run_until(world.t + 500);
+    world.crash(0, false);
+    assert!(world.run_till(20_000, |world| active(world)[1] && world.nodes[1].service));
+    world.run_until(world.t + 500);
+    assert!(step_of(&world, "the delay counts anew: takeovers were suspended") > 5_000);
+    let delay_ms = i64::try_from(DELAY_MS).unwrap();
+    assert!((step_of(&world, "takeover delay over (500 ms)") - delay_ms).abs() <= 2);
 }

@@ -469,6 +469,7 @@ impl World {
         self.next_order += 1;
         if self.nodes[node].is_up() && self.nodes[node].suspended_until.is_none() {
             let incarnation = self.nodes[node].incarnation;
+            self.check.ordered(self.t, &self.nodes, &order);
             self.pending.insert(id, (node, incarnation, self.t, order.clone()));
             let seen = self.glance(node).unwrap_or_default();
             let is_held = seen.condition == Some(Condition::BootHold);

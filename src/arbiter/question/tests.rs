@@ -139,12 +139,12 @@ const PAIR: PairId = PairId(Uuid::from_u128(9));
 struct Asker {
     number: u128,
     claim: u64,
-    own: Option<OwnLease>,
+    left: Left,
 }
 
 impl Asker {
     fn new(number: u128) -> Self {
-        Self { number, claim: 1, own: None }
+        Self { number, claim: 1, left: Left::default() }
     }
 
     async fn ask(&mut self, etcd: &mut Fake, known: u64, want: Want) -> Result<VoteAnswer, Failure> {
@@ -152,7 +152,7 @@ impl Asker {
         let claim = Claim { run: Run(1), number: self.claim };
         let ask = Ask { from: id(self.number), peer: id(3 - self.number), known: Term(known), claim, want };
         etcd.calls.clear();
-        put(etcd, &Keys::new("/p/", PAIR), &ask, 11, &mut self.own).await
+        put(etcd, &Keys::new("/p/", PAIR), &ask, 11, &mut self.left).await
     }
 }
 
@@ -177,7 +177,7 @@ async fn a_renewal_keeps_alive_and_then_reads() {
     assert_eq!(etcd.calls, [KEEP_ALIVE, TXN]);
     assert_eq!(etcd.revision, revision);
     // One that does not know its lease finds it, and believes it only after it was kept alive.
-    first.own = None;
+    first.left.own = None;
     assert_eq!(first.ask(&mut etcd, 1, Want::Renew(Term(1))).await, Ok(VoteAnswer::Confirmed));
     assert_eq!(etcd.calls, [TXN, KEEP_ALIVE, TXN]);
 }
@@ -198,11 +198,11 @@ async fn a_deposed_leader_keeps_nothing_alive() {
 #[tokio::test]
 async fn a_lease_that_is_gone_is_taken_anew() {
     let (mut etcd, mut first, mut second) = met().await;
-    let id = first.own.unwrap().id;
+    let id = first.left.own.unwrap().id;
     etcd.expire(id);
     assert_eq!(first.ask(&mut etcd, 1, Want::Renew(Term(1))).await, Ok(VoteAnswer::Confirmed));
     assert_eq!(etcd.calls, [KEEP_ALIVE, TXN, GRANT, TXN]);
-    assert_ne!(first.own.unwrap().id, id);
+    assert_ne!(first.left.own.unwrap().id, id);
     let denied = second.ask(&mut etcd, 1, Want::Grant(Term(2))).await.unwrap();
     assert!(matches!(denied, VoteAnswer::Denied(Denial::Leased, _)), "{denied:?}");
 }
@@ -265,7 +265,8 @@ async fn a_lease_made_in_vain_is_ended() {
             keys: &keys,
             ask: &ask,
             lease_s: 11,
-            own: &mut second.own,
+            own: &mut second.left.own,
+            mark: &mut second.left.mark,
             alive: None,
             spare: None,
         };

@@ -9,7 +9,9 @@ use crate::cli::client::SOCKET_PATH_MAX_BYTES;
 use crate::cli::home::{Context, user_name};
 use crate::cli::paths::configuration;
 use crate::cli::rooms;
+use crate::cli::text::count;
 use crate::engine::settings::Settings;
+use crate::engine::status::Status;
 
 /// Permission bits of group and others.
 const FOREIGN_BITS: u32 = 0o077;
@@ -17,6 +19,29 @@ const FOREIGN_BITS: u32 = 0o077;
 const GROUP_PASS_BITS: u32 = 0o050;
 /// Most entries of a secret directory looked at.
 const ENTRIES_MAX: usize = 1_000;
+
+/// Owners of mirrored files, where they are mirrored: as the running instance has found, or else whether this process could give
+/// files away.
+pub fn owners(settings: Option<&Settings>, status: Option<&Status>, can_give: impl Fn() -> bool) -> Option<Finding> {
+    const ABOUT: &str = "file owners";
+    let _ = settings.filter(|settings| settings.configuration.owners)?;
+    Some(match status.map(|status| status.configuration.owners_missing) {
+        Some(0) => Finding::ok(ABOUT, "mirrored by name"),
+        Some(missing) => {
+            let found = format!(
+                "{} of mirrored files missing here",
+                count(missing, "user or group is", "users and groups are")
+            );
+            Finding::warn(ABOUT, found, "Make them: standin alerts names them (F-032).")
+        }
+        None if can_give() => Finding::ok(ABOUT, "mirrored by name"),
+        None => Finding::warn(
+            ABOUT,
+            "configuration.owners is on, and this user may give files to nobody",
+            "Run Standin as root, or with CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER and CAP_FSETID.",
+        ),
+    })
+}
 
 /// Owner and permissions of the home and of every secret in it.
 pub fn home(context: &Context) -> Vec<Finding> {

@@ -75,6 +75,20 @@ fn little_space_warns_and_none_fails() {
     }
 }
 
+/// setting `configuration.owners`: what the running instance lacks, or what this process may not do, is told; nothing while off
+#[test]
+fn owners_that_are_missing_are_told() {
+    let mut settings = crate::engine::settings::Settings::default();
+    let mut status = Status::default();
+    assert_eq!(files::owners(Some(&settings), Some(&status), || false), None);
+    settings.configuration.owners = true;
+    let verdict = |status: Option<&Status>, can| files::owners(Some(&settings), status, || can).unwrap().verdict;
+    assert_eq!((verdict(None, true), verdict(None, false)), (Verdict::Ok, Verdict::Warn));
+    assert_eq!(verdict(Some(&status), false), Verdict::Ok, "the instance may run as somebody else");
+    status.configuration.owners_missing = 2;
+    assert_eq!(verdict(Some(&status), true), Verdict::Warn);
+}
+
 /// spec 3.5: proxy variables are ignored, and that is told.
 #[test]
 fn proxy_variables_are_told_as_ignored() {

@@ -54,6 +54,8 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     }
     if let Some(due) = status.takeover.due_at {
         rows.push(Row::painted("Takeover", "due ", Paint::Error, moment(due, now)));
+    } else if let Some(waits_for) = &status.takeover.waits_for {
+        rows.push(Row::painted("Takeover", "due ", Paint::Error, format!("when {waits_for}")));
     } else if let (Some(Role::Shadow), Some(why)) = (status.role, &status.takeover.why_not) {
         rows.push(Row::painted("Takeover", "would not: ", Paint::Warning, why.clone()));
     }
@@ -171,13 +173,13 @@ fn peer(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
     let behind = if peer.behind == 0 { String::new() } else { format!(", {} behind", count_revisions(peer.behind)) };
     let text = format!("{}{address}{role}{version}{sync}{behind}", host(&peer.host));
     rows.push(Row::painted("Peer", text, paint, ""));
-    rows.push(Row::plain("Link", link(peer, now)));
+    rows.push(Row::plain("Link", link(status, peer, now)));
     if let Some(fingerprint) = peer.fingerprint {
         rows.push(Row::plain("Peer's cert.", fingerprint.to_string()));
     }
 }
 
-fn link(peer: &PeerStatus, now: UnixMillis) -> String {
+fn link(status: &Status, peer: &PeerStatus, now: UnixMillis) -> String {
     let state = match (peer.connected_since, peer.last_check) {
         (Some(since), _) => format!("connected since {}", moment(since, now)),
         (None, Some(last)) => format!("not connected, last check answered {}", moment(last, now)),
@@ -185,7 +187,7 @@ fn link(peer: &PeerStatus, now: UnixMillis) -> String {
     };
     let round_trip = peer.connected_since.and(peer.round_trip_ms).map_or(String::new(), |ms| format!(", {ms:.1} ms"));
     let interval = duration::format(peer.check_interval_ms);
-    let delay = duration::format(peer.takeover_delay_ms);
+    let delay = status.takeover_delay_text(duration::format);
     format!("{state}, check every {interval}{round_trip}, takeover after {delay}")
 }
 
@@ -222,6 +224,11 @@ fn configuration(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
     rows.push(Row::plain("Configuration", text));
     if !trouble.is_empty() {
         rows.push(Row::painted("", trouble.trim_start(), Paint::Warning, ""));
+    }
+    if configuration.owners_missing > 0 {
+        let missing =
+            format!("{} missing here", count(configuration.owners_missing, "user or group", "users and groups"));
+        rows.push(Row::painted("", missing, Paint::Warning, ": standin alerts (F-032)"));
     }
     if !status.branches.is_empty() {
         let kept = format!("{} kept after a divergence", count(status.branches.len() as u64, "branch", "branches"));

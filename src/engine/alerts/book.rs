@@ -65,6 +65,23 @@ impl AlertBook {
         }
     }
 
+    /// The trouble goes on, and more is known of it: it counts no further.
+    pub fn reword(&mut self, now: UnixMillis, code: &str, subject: &str, why: &str, out: &mut Vec<Effect>) {
+        let why: String = why.chars().take(ALERT_WHY_MAX).collect();
+        let Some(cause) = self.causes.get_mut(&(code.to_owned(), subject.to_owned())) else {
+            return self.raise(now, code, subject, &why, out);
+        };
+        if cause.why == why {
+            return;
+        }
+        cause.why.clone_from(&why);
+        let known = self.find(code, subject);
+        if let Some(alert) = known.and_then(|id| self.open.get_mut(&id)).filter(|alert| !alert.is_over) {
+            alert.why = why;
+            out.push(Effect::SaveAlert(Box::new(alert.clone())));
+        }
+    }
+
     /// Tells of something that happened, and that needs no end (a warning that stays until deleted).
     pub fn tell(&mut self, now: UnixMillis, code: &str, subject: &str, why: &str, out: &mut Vec<Effect>) {
         self.raise(now, code, subject, why, out);

@@ -64,6 +64,11 @@ impl Engine {
         self.arb.promised_until.filter(|until| *until > self.now.mono && !breaks(Fault::IgnoresPromise))
     }
 
+    /// When the last promise ends or has ended; 0: none was given.
+    pub(in super::super) fn last_promise_end(&self) -> Millis {
+        self.arb.promised_until.unwrap_or_default()
+    }
+
     /// Connected again and about to be READY: the standing promise is over, as if one had just been given.
     pub(in super::super) fn standing_promise_is_over(&mut self) {
         // One given over this very connection stands, whatever was on its way meanwhile.

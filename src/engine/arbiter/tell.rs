@@ -77,9 +77,33 @@ impl Engine {
         if let Some(why) = self.arbiter_problem() {
             return Some(format!("{why}: nobody can take over without it"));
         }
+        (self.is_leased_to_peer() && self.is_lease_renewed()).then(|| {
+            format!("to the arbiter {} is still master: its lease has not run out, so it renews it", self.peer_name())
+        })
+    }
+
+    /// Nothing but the grant is missing, and it may come yet; for people.
+    pub(in super::super) fn waits_for_grant(&self) -> Option<String> {
+        if !self.has_arbiter() || self.granted_term().is_some() {
+            return None;
+        }
+        Some(if self.is_leased_to_peer() {
+            format!("the lease of {} at the arbiter has run out", self.peer_name())
+        } else {
+            "the arbiter has granted the term".into()
+        })
+    }
+
+    fn is_leased_to_peer(&self) -> bool {
         let is_leased = self.arb.view.is_some_and(|view| view.is_leased && view.holder != Some(self.durable.instance));
-        (self.arb.wants_takeover && is_leased)
-            .then(|| format!("to the arbiter {} is still master: its lease has not run out", self.peer_name()))
+        self.arb.wants_takeover && is_leased
+    }
+
+    /// A dead master's lease would have run out by now.
+    fn is_lease_renewed(&self) -> bool {
+        let Some(lost) = &self.watch.lost else { return false };
+        let sign = lost.last_check.map_or(lost.since.mono, |last| last.mono);
+        self.now.mono.since(sign) > self.longest_failover_ms()
     }
 
     /// The moments of the status move at most once a second, so that an idle pair gives an equal one.

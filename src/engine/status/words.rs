@@ -1,7 +1,44 @@
 //! Parts of a status in words, the same on the console and on the command line.
 
-use super::{AddressStatus, ArbiterStatus, HealthStatus, ServiceStatus};
+use super::{AddressStatus, ArbiterStatus, HealthStatus, PeerStatus, ServiceStatus, Status};
+use crate::engine::base::Role;
+use crate::engine::settings::Settings;
 use crate::engine::settings::table::seconds_text;
+
+impl Status {
+    /// The settings in force with the timing of the pair: on a master the shadow's, as it told (spec 2.8).
+    #[must_use]
+    pub fn pair_settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        let told = |peer: &&PeerStatus| self.role == Some(Role::Master) && peer.check_interval_ms > 0;
+        if let Some(peer) = self.peer.as_ref().filter(told) {
+            settings.shadow.check_interval = peer.check_interval_ms;
+            settings.shadow.takeover_delay = peer.takeover_delay_ms;
+            settings.shadow.request_timeout = peer.request_timeout_ms;
+        }
+        settings
+    }
+
+    /// The same with the takeover delay that counts now, which is longer after many takeovers (spec 7.15): what a failover
+    /// takes is reckoned with these.
+    #[must_use]
+    pub fn failover_settings(&self) -> Settings {
+        let mut settings = self.pair_settings();
+        settings.shadow.takeover_delay = settings.shadow.takeover_delay.max(self.takeover.delay_ms);
+        settings
+    }
+
+    /// `3 s`, or `6 s, not 3 s: there were many takeovers`; the spans as `words` has them, from ms.
+    #[must_use]
+    pub fn takeover_delay_text(&self, words: fn(u64) -> String) -> String {
+        let (set_ms, now_ms) = (self.pair_settings().shadow.takeover_delay, self.takeover.delay_ms);
+        if now_ms > set_ms {
+            format!("{}, not {}: there were many takeovers", words(now_ms), words(set_ms))
+        } else {
+            words(set_ms)
+        }
+    }
+}
 
 impl ArbiterStatus {
     /// How it stands, and whether that is a reason to worry (spec 7.11).

@@ -31,8 +31,9 @@ impl Home {
     fn diff(&self, from: &Version, to: &Version, paths: &[&str], mask: Option<&Mask<'_>>) -> DiffReport {
         let on_disk = || self.mirror.on_disk();
         let paths: Vec<_> = paths.iter().map(|path| RelPath::from_text(path).unwrap()).collect();
-        let side = |version| side(&self.store, version, &on_disk).unwrap();
-        compare(side(from), side(to), &paths, mask).unwrap()
+        let newest = || Ok(self.mirror.newest_tree());
+        let versions = Versions { store: &self.store, newest: &newest, on_disk: &on_disk };
+        compare(versions.side(from).unwrap(), versions.side(to).unwrap(), &paths, mask).unwrap()
     }
 }
 
@@ -115,7 +116,9 @@ fn an_unknown_version_is_refused() {
     home.commit();
     let on_disk = || home.mirror.on_disk();
     for wrong in [Version::Revision(7), Version::Branch("no-such".into()), Version::Peer] {
-        let problem = side(&home.store, &wrong, &on_disk).err().unwrap();
+        let newest = || Ok(home.mirror.newest_tree());
+        let versions = Versions { store: &home.store, newest: &newest, on_disk: &on_disk };
+        let problem = versions.side(&wrong).err().unwrap();
         assert!(problem.todo.contains("standin"), "{problem:?}");
     }
 }

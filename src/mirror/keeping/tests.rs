@@ -241,6 +241,7 @@ fn what_is_forgotten_is_nowhere() {
     for secret in &secrets {
         assert!(!home.is_anywhere(&secret[..24]), "{} bytes", secret.len());
     }
+    assert_eq!(home.store.rewrites(), 0, "no write of the record waits until everything is written anew");
     assert_eq!(home.mirror.forget("keys", false).unwrap().contents, 0);
     let home = home.restart();
     assert_eq!(home.mirror.verify_own().unwrap().0, home.mirror.head().unwrap().revision.root);

@@ -159,7 +159,8 @@ fn a_fetched_branch_is_kept_and_checked() {
         holder: String::new(),
     };
     let changes = vec![file, put("out", link)];
-    let new = NewRevision { revision: head, author: "otto".into(), at: 1, message: String::new(), changes };
+    let new =
+        NewRevision { revision: head, author: "otto".into(), at: 1, message: String::new(), changes: changes.into() };
     let plan = BranchPlan { branch, after: i64::MAX.cast_unsigned(), uncommitted: Some(new) };
     let contents = [(of_content(&content), Packed::of(content)), (link.digest, Packed::of(target))];
     home.mirror.import_branch(&plan, &contents).unwrap();

@@ -41,7 +41,7 @@ fn death_at_any_step_leaves_a_whole_revision() {
             shadow.mirror().inner.crash.arm(points);
             let is_through = shadow.pull(&master, complete).is_ok();
             shadow.start().unwrap();
-            assert_eq!(shadow.mirror().inner.store.journal().unwrap(), None);
+            assert_eq!(shadow.mirror().inner.store.journal(|_| Ok(())).unwrap(), None);
             let head = shadow.mirror().head().unwrap().revision;
             if head.number == 1 {
                 assert_eq!(shadow.on_disk(), old, "died at point {points}");
@@ -106,8 +106,12 @@ fn a_failure_half_way_is_undone() {
     let push = master.mirror().build_push(&shadow.trail(), false).unwrap();
     struct Meddler<'a>(MirrorSource, &'a Side);
     impl ContentSource for Meddler<'_> {
-        fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
-            self.0.manifest(revision)
+        fn manifest(
+            &mut self,
+            revision: RevisionId,
+            sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+        ) -> Result<(), Problem> {
+            self.0.manifest(revision, sink)
         }
         fn content(
             &mut self,
@@ -127,7 +131,7 @@ fn a_failure_half_way_is_undone() {
     let mut source = Meddler(MirrorSource(master.mirror().clone()), &shadow);
     let problem = shadow.mirror().apply(&push, false, &mut source, &mut |_| {}).unwrap_err();
     assert!(problem.what.contains("link"), "{problem}");
-    assert_eq!(shadow.mirror().inner.store.journal().unwrap(), None);
+    assert_eq!(shadow.mirror().inner.store.journal(|_| Ok(())).unwrap(), None);
     assert_eq!(shadow.mirror().head().unwrap().revision.number, 1);
     assert_eq!(shadow.on_disk(), before);
     assert_eq!(shadow.mirror().drifts().unwrap()[0].files, ["link", "link/x"], "what stood in the way is kept");

@@ -18,8 +18,12 @@ impl Breaking {
 }
 
 impl ContentSource for Breaking {
-    fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
-        self.from.manifest(revision)
+    fn manifest(
+        &mut self,
+        revision: RevisionId,
+        sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        self.from.manifest(revision, sink)
     }
 
     fn content(
@@ -97,8 +101,12 @@ fn every_step_tells_how_far_it_is() {
 fn damage_on_the_way_is_noticed() {
     struct Damages(MirrorSource);
     impl ContentSource for Damages {
-        fn manifest(&mut self, revision: RevisionId) -> Result<Vec<ManifestEntry>, Problem> {
-            self.0.manifest(revision)
+        fn manifest(
+            &mut self,
+            revision: RevisionId,
+            sink: &mut dyn FnMut(ManifestEntry) -> Result<(), Problem>,
+        ) -> Result<(), Problem> {
+            self.0.manifest(revision, sink)
         }
         fn content(
             &mut self,

@@ -146,3 +146,54 @@ fn a_missing_parent_is_an_error() {
     assert!(tree.set(&path("a/b"), file("")).is_err());
     assert_ne!(Tree::default().root(), Digest::ZERO);
 }
+
+/// spec 5.2, 5.7: a list makes the tree that it was made of, whatever tree it is compared with; and shares what is the same
+#[test]
+fn a_list_makes_its_tree() {
+    let mut draw = Draw::new(8);
+    let mut shared = 0;
+    for _ in 0..400 {
+        let (known, tree) = (draw_tree(&mut draw), draw_tree(&mut draw));
+        let near = {
+            let mut near = tree.clone();
+            edit(&mut draw, &mut near);
+            near
+        };
+        for known in [&known, &near, &Tree::default()] {
+            let mut list = FromList::new(known);
+            tree.clone().into_entries().for_each(|(path, entry)| list.add(path, entry).unwrap());
+            let built = list.finish();
+            assert_eq!(list_of(&built), list_of(&tree));
+            assert_eq!(built.root(), tree.root());
+            let same = |(path, _): &(RelPath, Entry)| match (built.child(path), known.child(path)) {
+                (Some(Child::Directory(_, _, built)), Some(Child::Directory(_, _, known))) => Arc::ptr_eq(built, known),
+                _ => false,
+            };
+            shared += list_of(&built).iter().filter(|entry| same(entry)).count();
+        }
+        assert!(tree.clone().into_entries().eq(tree.iter()));
+    }
+    assert!(shared > 200, "{shared}");
+}
+
+/// spec 5.3: a list that is none of a tree is refused
+#[test]
+fn a_list_out_of_order_is_refused() {
+    let known = {
+        let mut tree = Tree::default();
+        tree.set(&path("a"), Entry::directory(0o755)).unwrap();
+        tree.set(&path("a/b"), file("x")).unwrap();
+        tree
+    };
+    let list = |entries: &[(&str, Entry)]| {
+        let mut list = FromList::new(&known);
+        entries.iter().try_for_each(|(text, entry)| list.add(path(text), *entry)).map(|()| list.finish())
+    };
+    let directory = Entry::directory(0o755);
+    assert!(list(&[("a", directory), ("a/b", file("y")), ("a-", file("z"))]).is_ok());
+    assert!(matches!(list(&[("b", file("y")), ("a", file("y"))]), Err(NotListed::OutOfOrder(_))));
+    assert!(matches!(list(&[("b", file("y")), ("b", file("y"))]), Err(NotListed::OutOfOrder(_))));
+    assert!(matches!(list(&[("c/d", file("y"))]), Err(NotListed::Missing(_))));
+    assert!(matches!(list(&[("a", file("y")), ("a/b", file("x"))]), Err(NotListed::Missing(_))));
+    assert!(list(&[("a/b", file("x"))]).is_err(), "its directory is not named");
+}

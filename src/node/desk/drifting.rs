@@ -42,6 +42,8 @@ impl MirrorDesk {
         match self.mirror.look_for_drift() {
             Ok(drift) => {
                 let had_failed = watch.has_failed();
+                // Before it is counted: who sees the number asks for the list.
+                self.remember(&drift);
                 watch.found(clock::monotonic().0, drift.paths_total);
                 self.drift.store(watch.paths(), Ordering::Relaxed);
                 if drift.paths_total > 0 {
@@ -62,9 +64,10 @@ impl MirrorDesk {
     }
 
     /// For the list, as long as the alert stands; each path as it was found last.
-    fn remember(&self, found: &[Drifted], kept: &str) {
+    fn remember(&self, drift: &Drift) {
+        let kept = kept(drift);
         let mut drifted = lock(&self.drifted);
-        for Drifted { path, what } in found {
+        for Drifted { path, what } in &drift.paths {
             if drifted.len() >= HELD_MAX && !drifted.contains_key(path) {
                 return;
             }
@@ -76,14 +79,18 @@ impl MirrorDesk {
     fn tell_drift(&self, drift: &Drift) {
         let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let kept = drift.kept.as_ref().map_or_else(
-            || "nothing of it could be kept".to_owned(),
-            |branch| format!("what was found is kept as {}", branch.name),
-        );
+        let kept = kept(drift);
         let named = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let why = format!("{named}{more}; put back, {kept}");
-        self.remember(&drift.paths, &kept);
         self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
         self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
     }
+}
+
+/// Where what was found is.
+fn kept(drift: &Drift) -> String {
+    drift.kept.as_ref().map_or_else(
+        || "nothing of it could be kept".to_owned(),
+        |branch| format!("what was found is kept as {}", branch.name),
+    )
 }

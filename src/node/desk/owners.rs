@@ -9,6 +9,12 @@ use crate::node::shared::lock;
 const NAMED_MAX: usize = 20;
 
 impl MirrorDesk {
+    /// How many users and groups of mirrored files cannot be on this disk, as last told.
+    #[must_use]
+    pub fn owners_missing(&self) -> u64 {
+        lock(&self.not_given).len() as u64
+    }
+
     /// Once for as long as the same names are missing.
     pub(super) fn tell_owners(&self) {
         let now = self.mirror.not_given();

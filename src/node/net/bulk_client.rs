@@ -79,46 +79,48 @@ impl BulkClient {
         Ok(Self { reader, writer, idle_ms: net.shared.limits.bulk_idle_ms, file_limit })
     }
 
-    /// Every entry of `revision`.
+    /// Every entry of `revision`, handed to `sink` as they come.
     ///
     /// # Errors
-    /// What the other side said, or how the connection failed.
-    pub async fn manifest(&mut self, revision: RevisionId) -> Result<Vec<Entry>, String> {
+    /// What the other side said, or how the connection failed; and those of `sink`.
+    pub async fn manifest(
+        &mut self,
+        revision: RevisionId,
+        sink: impl FnMut(Vec<Entry>) -> Result<(), String>,
+    ) -> Result<(), String> {
         self.ask(&Request::Manifest { revision }).await?;
-        let mut all = Vec::new();
-        loop {
-            match self.hear().await? {
-                Reply::ManifestChunk { entries, last } => {
-                    take(&mut all, entries)?;
-                    if last {
-                        return Ok(all);
-                    }
-                }
-                other => return Err(unexpected(other)),
-            }
-        }
+        self.hear_entries(false, sink).await.map(drop)
     }
 
     /// Has the other side read every file again: its digest; `sink` gets the entries as they come.
     ///
     /// # Errors
-    /// As for [`BulkClient::manifest`], and those of `sink`.
-    pub async fn verify(&mut self, mut sink: impl FnMut(Vec<Entry>) -> Result<(), String>) -> Result<Digest, String> {
+    /// As for [`BulkClient::manifest`].
+    pub async fn verify(&mut self, sink: impl FnMut(Vec<Entry>) -> Result<(), String>) -> Result<Digest, String> {
         self.ask(&Request::Verify).await?;
+        self.hear_entries(true, sink).await
+    }
+
+    /// All of a list, with the digest that comes with that of a verification.
+    async fn hear_entries(
+        &mut self,
+        is_verified: bool,
+        mut sink: impl FnMut(Vec<Entry>) -> Result<(), String>,
+    ) -> Result<Digest, String> {
         let mut count = 0;
         loop {
-            match self.hear().await? {
-                Reply::VerifyChunk { root, entries, last } => {
-                    count += entries.len();
-                    if count > ENTRIES_MAX {
-                        return Err(too_many());
-                    }
-                    sink(entries)?;
-                    if last {
-                        return Ok(root);
-                    }
-                }
+            let (root, entries, last) = match self.hear().await? {
+                Reply::ManifestChunk { entries, last } if !is_verified => (Digest::ZERO, entries, last),
+                Reply::VerifyChunk { root, entries, last } if is_verified => (root, entries, last),
                 other => return Err(unexpected(other)),
+            };
+            count += entries.len();
+            if count > ENTRIES_MAX {
+                return Err(too_many());
+            }
+            sink(entries)?;
+            if last {
+                return Ok(root);
             }
         }
     }
@@ -278,14 +280,6 @@ fn join(partial: &mut Option<Partial>, wanted: Digest, piece: Piece, file_limit:
     let whole = partial.insert(known);
     whole.packed.bytes.extend_from_slice(&bytes);
     Ok(end == total)
-}
-
-fn take(all: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), String> {
-    if all.len() + entries.len() > ENTRIES_MAX {
-        return Err(too_many());
-    }
-    all.extend(entries);
-    Ok(())
 }
 
 fn too_many() -> String {

@@ -127,10 +127,14 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
         }
     }
 
-    async fn chunks<T>(&mut self, pieces: Vec<T>, reply: impl Fn(T, bool) -> Reply) -> Result<(), Gone> {
-        let count = pieces.len();
-        for (index, piece) in pieces.into_iter().enumerate() {
-            self.say(reply(piece, index + 1 == count)).await?;
+    async fn chunks<T>(
+        &mut self,
+        pieces: impl IntoIterator<Item = T>,
+        reply: impl Fn(T, bool) -> Reply,
+    ) -> Result<(), Gone> {
+        let mut pieces = pieces.into_iter().peekable();
+        while let Some(piece) = pieces.next() {
+            self.say(reply(piece, pieces.peek().is_none())).await?;
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Default for Options {
 struct NoBulk;
 
 impl BulkServer for NoBulk {
-    fn manifest(&self, _: RevisionId) -> Result<Vec<Entry>, String> {
+    fn manifest(&self, _: RevisionId) -> Result<Entries, String> {
         Err("nothing here".into())
     }
     fn content(&self, _: &Digest) -> Option<Vec<u8>> {
@@ -55,7 +55,7 @@ impl BulkServer for NoBulk {
     fn packed(&self, _: &Digest) -> Result<Option<crate::store::Packed>, String> {
         Ok(None)
     }
-    fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
+    fn verify(&self) -> Result<(Digest, Entries), String> {
         Err("nothing here".into())
     }
     fn forget(&self, _: &[u8], _: &str) -> Result<u64, String> {
@@ -168,6 +168,7 @@ pub(super) fn hello(host: &str) -> Envelope {
         service: "none".into(),
         takeovers: Default::default(),
         kit: None,
+        active: Some(true),
     })))
 }
 

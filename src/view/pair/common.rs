@@ -13,7 +13,7 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         Some(arbiter) => with_arbiter(page, model, status, arbiter),
         None => page.field("Arbiter", "none: both may be active when only the link between the two is cut"),
     }
-    let longest = failover::longest_failover(&facts::pair_settings(status)).text();
+    let longest = failover::longest_failover(&status.failover_settings()).text();
     page.field("  longest", &format!("failover {longest}"));
     page.blank();
     isolation(page, status);

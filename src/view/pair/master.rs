@@ -128,7 +128,7 @@ fn shadow(page: &mut Page, model: &Model, status: &Status, peer: &PeerStatus) {
         0 => "no takeover checks configured".into(),
         _ => format!("{passing} of {configured} checks pass there"),
     };
-    value(page, "Takeover", &format!("after {}; {checks}", duration(peer.takeover_delay_ms)));
+    value(page, "Takeover", &format!("after {}; {checks}", status.takeover_delay_text(duration)));
     super::checks(page, &format!("  {:<21}", ""), &peer.checks);
     let same = if peer.in_sync { "same digest" } else { "NOT the same digest" };
     value(page, "Revision", &format!("{}, {} behind, {same}", peer.revision, peer.behind));

@@ -37,8 +37,9 @@ pub fn add(page: &mut Page, model: &Model, status: &Status) {
         duration(shadow.request_timeout)
     );
     page.field("Timing", &timing);
-    let longest = table::seconds_text(failover::longest_failover_ms(&status.settings));
-    page.field("", &format!("{}; {longest} at the longest", table::replaced_after_text(shadow)));
+    let now = status.failover_settings();
+    let longest = table::seconds_text(failover::longest_failover_ms(&now));
+    page.field("", &format!("{}; {longest} at the longest", table::replaced_after_text(&now.shadow)));
     match &status.settings_locked {
         Some(why) => page.field("", &format!("locked: {why}")),
         None => page.field("", "e edit"),
@@ -140,6 +141,10 @@ fn takeover(page: &mut Page, model: &Model, status: &Status) {
             let left = facts::seconds_left(due_at, model.now);
             let text = format!("in {left} s unless the master answers     {}", attention::countdown(status, model));
             page.styled_field("Takeover", &text, theme.warning());
+        }
+        (None, None) if takeover.waits_for.is_some() => {
+            let waits_for = takeover.waits_for.as_deref().unwrap_or_default();
+            page.styled_field("Takeover", &format!("when {waits_for}, unless the master answers"), theme.warning());
         }
         (None, None) => {
             let delay = if takeover.delay_ms > 0 { takeover.delay_ms } else { status.settings.shadow.takeover_delay };

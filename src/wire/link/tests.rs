@@ -48,6 +48,7 @@ fn hello() -> Hello {
         service: "none".into(),
         takeovers: Default::default(),
         kit: None,
+        active: Some(true),
     }
 }
 

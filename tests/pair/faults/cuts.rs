@@ -22,8 +22,10 @@ pub fn the_link_alone_is_cut() {
     let (a, b) = (field.a.status(), field.b.status());
     assert_eq!((a["active"].as_bool(), b["role"].as_str()), (Some(true), Some("shadow")));
     assert_eq!(a["arbiter"]["confirmed_by"][0], "arbiter", "{}", a["arbiter"]);
-    let why = b["takeover"]["why_not"].as_str().unwrap_or_default();
-    assert!(why.contains("its lease has not run out"), "{why}");
+    field.b.wait("kept from it by the lease", |status| {
+        let why = status["takeover"]["why_not"].as_str().unwrap_or_default();
+        why.contains("its lease has not run out")
+    });
     assert!(has_alert(&field.b, "H-001"), "{:?}", field.b.alerts());
     assert!(has_alert(&field.a, "H-010"), "{:?}", field.a.alerts());
     field.network.heal();

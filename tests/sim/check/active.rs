@@ -9,7 +9,7 @@
 //! Everything else is judged.
 
 use standin::engine::Glance;
-use standin::engine::base::{LinkState, Role};
+use standin::engine::base::{Condition, LinkState, Role};
 
 use crate::sim::check::Checker;
 use crate::sim::node::Node;
@@ -19,7 +19,29 @@ const NOTICED_WITHIN_MS: u64 = 12_000;
 /// The same in a walk: the settings let nobody be deaf for longer, ticks.
 const NOTICED_WITHIN_TICKS: u64 = 4;
 
+/// Who says that it stops its service has stopped it within the longest stop and this, ms: that a shadow is asked first, and
+/// that what ran before has ended.
+const STOPS_WITHIN_MS: u64 = 3_000;
+
 impl Checker {
+    /// Whoever is cut off, gives way or leaves stops its service within the stop budget, whatever time it had before (spec 7.6,
+    /// 7.10, 7.11): with every step of a node.
+    pub fn stops(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
+        let machine = &nodes[node];
+        let condition = self.seen[node].glance.condition;
+        let is_stopping = matches!(condition, Some(Condition::Isolated | Condition::Stopping));
+        if !is_stopping || !machine.service || machine.stop_fails || self.tick_ms > 0 {
+            self.seen[node].stopping = None;
+            return Ok(());
+        }
+        let since = *self.seen[node].stopping.get_or_insert(t);
+        let limit_ms = machine.world_span(machine.stop_limit_ms()) + STOPS_WITHIN_MS;
+        if t > since + limit_ms {
+            return Err(format!("(a) node-{node} says {condition:?}, and its service runs on for {} ms", t - since));
+        }
+        Ok(())
+    }
+
     /// A service begins to run: two become active at no other moment.
     pub fn begins(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
         let other = &nodes[1 - node];

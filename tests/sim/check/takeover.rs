@@ -57,7 +57,7 @@ impl Checker {
         // A new shadow has the pair's timing before its settings file has it (spec 2.8).
         let pair = old.peer.as_ref().map_or(u64::MAX, |peer| peer.timing.takeover_delay_ms);
         let delay = nodes[node].disk.settings.shadow.takeover_delay.min(pair);
-        if delay > 0 && seen.glance.is_paused {
+        if delay > 0 && seen.glance.is_paused || self.is_paused(t) {
             return Err(format!("(e) node-{node} took over during maintenance"));
         }
         let limit_ppm = 1_000_000 - nodes[node].rate_ppm.unsigned_abs() - 1_000;

@@ -29,7 +29,7 @@ pub(super) fn put(world: &World, to: usize, item: &Item, paper: &mut Paper<'_>) 
         }
         Body::CheckAnswer(answer) => {
             revision(answer.head, paper);
-            paper.flags(&[answer.active, answer.renewal.is_some()]);
+            paper.flags(&[answer.active, answer.renewal.is_some(), answer.maintenance_ms.is_some_and(|left| left > 0)]);
             if let Some(asked) = answer.renewal {
                 renewal(from, envelope.run, asked, paper);
             }

@@ -32,8 +32,11 @@ fn entries() -> Vec<Entry> {
 struct Tree;
 
 impl BulkServer for Tree {
-    fn manifest(&self, revision: RevisionId) -> Result<Vec<Entry>, String> {
-        if revision.number == 7 { Ok(entries()) } else { Err(format!("revision {} is gone", revision.number)) }
+    fn manifest(&self, revision: RevisionId) -> Result<Entries, String> {
+        match revision.number {
+            7 => Ok(Box::new(entries().into_iter())),
+            number => Err(format!("revision {number} is gone")),
+        }
     }
 
     fn content(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -52,8 +55,8 @@ impl BulkServer for Tree {
         Ok(self.content(digest).map(Packed::of))
     }
 
-    fn verify(&self) -> Result<(Digest, Vec<Entry>), String> {
-        Ok((digest(9), entries()))
+    fn verify(&self) -> Result<(Digest, Entries), String> {
+        Ok((digest(9), Box::new(entries().into_iter())))
     }
 
     fn forget(&self, path: &[u8], by: &str) -> Result<u64, String> {
@@ -80,8 +83,14 @@ async fn contents_and_lists_arrive_as_they_are() {
     let (server, own) = (server(), node(Options::default()));
     server.net.set_peer(Some(own.identity.fingerprint()));
     let mut bulk = client(&own, &server).await.unwrap();
-    assert_eq!(bulk.manifest(revision(7)).await.unwrap(), entries());
-    assert_eq!(bulk.manifest(revision(8)).await.unwrap_err(), "revision 8 is gone");
+    let mut listed = Vec::new();
+    let take = |some: Vec<Entry>| {
+        listed.extend(some);
+        Ok(())
+    };
+    bulk.manifest(revision(7), take).await.unwrap();
+    assert_eq!(listed, entries());
+    assert_eq!(bulk.manifest(revision(8), |_| Ok(())).await.unwrap_err(), "revision 8 is gone");
     let mut got = Vec::new();
     let wanted = [digest(1), digest(2), digest(3)];
     bulk.contents(&wanted, &mut None, |digest, packed| {
@@ -145,14 +154,14 @@ async fn nobody_but_the_peer_is_served() {
     for peer in [None, Some(server.identity.fingerprint())] {
         server.net.set_peer(peer);
         let mut bulk = client(&own, &server).await.unwrap();
-        assert!(bulk.manifest(revision(7)).await.unwrap_err().contains("not that of the peer"));
+        assert!(bulk.manifest(revision(7), |_| Ok(())).await.unwrap_err().contains("not that of the peer"));
     }
     let Input::Event(event) = server.next().await else { panic!("no event") };
     assert!(event.text.contains(&own.identity.fingerprint().to_string()), "{}", event.text);
     assert!(server.inputs.try_recv().is_err(), "once a minute is enough");
     server.net.set_peer(Some(own.identity.fingerprint()));
     let mut bulk = client(&own, &server).await.unwrap();
-    bulk.manifest(revision(7)).await.unwrap();
+    bulk.manifest(revision(7), |_| Ok(())).await.unwrap();
     server.net.set_peer(None);
     assert!(bulk.contents(&[digest(1)], &mut None, |_, _| Ok(())).await.is_err(), "forgotten meanwhile");
 }

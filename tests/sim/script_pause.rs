@@ -1,0 +1,185 @@
+//! Maintenance, and the pause for a restart of the master (spec 7.9), when one of the two is restarted, late or gone meanwhile:
+//! both show it all the while, and nobody takes over. The checker judges too.
+
+use standin::engine::base::Role;
+use standin::engine::message::Body;
+use standin::engine::order::Order;
+use standin::engine::settings::Settings;
+use standin::engine::status::Protection;
+
+use crate::pair::{arbiter_settings, break_link, heal, healthy, is_active, pair_of, release, role, settings, well};
+use crate::sim::world::World;
+
+const LONG_MS: u64 = 600_000;
+
+fn paused(world: &World) -> [bool; 2] {
+    [0, 1].map(|node| world.glance(node).is_some_and(|glance| glance.is_paused))
+}
+
+/// In maintenance, ordered on that node.
+fn maintained(settings: &Settings, by: usize) -> World {
+    let mut world = pair_of(settings);
+    let order = world.order(by, Order::Maintenance { for_ms: LONG_MS });
+    world.run_until(world.t + 500);
+    assert!(world.answers[&order].is_ok());
+    assert_eq!(paused(&world), [true, true]);
+    world
+}
+
+fn restart(world: &mut World, node: usize) {
+    world.crash(node, false);
+    world.run_until(world.t + 100);
+    world.start(node);
+    assert!(world.run_till(20_000, World::is_healthy));
+    world.run_until(world.t + 500);
+}
+
+/// spec 7.9: whoever ordered it, whichever of the two is restarted, in whatever order: both are in maintenance with its end
+#[test]
+fn maintenance_outlives_restarts_of_either_side() {
+    for settings in [settings(), arbiter_settings()] {
+        for by in [0, 1] {
+            let mut world = maintained(&settings, by);
+            let end = world.t + LONG_MS;
+            for node in [1, 0, 0, 1, 1] {
+                restart(&mut world, node);
+                assert_eq!(paused(&world), [true, true], "by {by}, node {node} restarted");
+            }
+            world.run_until(end - 20_000);
+            assert_eq!(paused(&world), [true, true]);
+            world.run_until(end + 20_000);
+            assert_eq!(paused(&world), [false, false], "it has an end, the one that was ordered");
+            well(&world);
+        }
+    }
+}
+
+/// spec 7.9: a master that dies during maintenance is not replaced, though its shadow was restarted meanwhile
+#[test]
+fn a_restarted_shadow_takes_over_from_nobody_during_maintenance() {
+    for settings in [settings(), arbiter_settings()] {
+        let mut world = maintained(&settings, 0);
+        restart(&mut world, 1);
+        world.crash(0, false);
+        world.run_until(world.t + 60_000);
+        assert_eq!(role(&world, 1), (Some(Role::Shadow), 1));
+        assert_eq!(world.status(1).unwrap().protection, Protection::Paused);
+        let end = world.order(1, Order::Maintenance { for_ms: 0 });
+        assert!(world.run_till(30_000, |world| is_active(world, 1)));
+        assert!(world.answers[&end].is_ok());
+        well(&world);
+    }
+}
+
+/// spec 7.9, 7.4: nor does one that does not find its master again after its restart, with an arbiter that would grant the role
+#[test]
+fn a_shadow_restarted_alone_takes_over_from_nobody_during_maintenance() {
+    let mut world = maintained(&arbiter_settings(), 0);
+    world.crash(1, false);
+    world.crash(0, false);
+    world.start(1);
+    world.run_until(world.t + LONG_MS / 2);
+    assert_eq!(role(&world, 1), (Some(Role::Shadow), 1));
+    world.start(0);
+    healthy(&mut world);
+    assert_eq!(paused(&world), [true, true]);
+}
+
+/// Holds the acknowledgement back until the order was refused.
+fn refused_late(world: &mut World, by: usize, order: Order) {
+    world.hold = Some((1 - by, |body| matches!(body, Body::PauseHeard { .. })));
+    let id = world.order(by, order);
+    assert!(world.run_till(5_000, |world| world.answers.contains_key(&id)));
+    assert!(world.answers[&id].is_err());
+    assert!(paused(world)[1 - by], "it had heard of it");
+    release(world);
+    world.run_until(world.t + 1_000);
+}
+
+/// spec 7.9: an acknowledgement that comes too late leaves nobody in a maintenance that was refused
+#[test]
+fn a_maintenance_that_was_refused_is_on_neither_side() {
+    for by in [0, 1] {
+        let mut world = pair_of(&settings());
+        refused_late(&mut world, by, Order::Maintenance { for_ms: LONG_MS });
+        assert_eq!(paused(&world), [false, false], "by {by}");
+        assert!((0..2).all(|node| world.status(node).unwrap().protection == Protection::Full));
+        let again = world.order(by, Order::Maintenance { for_ms: LONG_MS });
+        world.run_until(world.t + 500);
+        assert!(world.answers[&again].is_ok());
+        assert_eq!(paused(&world), [true, true]);
+        well(&world);
+    }
+}
+
+/// spec 7.9: the same over a connection that ended meanwhile
+#[test]
+fn a_refused_maintenance_is_taken_back_over_the_next_connection() {
+    for by in [0, 1] {
+        let mut world = pair_of(&settings());
+        world.net.delay_ms = (5, 5);
+        world.hold = Some((1 - by, |body| matches!(body, Body::PauseHeard { .. })));
+        let id = world.order(by, Order::Maintenance { for_ms: LONG_MS });
+        assert!(world.run_till(1_000, |world| paused(world)[1 - by]), "by {by}");
+        world.net.cut = [true, true];
+        world.kill_conns();
+        world.hold = None;
+        world.held.clear();
+        assert!(world.run_till(5_000, |world| world.answers.contains_key(&id)));
+        assert!(world.answers[&id].is_err());
+        if by == 0 {
+            heal(&mut world);
+            healthy(&mut world);
+            world.run_until(world.t + 1_000);
+            assert_eq!(paused(&world), [false, false], "by {by}");
+        } else {
+            // Its own order was refused: it is free to take over, and the new master knows of no maintenance.
+            assert!(world.run_till(10_000, |world| is_active(world, 1)));
+            heal(&mut world);
+            healthy(&mut world);
+            world.run_until(world.t + 1_000);
+            assert_eq!(paused(&world), [false, false], "by {by}");
+        }
+    }
+}
+
+/// spec 7.9: a restart that was refused, because the shadow was late, pauses nothing
+#[test]
+fn a_restart_that_was_refused_pauses_nothing() {
+    let mut world = pair_of(&settings());
+    refused_late(&mut world, 0, Order::Stop { keep_role: true });
+    assert_eq!(paused(&world), [false, false]);
+    assert_eq!(world.status(1).unwrap().protection, Protection::Full);
+    world.crash(0, false);
+    assert!(world.run_till(5_000, |world| is_active(world, 1)));
+    well(&world);
+}
+
+/// spec 7.9: an end that one side was told alone ends it on the other when the two meet
+#[test]
+fn an_end_during_a_cut_counts_for_both() {
+    for by in [0, 1] {
+        let mut world = maintained(&settings(), 0);
+        break_link(&mut world);
+        world.run_until(world.t + 2_000);
+        let end = world.order(by, Order::Maintenance { for_ms: 0 });
+        assert!(world.answers.get(&end).is_some_and(Result::is_ok), "by {by}: {:?}", world.answers.get(&end));
+        heal(&mut world);
+        healthy(&mut world);
+        world.run_until(world.t + 1_000);
+        assert_eq!(paused(&world), [false, false], "by {by}");
+    }
+}
+
+/// spec 7.9: two orders at one moment: both sides have the master's
+#[test]
+fn of_two_orders_at_one_moment_the_masters_counts() {
+    let mut world = pair_of(&settings());
+    let other = world.order(1, Order::Maintenance { for_ms: 5_000 });
+    let kept = world.order(0, Order::Maintenance { for_ms: LONG_MS });
+    world.run_until(world.t + 3_000);
+    assert!(world.answers[&kept].is_ok() && world.answers[&other].is_err());
+    world.run_until(world.t + 20_000);
+    assert_eq!(paused(&world), [true, true]);
+    well(&world);
+}

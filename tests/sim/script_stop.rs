@@ -1,0 +1,83 @@
+//! A stop that has to be over sooner than the one under way: a switch gives the service time to end in peace (spec 2.4), and
+//! meanwhile something happens that leaves none.
+
+use standin::engine::base::{Condition, Role};
+use standin::engine::order::Order;
+use standin::engine::settings::Settings;
+
+use crate::pair::{BUDGET_MS, arbiter_settings, break_link, condition, heal, healthy, is_active, pair_of, settings, well};
+use crate::sim::world::World;
+
+const GRACE_MS: u64 = 60_000;
+/// The longest stop without an arbiter, and what the order takes on its way.
+const SOON_MS: u64 = 600;
+
+/// A pair in the middle of a switch: the service of node 0 has a minute to end in peace, and uses all of it.
+fn switching(mut settings: Settings, is_unit: bool) -> World {
+    settings.high_availability.grace_period = GRACE_MS;
+    let mut world = pair_of(&settings);
+    for node in &mut world.nodes {
+        node.guard.is_unit = is_unit;
+    }
+    // As a service that ignores that it is to end.
+    world.nodes[0].guard.uses_grace = true;
+    world.order(0, Order::Switch { dry_run: false });
+    world.run_until(world.t + 2_000);
+    assert!(world.nodes[0].service && world.nodes[0].guard.ending_until.is_some(), "the service is being stopped");
+    world
+}
+
+/// spec 7.11, 7.13, 2.4: a master that nobody confirms any more stops its service within the stop budget, whatever time a switch
+/// gave it before; a unit has no guard that would.
+#[test]
+fn an_isolated_master_cuts_the_grace_of_a_switch_short() {
+    for is_unit in [false, true] {
+        let mut world = switching(arbiter_settings(), is_unit);
+        world.arbiter.cut[0] = true;
+        break_link(&mut world);
+        assert!(world.run_till(5_000, |world| condition(world, 0) == Some(Condition::Isolated)), "unit: {is_unit}");
+        world.run_until(world.t + BUDGET_MS + 10);
+        assert!(!world.nodes[0].service, "unit: {is_unit}: it runs on");
+        assert!(world.run_till(10_000, |world| is_active(world, 1)), "unit: {is_unit}");
+        world.run_until(world.t + GRACE_MS);
+        well(&world);
+        heal(&mut world);
+        healthy(&mut world);
+    }
+}
+
+/// spec 7.6, 2.4: the loser of two masters stops its service at once, whatever time a switch gave it before
+#[test]
+fn a_loser_cuts_the_grace_of_a_switch_short() {
+    let mut world = switching(settings(), false);
+    break_link(&mut world);
+    assert!(world.run_till(5_000, |world| is_active(world, 1)), "{:?}", condition(&world, 0));
+    world.run_until(world.t + 8_000);
+    assert!(world.nodes[0].service);
+    heal(&mut world);
+    assert!(world.run_till(5_000, |world| condition(world, 0) == Some(Condition::Stopping)));
+    assert!(world.run_till(SOON_MS, |world| !world.nodes[0].service), "it runs on");
+    healthy(&mut world);
+    assert_eq!(world.nodes[0].role(), Some(Role::Shadow));
+}
+
+/// spec 7.9, 2.4: a planned stop during a switch does not wait for the rest of the grace
+#[test]
+fn a_planned_stop_cuts_the_grace_of_a_switch_short() {
+    let mut world = switching(settings(), false);
+    world.order(0, Order::Stop { keep_role: false });
+    assert!(world.run_till(5_000, |world| !world.nodes[0].is_up()), "it waits for the grace");
+    assert!(world.run_till(10_000, |world| is_active(world, 1)));
+    well(&world);
+}
+
+/// spec 2.4: a stop with more time than the one under way gives it no more
+#[test]
+fn a_later_stop_gives_no_more_time() {
+    let mut world = switching(settings(), false);
+    let until = world.nodes[0].guard.ending_until;
+    world.run_until(world.t + 30_000);
+    assert_eq!(world.nodes[0].guard.ending_until, until);
+    assert!(world.run_till(GRACE_MS, |world| is_active(world, 1)));
+    healthy(&mut world);
+}
