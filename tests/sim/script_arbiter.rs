@@ -4,13 +4,9 @@
 use standin::engine::base::{Condition, Role, Term};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
-<<<<<<< HEAD
-use standin::engine::order::Order;
+use standin::engine::order::{Order, Reply};
 use standin::engine::settings::failover;
 use standin::engine::status::Protection;
-=======
-use standin::engine::order::{Order, Reply};
->>>>>>> rules6a
 
 use crate::pair::{
     ALL_OVER_MS, BUDGET_MS, HOLD_MS, arbiter_settings, condition, cut_link, heal, healthy, holds, is_active, pair_of,
