@@ -32,6 +32,12 @@ pub(crate) enum Fault {
     KeepsAlert,
     /// A lost master is no alert (spec 6.5).
     ForgetsAlert,
+    /// A stop that has to be sooner leaves the one under way as it is (spec 2.4, 7.11).
+    RunsGraceOut,
+    /// A maintenance does not survive a restart (spec 7.9).
+    ForgetsPause,
+    /// What the master has of a maintenance is not followed (spec 7.9).
+    PausesAlone,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::base::{LinkId, Millis, UnixMillis};
 use super::core::Engine;
 use super::durable::Durable;
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::message::{Body, PauseKind};
 use super::stop::PAUSE_ANSWER_MS;
 use super::then::Then;
@@ -101,9 +102,10 @@ impl Engine {
     /// The other side pauses; so does this one, and says so when it is on the disk.
     pub(super) fn pause_came(&mut self, id: LinkId, for_ms: u64, kind: PauseKind) {
         let is_current = self.watch.link == Some(id) || self.reign.shadow == Some(id);
-        // What is over here ends there with the next answer to a check. Of two orders at one moment the master's counts.
-        let is_void = self.is_master() && (self.pause.is_overruled || self.pause.asked.is_some());
-        if !is_current || is_void {
+        // What is over here ends there with the next answer to a check. Of two orders at one moment the master's counts; and
+        // no other takes the place of the pause for its restart.
+        let is_settling = self.pause.is_overruled || self.pause.asked.is_some() || self.leaving.is_some();
+        if !is_current || self.is_master() && is_settling {
             return;
         }
         if let Some((order, _)) = self.pause.asked.take() {
@@ -113,6 +115,10 @@ impl Engine {
         }
         if for_ms == 0 {
             self.end_pause("ended by an operator");
+            return self.send(id, Body::PauseHeard { for_ms, kind });
+        }
+        if kind == PauseKind::Restart && self.maintenance_left() >= for_ms {
+            // The longer one goes on, whether the master comes back in time or not.
             return self.send(id, Body::PauseHeard { for_ms, kind });
         }
         self.note_pause(NewPause { kind, for_ms, asked_over: Some(id), order: None });
@@ -183,7 +189,7 @@ impl Engine {
     /// A pause of an earlier run: of one that was master, only what an operator ordered.
     pub(super) fn pause_at_start(&mut self) {
         let Some(noted) = self.durable.pause.filter(|_| self.peer().is_some()) else { return };
-        if noted.kind == PauseKind::Maintenance || self.is_shadow() {
+        if (noted.kind == PauseKind::Maintenance || self.is_shadow()) && !breaks(Fault::ForgetsPause) {
             self.begin_pause(noted.for_ms, noted.kind);
             self.pause.is_guess = true;
         }
@@ -205,7 +211,8 @@ impl Engine {
 
     /// What the master has counts here too: both show it all the while (spec 7.9), whatever got lost on the way.
     pub(super) fn pause_told(&mut self, left_ms: Option<u64>) {
-        let Some(left_ms) = left_ms.filter(|_| self.pause.asked.is_none() && self.is_settled_on_disk()) else { return };
+        let is_settled = self.pause.asked.is_none() && self.is_settled_on_disk();
+        let Some(left_ms) = left_ms.filter(|_| is_settled && !breaks(Fault::PausesAlone)) else { return };
         let own_ms = self.pause.until.map(|until| until.since(self.now.mono));
         let is_same_kind = self.pause.kind == PauseKind::Maintenance;
         match own_ms {

@@ -115,6 +115,9 @@ impl Engine {
             return self.refuse(id, "roles not switched", format!("{}: {}", failed.target, failed.message), todo);
         }
         self.note(EventKind::Role, Severity::Information, "switching roles");
+        if let Some(why) = self.vote_used_up() {
+            self.note(EventKind::Role, Severity::Warning, why);
+        }
         self.begin_handover(OfferKind::Switch, Some(id));
     }
 
@@ -171,18 +174,20 @@ impl Engine {
     fn rehearsal(&self, checks: Vec<CheckResult>) -> Rehearsal {
         let (name, term) = (self.peer_name(), self.offer_term());
         let grace_ms = self.in_force().high_availability.grace_period;
+        let mut steps = vec![
+            "changes are frozen, and the last ones go to the shadow".into(),
+            format!("the service is stopped here, with {grace_ms} ms to end in peace"),
+            format!("{name} is offered the role at term {term}"),
+            format!("{name} writes the term and starts the service"),
+            "this instance becomes its shadow".into(),
+        ];
+        steps.extend(self.vote_used_up().map(|why| format!("WARNING: {why}")));
         Rehearsal {
             possible: checks.iter().all(|check| check.ok),
-            new_master: name.clone(),
+            new_master: name,
             term,
             checks,
-            steps: vec![
-                "changes are frozen, and the last ones go to the shadow".into(),
-                format!("the service is stopped here, with {grace_ms} ms to end in peace"),
-                format!("{name} is offered the role at term {term}"),
-                format!("{name} writes the term and starts the service"),
-                "this instance becomes its shadow".into(),
-            ],
+            steps,
             gap: self.expected_gap(),
         }
     }

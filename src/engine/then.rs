@@ -171,7 +171,8 @@ impl Engine {
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, Reason::Switch);
         if let Some(order) = order {
-            self.done(order, text.clone());
+            let warning = self.vote_used_up().map_or(String::new(), |why| format!("; {why}"));
+            self.done(order, format!("{text}{warning}"));
         }
         if self.leaving.is_some() {
             self.leave_now(&text);

@@ -4,6 +4,7 @@ use super::base::{Millis, Reason, Role};
 use super::core::Engine;
 use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
+use super::faults::{Fault, breaks};
 use super::input::ServiceChange;
 use super::settings::Service;
 use super::status::{ServiceStatus, TimelineEntry};
@@ -87,7 +88,8 @@ impl Engine {
         self.work.stuck = false;
         let begins = self.after(grace_ms);
         // Once it was told to end, being told again changes nothing.
-        if !is_stopping || self.work.stop_began.is_none_or(|earlier| earlier > begins) {
+        let is_sooner = self.work.stop_began.is_none_or(|earlier| earlier > begins);
+        if !is_stopping || is_sooner && !breaks(Fault::RunsGraceOut) {
             self.work.stop_began = Some(begins);
             self.out.push(Effect::StopService { grace_ms, reason });
         }

@@ -112,3 +112,21 @@ fn an_alert_that_outlives_its_cause_is_caught() {
 fn a_cause_without_its_alert_is_caught() {
     bites('h', Fault::ForgetsAlert);
 }
+
+/// spec 2.4, 7.6, 7.11: architecture, Proof (a)
+#[test]
+fn a_stop_that_runs_out_its_grace_is_caught() {
+    bites('a', Fault::RunsGraceOut);
+}
+
+/// spec 7.9: architecture, Proof (e)
+#[test]
+fn a_maintenance_that_a_restart_ends_is_caught() {
+    bites('e', Fault::ForgetsPause);
+}
+
+/// spec 7.9: architecture, Proof (e)
+#[test]
+fn a_pause_of_one_side_alone_is_caught() {
+    bites('e', Fault::PausesAlone);
+}

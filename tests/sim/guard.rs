@@ -145,7 +145,11 @@ impl World {
         let longest = self.nodes[node].world_span(grace_ms);
         // Drawn apart, so that whoever gives no grace draws what he drew. Most use all of it.
         let mut apart = Random::new(self.t ^ (self.nodes[node].guard.epoch << 32));
-        if self.random.is_steady() || self.nodes[node].guard.uses_grace || apart.chance(70) { longest } else { apart.range(0, longest) }
+        if self.random.is_steady() || self.nodes[node].guard.uses_grace || apart.chance(70) {
+            longest
+        } else {
+            apart.range(0, longest)
+        }
     }
 
     /// A service begins to run: the only moment at which two can become active.

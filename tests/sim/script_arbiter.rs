@@ -4,7 +4,7 @@
 use standin::engine::base::{Condition, Role, Term};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
-use standin::engine::order::Order;
+use standin::engine::order::{Order, Reply};
 use standin::engine::settings::failover;
 use standin::engine::status::Protection;
 
@@ -457,4 +457,37 @@ fn a_second_switch_waits_for_ready() {
     assert!(world.answers[&order].is_ok(), "{:?}", world.answers[&order]);
     healthy(&mut world);
     assert_eq!(role(&world, 0), (Some(Role::Master), 3));
+}
+
+/// spec 7.11, 7.7: a switch while the arbiter is away leaves it behind the pair: the rehearsal and the answer warn, and the alert
+/// that comes of it names that cause
+#[test]
+fn a_switch_without_the_arbiter_warns_of_what_it_costs() {
+    let mut world = pair();
+    let rehearse = |world: &mut World| {
+        let dry = world.order(0, Order::Switch { dry_run: true });
+        match &world.answers[&dry] {
+            Ok(Reply::Rehearsal(rehearsal)) => rehearsal.steps.join("; "),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!rehearse(&mut world).contains("WARNING"));
+    world.arbiter.is_up = false;
+    world.run_until(world.t + 5_000);
+    assert!(rehearse(&mut world).contains("nobody takes over if one fails"));
+    let order = world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| world.answers.contains_key(&order)));
+    let answer = world.answers[&order].clone();
+    assert!(matches!(&answer, Ok(Reply::Done(text)) if text.contains("nobody takes over if one fails")), "{answer:?}");
+    world.crash(1, false);
+    let t = world.t;
+    world.arbiter.restart(t);
+    assert!(world.run_till(30_000, |world| holds(world, 0, "H-025")));
+    let alert = world.nodes[0].disk.alerts.values().find(|alert| alert.code == "H-025").cloned().unwrap();
+    assert!(alert.why.contains("the roles changed while it was away"), "{}", alert.why);
+    world.run_until(world.t + 30_000);
+    assert!(!is_active(&world, 0));
+    let out = world.order(0, Order::BecomeMaster { without_arbiter: true });
+    world.check.was_without_arbiter = true;
+    assert!(world.run_till(30_000, |world| is_active(world, 0)), "{:?}", world.answers.get(&out));
 }

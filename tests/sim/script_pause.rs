@@ -183,3 +183,25 @@ fn of_two_orders_at_one_moment_the_masters_counts() {
     assert_eq!(paused(&world), [true, true]);
     well(&world);
 }
+
+/// spec 7.9: a maintenance and the pause for a restart of the master: neither cuts the other short
+#[test]
+fn maintenance_and_a_restart_do_not_cut_each_other_short() {
+    let mut world = maintained(&settings(), 0);
+    world.order(0, Order::Stop { keep_role: true });
+    assert!(world.run_till(5_000, |world| !world.nodes[0].is_up()));
+    world.run_until(world.t + LONG_MS / 2);
+    assert_eq!(role(&world, 1).0, Some(Role::Shadow), "the maintenance goes on");
+    world.start(0);
+    healthy(&mut world);
+    assert_eq!(paused(&world), [true, true]);
+    let mut world = pair_of(&settings());
+    world.nodes[0].guard.uses_grace = true;
+    world.order(0, Order::Stop { keep_role: true });
+    world.order(1, Order::Maintenance { for_ms: 1_000 });
+    assert!(world.run_till(5_000, |world| !world.nodes[0].is_up()));
+    world.run_until(world.t + 60_000);
+    assert_eq!(role(&world, 1).0, Some(Role::Shadow), "it waits for the restart");
+    assert!(world.run_till(70_000, |world| is_active(world, 1)), "not for ever");
+    well(&world);
+}

@@ -5,7 +5,9 @@ use standin::engine::base::{Condition, Role};
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
-use crate::pair::{BUDGET_MS, arbiter_settings, break_link, condition, heal, healthy, is_active, pair_of, settings, well};
+use crate::pair::{
+    BUDGET_MS, arbiter_settings, break_link, condition, heal, healthy, is_active, pair_of, settings, well,
+};
 use crate::sim::world::World;
 
 const GRACE_MS: u64 = 60_000;

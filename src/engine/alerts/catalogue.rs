@@ -146,7 +146,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("H-024", Error, HighAvailability, "The arbiter does not answer",
         "The service goes on while the two instances hear each other; but nobody can take over", "Look after etcd and the network to it; `standin status` names its addresses", &[OpenPair]),
     entry("H-025", Warning, HighAvailability, "The arbiter has no vote",
-        "It knew less than the pair, so it was new, wiped or restored: nobody can take over until both instances have written it anew", "Bring both instances up; see that etcd keeps its data", &[OpenPair]),
+        "It knows less than the pair: the roles changed while it was away, or it was wiped, restored or is new. Nobody can take over until both instances have written it anew", "Bring both instances up; if one is lost for good, `ha become-master --force --without-arbiter` on the one that is left. See that etcd keeps its data", &[OpenPair]),
     entry("H-026", Warning, HighAvailability, "Takeovers are delayed: there were many",
         "The shadow waits longer before it takes over, so that the pair does not flap", "Find the cause of the takeovers in the events; then `ha resume`", &[OpenPair, OpenEvents]),
     entry("H-027", Warning, HighAvailability, "The two instances are not set up alike",

@@ -50,8 +50,8 @@ impl Engine {
         if is_no_vote {
             self.arb.no_vote_count = self.arb.no_vote_count.saturating_add(1);
             if self.arb.no_vote_count == NO_VOTE_ALERT {
-                let why =
-                    "it knows less than this pair: restored, wiped or new; it decides when both have written it anew";
+                let why = "it knows less than this pair: the roles changed while it was away, or it was wiped, restored or \
+                           is new; it decides when both have written it anew";
                 self.hold_alert("H-025", "", why);
             }
         } else {
@@ -69,6 +69,17 @@ impl Engine {
             return Some("the arbiter does not answer");
         }
         (self.arb.no_vote_count >= NO_VOTE_ALERT).then_some("the arbiter has no vote")
+    }
+
+    /// A change of roles that the arbiter cannot note leaves it behind the pair, and without a vote until both have told it (spec
+    /// 7.11): what whoever orders one now has to know.
+    pub(in super::super) fn vote_used_up(&self) -> Option<String> {
+        let is_away = self.has_arbiter() && self.arb.silent_count > 0;
+        is_away.then(|| {
+            "the arbiter does not answer and cannot note the change: until it answers and both instances have told it, \
+             nobody takes over if one fails"
+                .into()
+        })
     }
 
     /// The master is lost, and the third vote keeps this shadow from taking over; for people.

@@ -22,6 +22,8 @@ const NOTICED_WITHIN_TICKS: u64 = 4;
 /// Who says that it stops its service has stopped it within the longest stop and this, ms: that a shadow is asked first, and
 /// that what ran before has ended.
 const STOPS_WITHIN_MS: u64 = 3_000;
+/// A stop that failed is tried again within, ms.
+const STOP_RETRY_MS: u64 = 6_000;
 
 impl Checker {
     /// Whoever is cut off, gives way or leaves stops its service within the stop budget, whatever time it had before (spec 7.6,
@@ -30,9 +32,13 @@ impl Checker {
         let machine = &nodes[node];
         let condition = self.seen[node].glance.condition;
         let is_stopping = matches!(condition, Some(Condition::Isolated | Condition::Stopping));
-        if !is_stopping || !machine.service || machine.stop_fails || self.tick_ms > 0 {
+        if !is_stopping || !machine.service || self.tick_ms > 0 {
             self.seen[node].stopping = None;
             return Ok(());
+        }
+        if machine.stop_fails {
+            // It counts from the next try.
+            self.seen[node].stopping = Some(t + STOP_RETRY_MS);
         }
         let since = *self.seen[node].stopping.get_or_insert(t);
         let limit_ms = machine.world_span(machine.stop_limit_ms()) + STOPS_WITHIN_MS;

@@ -63,9 +63,8 @@ impl Checker {
     /// While the two are connected and the shadow is READY.
     pub fn both_pause(&mut self, t: u64) -> Result<(), String> {
         let [first, second] = [0, 1].map(|node: usize| self.seen[node].glance);
-        let is_connected = |role, state| {
-            [first, second].iter().any(|glance| glance.role == Some(role) && glance.state == Some(state))
-        };
+        let is_connected =
+            |role, state| [first, second].iter().any(|glance| glance.role == Some(role) && glance.state == Some(state));
         let are_connected =
             is_connected(Role::Master, LinkState::Connected) && is_connected(Role::Shadow, LinkState::Ready);
         if !are_connected || first.is_paused == second.is_paused || self.tick_ms > 0 {
