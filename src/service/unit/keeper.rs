@@ -282,6 +282,7 @@ impl Keeper {
             State::Peace { until } if grace_ms > 0 => self.state = State::Peace { until: until.min(peace) },
             State::Stopping { asked, kill_at, is_killed, .. } => {
                 self.state = State::Stopping { asked, kill_at, is_killed, then: Then::Stopped };
+                self.look(Instant::now());
             }
             _ => self.ask_to_end(Then::Stopped),
         }
