@@ -272,7 +272,14 @@ impl Engine {
     }
 
     pub(super) fn kit_came(&mut self, kit: Kit) {
-        self.kits.theirs = Some(Box::new(kit.limited()));
+        let kit = kit.limited();
+        // What it said of its service when it connected may be old.
+        for hello in [&mut self.reign.hello, &mut self.watch.master].into_iter().flatten() {
+            if !kit.service.is_empty() {
+                hello.service.clone_from(&kit.service);
+            }
+        }
+        self.kits.theirs = Some(Box::new(kit));
         self.compare_kits();
     }
 

@@ -431,6 +431,9 @@ impl Engine {
     /// Somebody with a certificate that *reset* has forgotten: only a higher term counts (spec 7.6).
     fn met_former(&mut self, id: LinkId, envelope: &Envelope) {
         let term = envelope.term;
+        if let Body::Hello(hello) | Body::Welcome(hello) = &envelope.body {
+            self.reign.peer_serves = hello.active;
+        }
         self.refuse_link(id, RefusalCode::NotMyPair, "high availability was reset here; pair again");
         if self.is_master() && term > self.durable.term {
             self.relinquish(term, "the former shadow has a higher term");

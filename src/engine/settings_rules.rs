@@ -65,7 +65,7 @@ impl Engine {
     pub(super) fn settings_changed(&mut self, settings: Settings) {
         let had_checks = self.settings.takeover_checks.clone();
         let had_pair = self.in_force().high_availability.clone();
-        let is_other_service = self.settings.service != settings.service;
+        let had_service = self.settings.service.clone();
         let had_arbiter = self.has_arbiter();
         if self.settings.arbiter != settings.arbiter {
             self.mark_told(0);
@@ -74,8 +74,8 @@ impl Engine {
         if had_arbiter && !self.has_arbiter() {
             self.arbiter_given_up();
         }
-        if is_other_service {
-            self.service_settings_changed();
+        if had_service != self.settings.service {
+            self.service_settings_changed(&had_service);
         }
         self.refresh_in_force();
         if self.is_master() && had_pair != self.in_force().high_availability {

@@ -301,7 +301,13 @@ impl Engine {
             pen.ahead(leaving.release_until);
         }
         pen.ahead(self.work.stop_began);
-        pen.out.show(&(self.parting.is_some(), self.work.starting, self.work.stopping, self.work.stuck));
+        pen.out.show(&(
+            self.parting.is_some(),
+            self.work.starting,
+            self.work.stopping,
+            self.work.stuck,
+            self.work.is_outdated,
+        ));
         pen.out.show(&(self.service.state.as_str(), self.stall.is_barred()));
     }
 }

@@ -351,7 +351,7 @@ impl Engine {
             return self.leave_now(why);
         }
         match handover.stage {
-            Stage::Syncing => {}
+            Stage::Syncing => self.start_outdated(),
             Stage::Stopping if self.work.stopping.is_some() => {}
             _ => self.start_again(),
         }

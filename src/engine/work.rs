@@ -6,6 +6,7 @@ use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
 use super::faults::{Fault, breaks};
 use super::input::ServiceChange;
+use super::settings::Service;
 use super::status::{ServiceStatus, TimelineEntry};
 use super::timers::Timer;
 
@@ -47,6 +48,8 @@ pub(super) struct ServiceWork {
     pub stopping: Option<(StopFor, u64, Reason)>,
     /// A stop failed; it is tried again.
     pub stuck: bool,
+    /// Its settings have changed since its start was asked for: they count from the next start on.
+    pub is_outdated: bool,
     /// When the stop under way began, its grace counted off; ahead: it may still end in peace until then.
     pub stop_began: Option<Millis>,
     /// How long the last stop took, ms.
@@ -70,6 +73,7 @@ impl Engine {
         self.timers.clear(Timer::ServiceRetry);
         self.work.stopping = None;
         self.work.starting = Some((purpose, reason));
+        self.work.is_outdated = false;
         self.allow_service();
         self.out.push(Effect::StartService { term: self.durable.term, reason });
     }
@@ -91,13 +95,25 @@ impl Engine {
         }
     }
 
-    /// In force at the next start of the service: one that lies failed is started with them now, instead of again and again
-    /// as it was.
-    pub(super) fn service_settings_changed(&mut self) {
+    /// In force at the next start of the service, which is now where none runs: one that lies failed is started with them,
+    /// instead of again and again as it was, and so is the first one that is configured.
+    pub(super) fn service_settings_changed(&mut self, old: &Service) {
         self.settings.service.kind().clone_into(&mut self.facts.service_kind);
         self.start_tried(None);
-        let is_failed = self.service.state == "failed" && self.work.starting.is_none() && self.work.stopping.is_none();
-        if is_failed && self.is_active() {
+        // These two are in force at once.
+        let (stop_grace, health) = (old.stop_grace, old.health.clone());
+        let is_live = *old == (Service { stop_grace, health, ..self.settings.service.clone() });
+        self.work.is_outdated |= !is_live;
+        self.start_outdated();
+    }
+
+    /// Starts what is not running as it was configured since; asked whenever that may have become so.
+    pub(super) fn start_outdated(&mut self) {
+        let is_missing = self.service.kind == "none" && self.facts.service_kind != "none";
+        let is_idle = self.work.starting.is_none() && self.work.stopping.is_none() && self.handover.is_none();
+        let is_due = self.work.is_outdated && (is_missing || self.service.state == "failed");
+        if is_due && is_idle && self.is_active() {
+            self.note(EventKind::Service, Severity::Information, "started with the settings that are in force now");
             self.start_service(StartFor::Again, Reason::Start);
         }
     }
@@ -115,6 +131,7 @@ impl Engine {
                 {
                     self.service_started(purpose, reason);
                 }
+                self.start_outdated();
             }
             ServiceChange::StartFailed(status) => {
                 let why = status.message.clone().unwrap_or_else(|| "it ended at once".into());
@@ -164,6 +181,8 @@ impl Engine {
         }
         self.service = status;
         self.service_seen();
+        // The guard would start again what it knows.
+        self.start_outdated();
     }
 
     fn service_started(&mut self, purpose: StartFor, reason: Reason) {

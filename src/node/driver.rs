@@ -297,8 +297,11 @@ impl Driver {
         } else {
             let old = self.settings.in_force();
             for (key, _) in table::differences(&old, &new) {
-                let is_later = table::row(key).is_some_and(|row| row.effect == TakesEffect::Restart);
-                let when = if is_later { "takes effect at the next start" } else { "is in force" };
+                let when = match table::row(key).map(|row| row.effect) {
+                    Some(TakesEffect::Restart) => "takes effect at the next start",
+                    Some(TakesEffect::ServiceStart) => "takes effect at the next start of the service",
+                    Some(TakesEffect::AtOnce) | None => "is in force",
+                };
                 self.shared.note(EventKind::Program, Severity::Information, format!("settings: {key} {when}"));
             }
             self.pending.push_back(Input::Settings(new));

@@ -90,3 +90,79 @@ fn a_takeover_waits_for_its_fence() {
     assert!(status["notice"]["timeline"].to_string().contains("fence command succeeded"), "{}", status["notice"]);
     assert!(pair.b.ok(&["events"]).contains("hook fence: term 2"));
 }
+
+/// spec 2.5, 7.13: an instance that is active without a service starts the one that is configured; one that ends is started as
+/// it is configured now
+#[test]
+fn a_service_configured_meanwhile_runs() {
+    let pair = Pair::ready(&Wish { takeover_delay: "60s", ..Wish::default() });
+    let runs = |name: &str| {
+        let name = name.to_owned();
+        pair.a.wait("that command runs", move |status| {
+            status["service"]["state"] == "running" && status["service"]["name"].as_str() == Some(&name)
+        });
+    };
+    let kill_service = || {
+        let process = pair.a.status()["service"]["process"].as_u64().unwrap();
+        let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    };
+    let set = |command: &str, length: usize| {
+        pair.a.set("service", "command", command);
+        pair.a.wait("in force", |status| {
+            status["settings"]["service"]["command"].as_array().is_some_and(|words| words.len() == length)
+        });
+    };
+    set("[sleep, '4321']", 2);
+    kill_service();
+    runs("sleep 4321");
+    set("[]", 0);
+    kill_service();
+    pair.a.wait("none runs", |status| status["service"]["kind"] == "none");
+    set("[sleep, '43', '21']", 3);
+    runs("sleep 43 21");
+    assert!(pair.a.ok(&["events"]).contains("service.command takes effect at the next start of the service"));
+}
+
+/// A stand-in for systemctl whose only unit is a file: `up` while it runs. `broken`: systemd cannot be asked.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+dir=$(dirname "$0"); verb=$1
+[ -e "$dir/broken" ] && { echo "Failed to connect to bus" >&2; exit 1; }
+case $verb in
+show) printf 'LoadState=loaded\nSubState=x\nResult=success\nMainPID=0\n'
+  if [ -e "$dir/up" ]; then echo ActiveState=active; else echo ActiveState=inactive; fi ;;
+start) : > "$dir/up" ;;
+stop|kill) rm -f "$dir/up" ;;
+esac
+exit 0
+"#;
+
+/// spec 7.7, 7.13: a switch to an instance on which systemd cannot be asked about the unit comes back: somebody is active
+#[test]
+fn a_switch_to_a_unit_that_cannot_be_asked_about_comes_back() {
+    let mut pair = Pair::prepared(&Wish { takeover_delay: "60s", service: false, ..Wish::default() });
+    let place = |instance: &mut Instance| {
+        let tools = instance.folder.join(format!("{}-tools", instance.name));
+        std::fs::create_dir(&tools).unwrap();
+        std::fs::write(tools.join("systemctl"), SYSTEMCTL).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(tools.join("systemctl"), mode).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        instance.wrap = vec!["env".into(), format!("PATH={}:{path}", tools.display())];
+        instance.set("service", "unit", "web.service");
+        tools
+    };
+    let (here, there) = (place(&mut pair.a), place(&mut pair.b));
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    pair.a.wait("the unit runs", |status| status["service"]["state"] == "running");
+    std::fs::write(there.join("broken"), "").unwrap();
+    let said = pair.a.refused(&["ha", "switch"]);
+    assert!(said.contains("Failed to connect to bus"), "{said}");
+    pair.a.wait("it has the role again", |status| {
+        status["active"] == true && status["term"] == 3 && status["service"]["state"] == "running"
+    });
+    pair.b.wait("the other is shadow again", |status| status["role"] == "shadow");
+    assert!(here.join("up").exists() && !there.join("up").exists());
+}

@@ -210,6 +210,21 @@ pub fn lost() -> Status {
     status
 }
 
+/// The delay is over, and the takeover waits.
+pub fn waiting() -> Status {
+    let mut status = lost();
+    status.takeover.due_at = None;
+    status.takeover.waits_for = Some("the lease of node-a at the arbiter has run out".into());
+    status
+}
+
+/// The master of [`damped`].
+pub fn slow_master() -> Status {
+    let Status { protection, protection_message, takeover, .. } = damped();
+    let protection_message = protection_message.replace("this shadow", "node-b");
+    Status { protection, protection_message, takeover, ..master() }
+}
+
 pub fn initial() -> Status {
     let mut status = ready();
     status.state = Some(LinkState::Initial);
@@ -521,6 +536,9 @@ pub fn shadow_arbiter_away() -> Status {
 pub fn damped() -> Status {
     let mut status = ready();
     status.condition = Some(Condition::Damped);
+    status.protection = Protection::Reduced;
+    let why = "later than set: there were many takeovers, and `ha resume` clears that";
+    status.protection_message = format!("this shadow can take over now, 12 to 14 s after a failure, {why}.");
     status.takeover.delay_ms = 12_000;
     status.hold = Some(Hold {
         ends_at: Some(UnixMillis(NOW.0 + 431_000)),

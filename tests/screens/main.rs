@@ -104,6 +104,7 @@ fn overview() {
     scene("overview_disabled", calm(f::disabled, ""));
     scene("overview_shadow", calm(f::ready, ""));
     scene("overview_lost", after(f::lost, ""));
+    scene("overview_takeover_waits", after(f::waiting, ""));
     scene("overview_waiting", |columns, rows| Model::new(columns, rows, false));
 }
 
@@ -160,6 +161,7 @@ fn trust() {
     scene("pair_master_arbiter", calm(f::master_full, "2"));
     scene("pair_shadow_arbiter", calm(f::shadow_arbiter_away, "2"));
     scene("pair_shadow_damped", calm(f::damped, "2"));
+    scene("pair_master_damped", calm(f::slow_master, "2"));
     scene("form_master_arbiter", |columns, rows| {
         let mut status = f::alone();
         status.settings.arbiter.endpoints = f::arbiter().endpoints;
@@ -232,6 +234,7 @@ fn pair() {
     scene("pair_disabled", calm(f::disabled, "2"));
     scene("pair_shadow_ready", calm(f::ready, "2"));
     scene("pair_shadow_lost", after(f::lost, "2"));
+    scene("pair_shadow_waiting", after(f::waiting, "2"));
     scene("pair_shadow_initial", calm(f::initial, "2"));
     scene("pair_shadow_unpaired", calm(f::unpaired, "2"));
     scene("pair_shadow_transfer", calm(f::transfer, "2"));

@@ -144,6 +144,23 @@ fn a_unit_deaf_to_the_stop_is_killed_after_the_grace() {
     assert!(!lives(process));
 }
 
+/// spec 2.4, 7.13: a stop that is asked for again makes it sooner, and never puts the kill off
+#[test]
+fn a_stop_that_is_asked_for_again_is_never_later() {
+    let bench = Bench::new();
+    bench.unit("trap '' TERM; while :; do sleep 0.1; done");
+    let process = bench.started();
+    bench.keeper.stop(600_000);
+    bench.keeper.stop(900_000);
+    wait_for("its kill", || {
+        // More often than its grace, and not so often that it does nothing but listen.
+        bench.keeper.stop(0);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        !lives(process)
+    });
+    bench.stopped();
+}
+
 /// spec 7.13: refused clearly: unknown to systemd, no systemctl, no answer
 #[test]
 fn what_cannot_be_started_says_why() {

@@ -155,6 +155,69 @@ fn after_a_stall_a_replaced_master_stays_stopped() {
     well(&world);
 }
 
+/// The file of that node says so from now on.
+fn change(world: &mut World, node: usize, command: &[&str]) {
+    let mut settings = world.nodes[node].disk.settings.clone();
+    settings.service.command = command.iter().map(|word| (*word).to_owned()).collect();
+    world.nodes[node].disk.settings = settings.clone();
+    world.feed(node, Input::Settings(Box::new(settings)));
+}
+
+/// spec 2.5, 7.13: a service that is configured while the master runs without one is started then
+#[test]
+fn a_service_that_is_configured_later_is_started() {
+    let mut world = pair_of(&settings());
+    change(&mut world, 0, &[]);
+    assert!(world.nodes[0].service, "what runs is left to run");
+    world.feed(0, Input::Service(ServiceChange::Changed(ServiceStatus::default())));
+    world.nodes[0].service = false;
+    world.run_until(world.t + 10_000);
+    assert!(!world.nodes[0].service, "none is configured");
+    change(&mut world, 0, &["/bin/other"]);
+    assert!(world.run_till(2_000, |world| world.nodes[0].service), "nobody else would start it");
+    // The shadow's is not.
+    change(&mut world, 1, &[]);
+    change(&mut world, 1, &["/bin/other"]);
+    world.run_until(world.t + 5_000);
+    assert!(!world.nodes[1].service);
+    well(&world);
+}
+
+/// spec 2.5, 7.13: what ended by itself is started again as it is configured now, not as it was
+#[test]
+fn a_service_that_ends_is_started_with_the_settings_in_force() {
+    let mut world = pair_of(&settings());
+    let ends = |world: &mut World| {
+        world.nodes[0].service = false;
+        world.feed(0, Input::Service(ServiceChange::Changed(service_status("failed"))));
+        world.run_until(world.t + 2_000);
+        world.nodes[0].service
+    };
+    assert!(!ends(&mut world), "the guard restarts what has not changed");
+    world.feed(0, Input::Service(ServiceChange::Changed(service_status("running"))));
+    world.nodes[0].service = true;
+    change(&mut world, 0, &["/bin/other"]);
+    assert!(ends(&mut world), "the engine starts what has changed");
+    assert!(!ends(&mut world), "once");
+    well(&world);
+}
+
+/// spec 2.6, 7.7, 8.9: a service that the shadow gets or loses while it is connected is known to its master
+#[test]
+fn what_the_shadow_has_for_a_service_is_known_at_once() {
+    let mut world = pair_of(&settings());
+    let protects = |world: &World| world.status(0).unwrap().protection == standin::engine::status::Protection::Full;
+    assert!(protects(&world));
+    change(&mut world, 1, &[]);
+    assert!(world.run_till(5_000, |world| !protects(world)));
+    change(&mut world, 1, &["/bin/service"]);
+    assert!(world.run_till(5_000, protects), "{:?}", world.status(0).unwrap().protection_message);
+    let order = world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| world.answers.contains_key(&order)));
+    assert!(world.answers[&order].is_ok(), "{:?}", world.answers[&order]);
+    well(&world);
+}
+
 fn fenced() -> Settings {
     let mut settings = settings();
     settings.hooks.fence = vec!["/bin/fence".into()];

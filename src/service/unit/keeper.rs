@@ -264,7 +264,8 @@ impl Keeper {
     }
 
     fn stop(&mut self, grace_ms: u64) {
-        match &self.state {
+        let peace = Instant::now() + Duration::from_millis(grace_ms);
+        match self.state {
             State::Idle if self.service.unit.is_none() => {
                 self.tell(ServiceChange::Stopped(lock(&self.status).clone()));
             }
@@ -275,7 +276,13 @@ impl Keeper {
             }
             State::Up { .. } if grace_ms > 0 => {
                 self.set("stopping", self.process(), None);
-                self.state = State::Peace { until: Instant::now() + Duration::from_millis(grace_ms) };
+                self.state = State::Peace { until: peace };
+            }
+            // A later stop makes it sooner, never later.
+            State::Peace { until } if grace_ms > 0 => self.state = State::Peace { until: until.min(peace) },
+            State::Stopping { asked, kill_at, is_killed, .. } => {
+                self.state = State::Stopping { asked, kill_at, is_killed, then: Then::Stopped };
+                self.look(Instant::now());
             }
             _ => self.ask_to_end(Then::Stopped),
         }
