@@ -197,11 +197,16 @@ impl Engine {
 
     /// A master tells its shadow with every answer how much of a maintenance is left; none: that is not settled.
     pub(super) fn pause_to_tell(&mut self) -> Option<u64> {
-        if self.pause.asked.is_some() || self.leaving.is_some() || !self.is_settled_on_disk() {
+        if self.pause.asked.is_some() || self.leaving.is_some() || self.is_noting_pause() {
             return None;
         }
         self.pause.is_overruled = false;
         Some(self.maintenance_left())
+    }
+
+    /// A pause is on its way to the disk. Other writes do not matter: with a full disk there is always one.
+    fn is_noting_pause(&self) -> bool {
+        self.drafted().pause != self.durable.pause
     }
 
     fn maintenance_left(&self) -> u64 {
@@ -211,7 +216,7 @@ impl Engine {
 
     /// What the master has counts here too: both show it all the while (spec 7.9), whatever got lost on the way.
     pub(super) fn pause_told(&mut self, left_ms: Option<u64>) {
-        let is_settled = self.pause.asked.is_none() && self.is_settled_on_disk();
+        let is_settled = self.pause.asked.is_none() && !self.is_noting_pause();
         let Some(left_ms) = left_ms.filter(|_| is_settled && !breaks(Fault::PausesAlone)) else { return };
         let own_ms = self.pause.until.map(|until| until.since(self.now.mono));
         let is_same_kind = self.pause.kind == PauseKind::Maintenance;

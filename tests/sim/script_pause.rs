@@ -2,12 +2,15 @@
 //! both show it all the while, and nobody takes over. The checker judges too.
 
 use standin::engine::base::{LinkState, Role};
+use standin::engine::input::Input;
 use standin::engine::message::Body;
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 use standin::engine::status::Protection;
 
-use crate::pair::{arbiter_settings, break_link, heal, healthy, is_active, pair_of, release, role, settings, well};
+use crate::pair::{
+    arbiter_settings, break_link, heal, healthy, is_active, pair_of, release, role, settings, well, with_delay,
+};
 use crate::sim::world::World;
 
 const LONG_MS: u64 = 600_000;
@@ -209,21 +212,39 @@ fn maintenance_and_a_restart_do_not_cut_each_other_short() {
 /// spec 7.9: a restart that found no shadow that could take over lets none become READY meanwhile
 #[test]
 fn a_restart_makes_no_shadow_ready_meanwhile() {
-    let mut settings = settings();
-    settings.shadow.takeover_delay = 0;
-    let mut world = World::new(11, &settings);
-    world.trace = std::env::var("STANDIN_SIM_TRACE").is_ok();
-    world.start(0);
-    world.start(1);
-    assert!(
-        world.run_till(20_000, |world| world.glance(1).is_some_and(|glance| glance.state.is_some())
-            && is_active(world, 0))
-    );
-    let is_ready = |world: &World| world.glance(1).and_then(|glance| glance.state) == Some(LinkState::Ready);
-    assert!(!world.nodes[0].disk.durable.may_take_over && !is_ready(&world));
-    world.nodes[0].stop_fails = true;
-    world.order(0, Order::Stop { keep_role: true });
-    world.run_until(world.t + 10_000);
-    assert_eq!(role(&world, 1).0, Some(Role::Shadow));
-    well(&world);
+    let state = |world: &World| world.glance(1).and_then(|glance| glance.state);
+    for seed in 1..=20 {
+        let mut world = World::new(seed, &with_delay(0));
+        world.start(0);
+        world.run_until(world.t + 500);
+        world.start(1);
+        assert!(world.run_till(20_000, |world| state(world) == Some(LinkState::Initsync)));
+        assert!(is_active(&world, 0) && !world.nodes[0].disk.durable.may_take_over);
+        // The service takes its time to stop.
+        world.order(0, Order::Stop { keep_role: true });
+        world.run_until(world.t + 5_000);
+        assert_eq!(role(&world, 1).0, Some(Role::Shadow), "seed {seed}");
+        well(&world);
+    }
+}
+
+/// spec 7.9: a master that cannot write refuses a maintenance, and its shadow is in none either, however many writes fail
+#[test]
+fn a_maintenance_that_cannot_be_noted_is_on_neither_side() {
+    for edit in [false, true] {
+        let mut world = pair_of(&settings());
+        world.nodes[0].persist_fails = true;
+        if edit {
+            // Each check tells the master of timing that it cannot write.
+            let mut changed = world.nodes[1].disk.settings.clone();
+            changed.shadow.takeover_delay += 100;
+            world.nodes[1].disk.settings = changed.clone();
+            world.feed(1, Input::Settings(Box::new(changed)));
+        }
+        let order = world.order(0, Order::Maintenance { for_ms: LONG_MS });
+        world.run_until(world.t + 1_000);
+        assert!(world.answers[&order].is_err());
+        assert_eq!(paused(&world), [false, false], "edited: {edit}");
+        well(&world);
+    }
 }
