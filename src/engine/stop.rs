@@ -106,6 +106,19 @@ impl Engine {
     }
 
     fn begin_leave_master(&mut self, orders: Vec<u64>, keep_role: bool) {
+        if keep_role && self.drafted().offer.is_some() {
+            // Whoever was offered it does not pause, and would take over from the one that is gone (spec 7.7).
+            let why = format!("the role was offered to {}, which may have it already", self.peer_name());
+            for order in orders {
+                self.refuse(
+                    order,
+                    "not stopped",
+                    why.clone(),
+                    "Wait until the switch is over, or `stop` without --keep-role",
+                );
+            }
+            return;
+        }
         if self.handover.is_some() && self.durable.offer.is_none() {
             self.handover_abort("this instance is stopping");
         }

@@ -248,3 +248,20 @@ fn a_maintenance_that_cannot_be_noted_is_on_neither_side() {
         well(&world);
     }
 }
+
+/// spec 7.7, 7.9: a role that was offered is not kept: whoever has the offer does not pause
+#[test]
+fn a_role_on_offer_is_not_kept() {
+    let mut world = pair_of(&settings());
+    world.hold =
+        Some((1, |body| matches!(body, Body::OfferTaken { .. } | Body::OfferRefused { .. } | Body::Answer(_))));
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| world.nodes[0].disk.durable.offer.is_some()));
+    let stop = world.order(0, Order::Stop { keep_role: true });
+    world.run_until(world.t + 100);
+    let problem = world.answers.get(&stop).cloned().unwrap().unwrap_err();
+    assert!(problem.why.contains("offered to node-1"), "{problem:?}");
+    release(&mut world);
+    healthy(&mut world);
+    assert!(is_active(&world, 1), "the switch goes through");
+}

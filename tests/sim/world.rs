@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use standin::engine::base::{Condition, LinkId, OwnTerms, PairId, Role, Term, UnixMillis};
 use standin::engine::durable::{Durable, Peer};
 use standin::engine::effect::Effects;
-use standin::engine::input::Input;
+use standin::engine::input::{Input, ServiceChange};
 use standin::engine::message::{Body, Push, Timing};
 use standin::engine::order::{Actor, Order, Reply};
 use standin::engine::settings::Settings;
@@ -427,6 +427,9 @@ impl World {
             return self.at(until, What::Input { node, incarnation, input: Box::new(input) });
         }
         self.log(|| format!("node-{node} <- {}", crate::sim::trace::brief(&input)));
+        if matches!(input, Input::Service(ServiceChange::StopFailed(_))) {
+            self.check.stop_failed(self.t, node);
+        }
         let mut inputs = VecDeque::new();
         let mut next = Some(input);
         let incarnation = self.nodes[node].incarnation;

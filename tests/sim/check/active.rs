@@ -26,6 +26,11 @@ const STOPS_WITHIN_MS: u64 = 3_000;
 const STOP_RETRY_MS: u64 = 6_000;
 
 impl Checker {
+    /// A stop was told to have failed: it counts from the next try.
+    pub fn stop_failed(&mut self, t: u64, node: usize) {
+        self.seen[node].stopping = Some(t + STOP_RETRY_MS);
+    }
+
     /// Whoever is cut off, gives way or leaves stops its service within the stop budget, whatever time it had before (spec 7.6,
     /// 7.10, 7.11): with every step of a node.
     pub fn stops(&mut self, t: u64, node: usize, nodes: &[Node; 2]) -> Result<(), String> {
@@ -37,8 +42,7 @@ impl Checker {
             return Ok(());
         }
         if machine.stop_fails {
-            // It counts from the next try.
-            self.seen[node].stopping = Some(t + STOP_RETRY_MS);
+            self.stop_failed(t, node);
         }
         let since = *self.seen[node].stopping.get_or_insert(t);
         let limit_ms = machine.world_span(machine.stop_limit_ms()) + STOPS_WITHIN_MS;
