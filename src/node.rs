@@ -13,6 +13,7 @@ use crate::engine::base::Problem;
 use crate::engine::input::{Boot, Input};
 use crate::engine::settings::Settings;
 use crate::identity::Identity;
+pub use crate::service::ahead::{Program, find as find_program};
 use crate::store::Store;
 use desk::MirrorDesk;
 use driver::Driver;

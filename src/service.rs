@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::engine::base::{Digest, Reason, Role, Term};
 
 pub mod addresses;
+pub mod ahead;
 pub mod checks;
 pub mod guard;
 pub mod health;

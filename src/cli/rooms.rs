@@ -65,6 +65,14 @@ pub fn unit_bound(unit: &str) -> Result<(), String> {
     node::unit_bound(unit)
 }
 
+pub use crate::node::Program;
+
+/// A program as the start of a service would find it.
+#[must_use]
+pub fn find_program(program: &str, directory: &Path) -> Program {
+    node::find_program(program, directory)
+}
+
 /// The process that holds the service.
 ///
 /// # Errors

@@ -258,6 +258,7 @@ impl Engine {
             Input::Arbiter { id, answer } => self.arbiter_answered(id, answer),
             Input::Stalled { late_ms } => self.stalled(late_ms),
             Input::Facts(facts) => self.facts_changed(*facts),
+            Input::ServiceAhead(problem) => self.service_ahead(problem),
             Input::ArbiterMark(mark) => self.mark_told(mark),
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
                 self.pair_asked(id, &hello, fingerprint, host_problem);

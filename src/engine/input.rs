@@ -243,6 +243,9 @@ pub enum Input {
     },
     /// What only the node knows of what this instance has for a takeover (spec 2.6); at the start and when it changes.
     Facts(Box<super::kit::OwnFacts>),
+    /// Why the service could not be started here, as far as can be seen beforehand (spec 2.6, 7.7); when it changes. None: nothing
+    /// is known against it.
+    ServiceAhead(Option<String>),
     /// SIGTERM.
     Terminate,
 }

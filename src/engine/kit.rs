@@ -11,6 +11,8 @@ use super::settings::patterns::{PATTERN_MAX_BYTES, PATTERNS_MAX};
 
 /// Longest text of a kit, in characters.
 pub const KIT_TEXT_MAX: usize = 80;
+/// Longest sentence of a kit that says what is wrong, in characters.
+pub const KIT_PROBLEM_MAX: usize = 400;
 /// Most items of a list of a kit.
 pub const KIT_LIST_MAX: usize = 16;
 /// Patterns named of one side that the other has not.
@@ -41,6 +43,8 @@ pub struct Kit {
     pub owners: Option<bool>,
     /// The service could not be started when that was last tried; why. None: it could, or nobody has tried since.
     pub start_problem: Option<String>,
+    /// Why it could not be started now, as far as can be seen without trying.
+    pub ahead_problem: Option<String>,
     /// What only the node knows.
     pub facts: OwnFacts,
 }
@@ -71,16 +75,19 @@ pub(super) struct Kits {
     theirs: Option<Box<Kit>>,
     /// See [`Kit::start_problem`]; of this run.
     start_problem: Option<String>,
+    /// See [`Kit::ahead_problem`].
+    ahead_problem: Option<String>,
 }
 
 impl Kit {
     /// Limited: whatever the other end sends (spec 2.6).
     fn limited(mut self) -> Self {
-        let cut = |text: &mut String| {
-            if let Some((at, _)) = text.char_indices().nth(KIT_TEXT_MAX) {
+        let cut_at = |text: &mut String, most: usize| {
+            if let Some((at, _)) = text.char_indices().nth(most) {
                 text.truncate(at);
             }
         };
+        let cut = |text: &mut String| cut_at(text, KIT_TEXT_MAX);
         for list in [&mut self.hooks, &mut self.arbiter, &mut self.addresses] {
             list.truncate(KIT_LIST_MAX);
             list.iter_mut().for_each(cut);
@@ -89,7 +96,9 @@ impl Kit {
             patterns.truncate(PATTERNS_MAX);
             patterns.iter_mut().for_each(|pattern| *pattern = pattern.chars().take(PATTERN_MAX_BYTES).collect());
         }
-        self.start_problem.iter_mut().for_each(cut);
+        for problem in [&mut self.start_problem, &mut self.ahead_problem].into_iter().flatten() {
+            cut_at(problem, KIT_PROBLEM_MAX);
+        }
         cut(&mut self.service);
         cut(&mut self.service_name);
         cut(&mut self.facts.users_digest);
@@ -122,6 +131,7 @@ impl Kit {
             exclude: Some(settings.configuration.exclude.clone()),
             owners: Some(settings.configuration.owners),
             start_problem: None,
+            ahead_problem: None,
             facts: facts.clone(),
         }
         .limited()
@@ -209,7 +219,13 @@ impl Engine {
     /// What this instance has now.
     pub(super) fn own_kit(&self) -> Kit {
         let kit = Kit::of(&self.in_force(), &self.facts.service_kind, &self.kits.facts);
-        Kit { arbiter_mark: self.kits.mark, start_problem: self.kits.start_problem.clone(), ..kit }.limited()
+        Kit {
+            arbiter_mark: self.kits.mark,
+            start_problem: self.kits.start_problem.clone(),
+            ahead_problem: self.kits.ahead_problem.clone(),
+            ..kit
+        }
+        .limited()
     }
 
     /// Which arbiter answers here; 0: not known any more.
@@ -236,6 +252,27 @@ impl Engine {
             (self.kits.start_problem.as_ref()?, "here")
         };
         Some(format!("the service could not be started {place} when that was last tried: {problem}"))
+    }
+
+    /// The node looked whether the service could be started here.
+    pub(super) fn service_ahead(&mut self, problem: Option<String>) {
+        self.kits.ahead_problem = problem;
+        self.kits.told_of = None;
+        self.ahead_alert();
+    }
+
+    /// It concerns whoever would have to start it: the shadow. The active instance has it running, or V-001.
+    pub(super) fn ahead_alert(&mut self) {
+        match self.kits.ahead_problem.clone().filter(|_| self.is_shadow()) {
+            Some(why) => self.hold_alert("V-009", "", &why),
+            None => self.settle("V-009", ""),
+        }
+    }
+
+    /// Why the shadow could not start the service: here on a shadow, there on its master.
+    pub(super) fn ahead_problem(&self) -> Option<&str> {
+        let kit = self.kits.theirs.as_deref().filter(|_| self.is_master());
+        kit.map_or(self.kits.ahead_problem.as_deref().filter(|_| self.is_shadow()), |kit| kit.ahead_problem.as_deref())
     }
 
     /// The node found out something.

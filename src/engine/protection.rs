@@ -60,6 +60,9 @@ impl Engine {
         if their_service == "none" && self.facts.service_kind != "none" {
             return Err(format!("{name} has no service configured"));
         }
+        if let Some(why) = self.ahead_problem() {
+            return Err(format!("{name} could not start the service: {why}"));
+        }
         let level = self.full_or_reduced(&name, self.head_number().saturating_sub(self.peer_number()), self.in_sync());
         let directory = self.directory_problem.as_ref();
         let level = reduced_by(level, self.peer_lacks_addresses());
@@ -101,6 +104,9 @@ impl Engine {
         let their_service = self.watch.master.as_ref().map_or("", |hello| hello.service.as_str());
         if self.facts.service_kind == "none" && their_service != "none" {
             return Err(format!("no service is configured here, and {name} has one"));
+        }
+        if let Some(why) = self.ahead_problem() {
+            return Err(format!("the service could not be started here: {why}"));
         }
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();

@@ -14,8 +14,9 @@ pub(super) const MASTER_CODES: &[&str] = &[
     "V-001", "V-002", "V-004", "V-005", "V-006", "V-007", "V-008",
 ];
 /// Alerts that only a shadow can have.
-pub(super) const SHADOW_CODES: &[&str] =
-    &["H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026"];
+pub(super) const SHADOW_CODES: &[&str] = &[
+    "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026", "V-009",
+];
 
 /// After the start, alerts of an earlier run whose cause is not found again are over, ms.
 const FORGET_AFTER_MS: i64 = 60_000;
@@ -88,6 +89,7 @@ impl Engine {
         self.fence_health();
         self.forget_copy();
         self.tell_damping();
+        self.ahead_alert();
         if self.reign.activity == Activity::Isolated {
             let why = self.reign.hold_why.clone();
             self.hold_alert("H-023", "", &why);
@@ -100,7 +102,7 @@ impl Engine {
         let (protection, why) = self.protection();
         let explained = [
             "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-010", "H-011", "H-015", "H-016", "H-020",
-            "H-021",
+            "H-021", "V-009",
         ];
         let is_wanted = self.peer().is_some() && self.now.wall.0 - self.facts.started.0 >= FORGET_AFTER_MS;
         if protection != Protection::None {

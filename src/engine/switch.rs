@@ -85,6 +85,8 @@ impl Engine {
         let has_service =
             self.facts.service_kind == "none" || self.reign.hello.as_ref().is_none_or(|hello| hello.service != "none");
         add("the shadow has a service", has_service, format!("{name} has no service configured"));
+        let ahead = self.ahead_problem();
+        add("the shadow can start it", ahead.is_none(), ahead.unwrap_or_default().to_owned());
         list
     }
 
@@ -181,6 +183,7 @@ impl Engine {
             format!("{name} writes the term and starts the service"),
             "this instance becomes its shadow".into(),
         ];
+        steps.extend(self.start_problem().map(|why| format!("WARNING: {why}")));
         steps.extend(self.vote_used_up().map(|why| format!("WARNING: {why}")));
         Rehearsal {
             possible: checks.iter().all(|check| check.ok),

@@ -18,8 +18,10 @@ use crate::service::addresses::Addresses;
 use crate::service::hooks::{HookDone, HookRun, Runner};
 use crate::service::unit::Tie;
 use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
+use lookout::Lookout;
 use service::ServiceDesk;
 
+mod lookout;
 mod service;
 
 /// Works waiting for their turn; the engine has at most a few under way.
@@ -57,6 +59,7 @@ pub struct Works {
     allowance: Option<Millis>,
     /// systemd hears of this process.
     heart: Option<Heart>,
+    lookout: Lookout,
     addresses: Addresses,
 }
 
@@ -110,6 +113,8 @@ impl Works {
             addresses: addresses.clone(),
             systemd_limit_ms: heart.as_ref().and_then(Heart::limit_ms),
         };
+        let place = (Arc::clone(&settings), directory.clone(), worker.systemd_limit_ms);
+        let lookout = Lookout::start(shared.clone(), place)?;
         let checker = (shared.clone(), Arc::clone(&settings), directory.clone());
         spawn("works", move || worker.run(&works))?;
         spawn("checks", move || run_checks(&checker.0, &checker.1, &checker.2, &checking))?;
@@ -126,6 +131,7 @@ impl Works {
             is_watching: false,
             allowance: None,
             heart,
+            lookout,
         })
     }
 
@@ -172,6 +178,7 @@ impl Works {
             self.send(Work::StopGrace(settings.service.stop_grace));
         }
         self.send(Work::Addresses(settings.addresses.clone()));
+        self.lookout.look();
     }
 
     /// See [`crate::engine::effect::Effect::RestoreDrift`].
@@ -291,9 +298,7 @@ impl Worker {
                     self.raise_addresses();
                     let (service, tie) = {
                         let settings = lock(&self.settings);
-                        let (budget_ms, watchdog_ms) = (settings.arbiter.stop_budget, self.systemd_limit_ms);
-                        let tie = settings.arbiter.is_set().then_some(Tie { budget_ms, watchdog_ms });
-                        (settings.service.clone(), tie)
+                        (settings.service.clone(), tie_of(&settings, self.systemd_limit_ms))
                     };
                     self.service.start(&service, &self.directory, &env, tie);
                 }
@@ -361,6 +366,11 @@ fn with_addresses(
         }
         tell(change);
     }
+}
+
+/// What a unit has to keep with an arbiter; `watchdog_ms`: see [`Tie`].
+fn tie_of(settings: &Settings, watchdog_ms: Option<u64>) -> Option<Tie> {
+    settings.arbiter.is_set().then_some(Tie { budget_ms: settings.arbiter.stop_budget, watchdog_ms })
 }
 
 fn run_checks(shared: &Shared, settings: &Mutex<Settings>, directory: &Path, wishes: &Receiver<Work>) {

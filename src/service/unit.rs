@@ -213,6 +213,12 @@ pub fn unknown(unit: &str, seen: &Seen) -> String {
     }
 }
 
+/// For people: why a unit that may outlive Standin is not started.
+#[must_use]
+pub fn untied(why: &str) -> String {
+    format!("with an arbiter a unit must end in time with Standin, or both machines could run it: {why}")
+}
+
 /// `systemctl`, as systemd brings it.
 #[derive(Clone, Debug)]
 pub struct Systemctl {

@@ -27,24 +27,25 @@ use std::time::{Duration, Instant};
 const SEEDS_DEFAULT: u64 = 60_000;
 /// Time box of the default run, s.
 const SECONDS_DEFAULT: u64 = 150;
-/// What may happen once in a walk: a crash, a cut, a switch, another order; with an arbiter and without. The last ones are for a
-/// run of their own.
-const WALKS: &[[bool; 4]] = &[
-    [true, false, false, false],
-    [false, true, false, false],
-    [false, false, true, false],
-    [false, false, false, true],
-    [true, true, false, false],
-    [true, false, true, false],
-    [false, true, true, false],
-    [true, false, false, true],
-    [false, true, false, true],
-    [false, false, true, true],
-    [true, true, true, false],
-    [true, false, true, true],
-    [true, true, false, true],
-    [false, true, true, true],
-    [true, true, true, true],
+/// What may happen once in a walk: a crash, a cut, a switch, another order, and whether only between ticks; with an arbiter and
+/// without. The last ones are for a run of their own.
+const WALKS: &[[bool; 5]] = &[
+    [true, false, false, false, false],
+    [false, true, false, false, false],
+    [false, false, true, false, false],
+    [false, false, false, true, false],
+    [true, true, false, false, false],
+    [true, false, true, false, false],
+    [false, true, true, false, false],
+    [true, false, false, true, false],
+    [false, true, false, true, false],
+    [false, false, true, true, false],
+    [true, true, true, false, false],
+    [true, false, true, true, false],
+    [true, true, false, true, false],
+    [false, true, true, true, false],
+    [true, true, true, true, false],
+    [true, true, true, true, true],
 ];
 /// Time box of all exhaustive walks together, s; a walk gets an even share of what those before it have left.
 const WALKS_SECONDS: u64 = 36;
@@ -133,11 +134,11 @@ fn walk() {
     let counts_parts = number("STANDIN_SIM_WALK_PARTS").is_some();
     let only = number("STANDIN_SIM_WALK_ONLY");
     for has_arbiter in [false, true] {
-        for (index, [crash, cut, switch, order]) in WALKS.iter().copied().enumerate() {
+        for (index, [crash, cut, switch, order, at_ticks]) in WALKS.iter().copied().enumerate() {
             if only.is_some_and(|only| only != index as u64) {
                 continue;
             }
-            let budget = sim::walk::Budget { has_arbiter, crash, cut, switch, order };
+            let budget = sim::walk::Budget { has_arbiter, crash, cut, switch, order, at_ticks };
             let walks_left = (WALKS.len() - index + if has_arbiter { 0 } else { WALKS.len() }) as u32;
             let share = end.saturating_duration_since(Instant::now()) / walks_left;
             let seen = sim::walk::walk(budget, fixed.unwrap_or(share), counts_parts);
@@ -165,7 +166,8 @@ fn worlds_of_one_print_are_one() {
     let pairs = number("STANDIN_SIM_PAIRS").unwrap_or(if cfg!(debug_assertions) { PAIRS_DEBUG } else { PAIRS_DEFAULT })
         as usize;
     for has_arbiter in [false, true] {
-        let budget = sim::walk::Budget { has_arbiter, crash: true, cut: true, switch: true, order: true };
+        let budget =
+            sim::walk::Budget { has_arbiter, crash: true, cut: true, switch: true, order: true, at_ticks: false };
         let outcome = sim::walk::same::compare(budget, number("STANDIN_SIM_SEED").unwrap_or(1), pairs);
         println!("{} pairs of worlds compared", outcome.unwrap_or_else(|why| panic!("{why}")));
     }

@@ -2,7 +2,7 @@
 
 use standin::engine::base::{Condition, Reason, Role};
 use standin::engine::input::{Input, ServiceChange};
-use standin::engine::order::Order;
+use standin::engine::order::{Order, Reply};
 use standin::engine::settings::Settings;
 use standin::engine::status::{Protection, ServiceStatus};
 
@@ -359,4 +359,41 @@ fn each_end_of_the_service_counts_once() {
     }
     let alert = world.nodes[0].disk.alerts.values().find(|alert| alert.code == "V-002").unwrap();
     assert_eq!((alert.count, alert.why.as_str()), (3, "ended: exit status 1; starts again in 3 s"));
+}
+
+/// spec 7.7, 8.9: what keeps the shadow from starting the service is known before it has to: protection, rehearsal and switch say
+/// so, on both sides; mended, they say that too
+#[test]
+fn a_service_that_cannot_start_there_is_known_beforehand() {
+    let mut world = pair_of(&settings());
+    let rehearsed = |world: &mut World| {
+        let dry = world.order(0, Order::Switch { dry_run: true });
+        world.run_until(world.t + 100);
+        let Ok(Reply::Rehearsal(rehearsal)) = world.answers[&dry].clone() else { panic!("no rehearsal") };
+        let failed: Vec<String> = rehearsal.checks.into_iter().filter(|check| !check.ok).map(|it| it.message).collect();
+        (rehearsal.possible, failed.join("; "))
+    };
+    assert_eq!(rehearsed(&mut world), (true, String::new()));
+    world.feed(1, Input::ServiceAhead(Some("/bin/service does not exist".into())));
+    world.run_until(world.t + 500);
+    assert_eq!(rehearsed(&mut world), (false, "/bin/service does not exist".into()));
+    let order = world.order(0, Order::Switch { dry_run: false });
+    assert!(world.answers[&order].as_ref().unwrap_err().why.contains("/bin/service does not exist"));
+    for node in [0, 1] {
+        let status = world.status(node).unwrap();
+        assert_eq!(status.protection, Protection::None, "node-{node}");
+        assert!(status.protection_message.contains("/bin/service does not exist"), "{}", status.protection_message);
+    }
+    assert!(holds(&world, 1, "V-009") && !holds(&world, 0, "V-009"));
+    // An active instance that cannot start it again has it running, and no such alert.
+    world.feed(0, Input::ServiceAhead(Some("/bin/service does not exist".into())));
+    world.feed(1, Input::ServiceAhead(None));
+    world.run_until(world.t + 500);
+    assert_eq!(rehearsed(&mut world), (true, String::new()));
+    assert!(!holds(&world, 1, "V-009") && !holds(&world, 0, "V-009"));
+    assert_eq!(world.status(1).unwrap().protection, Protection::Full);
+    // As the shadow it has.
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| is_active(world, 1) && holds(world, 0, "V-009")));
+    well(&world);
 }

@@ -65,14 +65,22 @@ fn healthy(has_arbiter: bool) -> World {
     world
 }
 
-/// Goes on to the next state; none: nothing changes any more, or a rule was broken.
-fn next_state(world: &mut World) -> Option<u128> {
+/// Nothing else happens at this moment.
+fn is_between_ticks(world: &World) -> bool {
+    world.next_at() != Some(world.t)
+}
+
+/// Goes on to the next state, `at_ticks`: between two of them; none: nothing changes any more, or a rule was broken.
+fn next_state(world: &mut World, at_ticks: bool) -> Option<u128> {
     let before = print(world);
     let end = world.t + IDLE_TICKS_MAX * world.tick_ms;
     while world.t < end && world.next_at().is_some() {
         world.step();
         if world.failure.is_some() {
             return None;
+        }
+        if at_ticks && !is_between_ticks(world) {
+            continue;
         }
         let now = print(world);
         if now != before {
@@ -244,6 +252,15 @@ impl Walk {
                 self.is_over.store(true, Ordering::Relaxed);
                 return Ok(());
             }
+            if place.left.at_ticks && !is_between_ticks(&place.world) {
+                // What befell it has to come to its end first.
+                match next_state(&mut place.world, true) {
+                    Some(next) => now = next,
+                    None if place.world.failure.is_none() => return Ok(()),
+                    None => {}
+                }
+                continue;
+            }
             if !self.known.insert(now ^ mark) {
                 return Ok(());
             }
@@ -260,7 +277,7 @@ impl Walk {
                 waiting.push(next);
             }
             self.transitions.fetch_add(1, Ordering::Relaxed);
-            match next_state(&mut place.world) {
+            match next_state(&mut place.world, place.left.at_ticks) {
                 Some(next) => now = next,
                 None if place.world.failure.is_none() => return Ok(()),
                 None => {}

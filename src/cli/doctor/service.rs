@@ -1,10 +1,9 @@
 //! The service and the hooks: whether what is configured could be run here (spec 7.13).
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Finding;
-use crate::cli::rooms;
+use crate::cli::rooms::{self, Program};
 use crate::engine::settings::Settings;
 
 /// Everything of this room.
@@ -39,30 +38,16 @@ pub(super) fn of_command(about: &'static str, key: &str, command: &[String], dir
             "Create it, or change service.directory.",
         );
     }
-    match find(program, directory) {
-        Some(path) if is_executable(&path) => Finding::ok(about, format!("{} can be run", path.display())),
-        Some(path) => {
+    match rooms::find_program(program, Path::new(directory.unwrap_or("/"))) {
+        Program::Ready(path) => Finding::ok(about, format!("{} can be run", path.display())),
+        Program::Closed(path) => {
             let todo = format!("chmod +x '{}', or correct {key}.", path.display());
             Finding::fail(about, format!("{} is not executable", path.display()), todo)
         }
-        None => Finding::fail(about, format!("{program} was not found"), format!("Install it, or correct {key}.")),
+        Program::Missing => {
+            Finding::fail(about, format!("{program} was not found"), format!("Install it, or correct {key}."))
+        }
     }
-}
-
-/// As the start would find it: a path as it is, a name in `PATH`.
-fn find(program: &str, directory: Option<&str>) -> Option<PathBuf> {
-    if program.contains('/') {
-        let path = Path::new(directory.unwrap_or("/")).join(program);
-        return path.is_file().then_some(path);
-    }
-    let paths = std::env::var_os("PATH")?;
-    let candidates: Vec<PathBuf> =
-        std::env::split_paths(&paths).map(|place| place.join(program)).filter(|path| path.is_file()).collect();
-    candidates.iter().find(|path| is_executable(path)).or(candidates.first()).cloned()
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// Standin itself may be started by hand now and by systemd later, so what is missing here is a warning, unless systemd does

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Seen, Tie, Units, unknown};
+use super::{Seen, Tie, Units, unknown, untied};
 use crate::engine::base::Problem;
 use crate::engine::input::ServiceChange;
 use crate::engine::settings::Service;
@@ -62,11 +62,6 @@ enum Then {
     Stopped,
     /// It did not do its work, after running so long.
     Restart(Duration),
-}
-
-/// Why a unit that may outlive Standin is not started.
-fn untied(why: &str) -> String {
-    format!("with an arbiter a unit must end in time with Standin, or both machines could run it: {why}")
 }
 
 /// Asks go in, changes come out; all calls return at once.

@@ -51,6 +51,8 @@ pub struct Budget {
     pub cut: bool,
     pub switch: bool,
     pub order: bool,
+    /// Only between two ticks, when all that happens at one moment has happened: the coarser model, in which all four fit.
+    pub at_ticks: bool,
 }
 
 impl Budget {
@@ -63,7 +65,8 @@ impl Budget {
     pub fn name(self) -> String {
         let words = [("crash", self.crash), ("cut", self.cut), ("switch", self.switch), ("order", self.order)];
         let list: Vec<&str> = words.iter().filter(|(_, is_in)| *is_in).map(|(word, _)| *word).collect();
-        format!("{}: {}", if self.has_arbiter { "arbiter" } else { "no arbiter" }, list.join(" + "))
+        let grain = if self.at_ticks { ", between ticks" } else { "" };
+        format!("{}: {}{grain}", if self.has_arbiter { "arbiter" } else { "no arbiter" }, list.join(" + "))
     }
 }
 

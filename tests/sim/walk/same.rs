@@ -44,7 +44,7 @@ pub fn compare(budget: Budget, seed: u64, pairs_wanted: usize) -> Result<usize, 
             }
             match any_event(&place, &mut random) {
                 Some(event) => befall(&mut place, event),
-                None if next_state(&mut place.world).is_none() => break,
+                None if next_state(&mut place.world, false).is_none() => break,
                 None => {}
             }
         }
@@ -70,7 +70,7 @@ fn together(one: &Place, other: &Place, random: &mut Random) -> Result<(), Strin
             befall(&mut a, event);
             befall(&mut b, event);
         } else {
-            let (x, y) = (next_state(&mut a.world), next_state(&mut b.world));
+            let (x, y) = (next_state(&mut a.world, false), next_state(&mut b.world, false));
             if x.is_none() && y.is_none() {
                 return Ok(());
             }
