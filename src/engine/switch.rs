@@ -86,7 +86,7 @@ impl Engine {
             self.facts.service_kind == "none" || self.reign.hello.as_ref().is_none_or(|hello| hello.service != "none");
         add("the shadow has a service", has_service, format!("{name} has no service configured"));
         let ahead = self.ahead_problem();
-        add("the shadow can start it", ahead.is_none(), ahead.unwrap_or_default().to_owned());
+        add("the shadow can start the service", ahead.is_none(), ahead.unwrap_or_default().to_owned());
         list
     }
 

@@ -72,6 +72,30 @@ fn a_failing_service_changes_places() {
     assert!(told.contains("the service keeps failing here"), "{told}");
 }
 
+/// spec 7.7, 8.9: a program that is missing on the shadow is known on both sides before anybody needs it, and a switch is refused
+#[test]
+fn a_service_that_the_shadow_could_not_start_is_known() {
+    let pair = Pair::ready(&Wish::default());
+    let command = pair.b.status()["settings"]["service"]["command"].to_string();
+    pair.b.set("service", "command", "[/no/such/agent]");
+    let is_told = |status: &serde_json::Value| {
+        let message = status["protection_message"].as_str().unwrap_or_default();
+        status["protection"] == "none" && message.contains("/no/such/agent does not exist")
+    };
+    pair.b.wait("the shadow says so", is_told);
+    pair.a.wait("its master says so", is_told);
+    assert!(has_alert(&pair.b, "V-009"));
+    let refused = pair.a.refused(&["ha", "switch"]);
+    assert!(refused.contains("the shadow can start the service"), "{refused}");
+    let rehearsed = pair.a.standin(&["ha", "switch", "--dry-run"]);
+    assert_eq!(rehearsed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&rehearsed.stdout).contains("/no/such/agent"), "{rehearsed:?}");
+    pair.b.set("service", "command", &command);
+    pair.a.wait("it is full again", |status| status["protection"] == "full");
+    pair.a.ok(&["ha", "switch"]);
+    pair.wait_settled(&pair.b, &pair.a);
+}
+
 /// spec 7.13: a required fence command runs before the takeover, with the term to come; failing, there is none
 #[test]
 fn a_takeover_waits_for_its_fence() {
