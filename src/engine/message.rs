@@ -274,7 +274,11 @@ pub enum RefusalCode {
     Other,
 }
 
-/// The shadow's periodic request.
+fn are_none(checks: &(u16, u16)) -> bool {
+    *checks == (0, 0)
+}
+
+/// The shadow's periodic request. What says nothing takes no bytes: it goes over the network every check interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Echoed in the answer; grows.
@@ -284,23 +288,23 @@ pub struct Check {
     /// Its takeover checks pass, or there are none.
     pub takeover_checks_pass: bool,
     /// Configured, passing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "are_none")]
     pub takeover_checks: (u16, u16),
     /// The timing it works with.
     pub timing: Timing,
     /// It is READY.
     pub ready: bool,
     /// Results of its takeover checks, at most [`CHECKS_TOLD_MAX`]; none: as told before over this connection.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<Vec<CheckResult>>,
     /// Its virtual addresses; none: as told before over this connection.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<AddressesTold>,
     /// How far the master's clock is ahead of its own, ms, judged over several checks (spec 6.5).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_difference_ms: Option<i64>,
     /// How far it is with the revision it brings to its disk (spec 4.3).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<super::status::Transfer>,
 }
 
@@ -328,16 +332,16 @@ pub struct CheckAnswer {
     /// The master is active (not in doubt, not on boot hold).
     pub active: bool,
     /// Free text of its operator.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Promise me (spec 7.11); none without arbiter, or when one was asked for a moment ago.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<Renewal>,
     /// Its wall clock when it answered, Unix milliseconds; for the alert of spec 6.5 alone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<i64>,
     /// What is left of a maintenance, ms; 0: there is none; none: that is being settled, or an older version.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance_ms: Option<u64>,
 }
 

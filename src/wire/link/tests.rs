@@ -2,7 +2,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::engine::base::{Digest, RevisionId};
-use crate::engine::message::{Check, Purpose, RefusalCode, Timing};
+use crate::engine::message::{Check, CheckAnswer, Purpose, RefusalCode, Timing};
 use crate::wire::frame::LINK_FRAME_MAX_BYTES;
 
 fn revision(number: u64) -> RevisionId {
@@ -93,6 +93,27 @@ fn every_kind_of_body_comes_back_as_it_was() {
         let envelope = envelope(body);
         assert_eq!(decode(&encode(&envelope)), Ok(envelope));
     }
+}
+
+/// An idle pair says little: one check a second stays far below 40 KB a minute, both directions together.
+#[test]
+fn a_check_without_news_is_small() {
+    let idle = |body: &Body| match body {
+        Body::Check(check) => Some(Body::Check(Check { head: Some(revision(9)), transfer: None, ..check.clone() })),
+        _ => None,
+    };
+    let check = bodies().iter().find_map(idle).unwrap();
+    let answer = Body::CheckAnswer(CheckAnswer {
+        nonce: 1,
+        head: Some(revision(9)),
+        active: true,
+        description: String::new(),
+        renewal: None,
+        wall_ms: Some(1_800_000_000_000),
+        maintenance_ms: Some(0),
+    });
+    let sizes = [check, answer].map(|body| encode(&envelope(body)).len());
+    assert!(sizes[0] <= 300 && sizes[1] <= 220, "{sizes:?} bytes");
 }
 
 #[derive(Serialize)]
