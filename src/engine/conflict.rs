@@ -270,9 +270,13 @@ impl Engine {
         if self.leaving.is_some() {
             return self.leave_now("the role was not taken");
         }
-        self.begin_reign(StartFor::NewMaster, Reason::Switch, None);
-        if let Some(order) = order {
-            self.done(order, format!("this instance is master, term {}", self.durable.term));
-        }
+        let Some(order) = order else {
+            return self.begin_reign(StartFor::NewMaster, Reason::Switch, None);
+        };
+        let waived = self.waive_isolation();
+        let text = format!("this instance is master, term {}{waived}", self.durable.term);
+        self.note(EventKind::Role, Severity::Warning, format!("an operator said become-master: {text}"));
+        self.begin_reign(StartFor::NewMaster, Reason::Forced, None);
+        self.done(order, text);
     }
 }

@@ -26,9 +26,25 @@ impl Engine {
             && self.has_takeover_checks()
             && !self.needs_confirmation()
             && self.is_active()
+            && !self.reign.isolation_waived
             && self.durable.may_take_over
             && self.durable.peer_promise.is_none()
             && self.pause.until.is_none()
+    }
+
+    /// It has stopped its service because its checks fail (spec 7.10).
+    pub(super) fn is_isolated_by_checks(&self) -> bool {
+        let by_checks = self.reign.isolated.is_some_and(|isolated| isolated.by_checks);
+        by_checks && self.reign.activity == Activity::Isolated
+    }
+
+    /// An operator makes an isolated master active: the checks that fail all the while must not undo that. What it says of it.
+    pub(super) fn waive_isolation(&mut self) -> String {
+        if !self.is_isolated_by_checks() {
+            return String::new();
+        }
+        self.reign.isolation_waived = true;
+        format!("; that its takeover checks fail counts again when {} was heard or one has passed", self.peer_name())
     }
 
     /// The connection of a shadow that was READY ended, or no check came in time (seen as in spec 7.1).
@@ -43,6 +59,7 @@ impl Engine {
     /// A check of the shadow came: the next one is due within this.
     pub(super) fn expect_check(&mut self) {
         self.reign.shadow_lost_at = None;
+        self.reign.isolation_waived = false;
         let timing = self.timing();
         if self.watches_for_isolation() {
             self.timers.set(Timer::ShadowLost, self.after(timing.check_interval_ms + timing.request_timeout_ms));
@@ -57,6 +74,9 @@ impl Engine {
             return;
         }
         let passes = self.checks.pass(&self.in_force());
+        if self.checks.results.iter().any(|result| result.ok) {
+            self.reign.isolation_waived = false;
+        }
         if let Some(isolated) = self.reign.isolated.filter(|isolated| isolated.by_checks) {
             let hold_ms = self.in_force().high_availability.boot_hold;
             let is_over = self.now.mono.since(isolated.since) >= hold_ms;
@@ -118,13 +138,10 @@ fn isolation_fits(settings: &Settings, timing: Timing, stop_took_ms: Option<u64>
     let total_ms = notice_ms + checks_ms + stop_ms;
     let delay_ms = timing.takeover_delay_ms;
     let fits = total_ms <= delay_ms;
-    let verdict = if fits {
-        "fits inside the takeover delay"
-    } else {
-        "does not fit inside the takeover delay: for a moment both may be active"
-    };
+    let (verdict, end) = if fits { ("fits", "") } else { ("does not fit", ": for a moment both may be active") };
     let text = format!(
-        "notices within {notice_ms} ms, checks {checks_ms} ms, stops within {stop_ms} ms: {total_ms} ms in all {verdict} of {delay_ms} ms"
+        "notices within {notice_ms} ms, checks {checks_ms} ms, stops within {stop_ms} ms: {total_ms} ms in all {verdict} \
+         inside the takeover delay of {delay_ms} ms{end}"
     );
     IsolationStatus { enabled: false, fits, text }
 }

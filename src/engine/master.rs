@@ -93,6 +93,8 @@ pub(super) struct Reign {
     pub switch_wait: Option<u64>,
     /// When the shadow was lost last, while that is watched for (spec 7.10).
     pub shadow_lost_at: Option<Millis>,
+    /// An operator made it active all the same: it is not isolated by its checks until one passes or the shadow is heard.
+    pub isolation_waived: bool,
 }
 
 impl Engine {
@@ -153,7 +155,8 @@ impl Engine {
 
     /// The welcome is said: whatever waits for the shadow goes on.
     pub(super) fn after_attach(&mut self, id: LinkId) {
-        if self.reign.activity == Activity::Holding || self.durable.offer.is_some() {
+        let asks = self.reign.activity == Activity::Holding || self.is_isolated_by_checks();
+        if asks || self.durable.offer.is_some() {
             self.ask_over(id);
         }
         self.check_sync();

@@ -205,8 +205,9 @@ impl Engine {
         if let Some(isolated) =
             self.reign.isolated.filter(|isolated| isolated.by_checks && self.work.stopping.is_none())
         {
+            let waived = self.waive_isolation();
             self.end_isolation(isolated, "an operator said resume");
-            return self.done(id, format!("this instance is active, term {}", self.durable.term));
+            return self.done(id, format!("this instance is active, term {}{waived}", self.durable.term));
         }
         if let (Activity::Isolated, Some(isolated)) = (&self.reign.activity, self.reign.isolated) {
             let (why, todo) = if isolated.by_checks {

@@ -44,6 +44,9 @@ impl Engine {
         if self.reign.shadow.is_none() {
             return Err(format!("{name} is not connected"));
         }
+        if self.reign.is_silent {
+            return Err(format!("{name} is silent"));
+        }
         if !self.reign.peer_ready {
             return Err(format!("{name} is connected but not READY"));
         }
@@ -111,7 +114,14 @@ impl Engine {
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
         let level = reduced_by(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem());
-        Ok(reduced_by(level, self.start_problem()))
+        Ok(reduced_by(reduced_by(level, self.start_problem()), self.old_promise()))
+    }
+
+    /// What was promised while there was an arbiter outlasts the takeover delay (spec 7.11).
+    fn old_promise(&self) -> Option<String> {
+        let left_ms = self.promise_runs_until().filter(|_| !self.has_arbiter())?.since(self.now.mono);
+        (left_ms > self.takeover_delay_ms())
+            .then(|| format!("not within the next {} s, which it promised to the master", left_ms.div_ceil(1_000)))
     }
 
     fn full_or_reduced(&self, who: &str, behind: u64, in_sync: bool) -> (Protection, String) {

@@ -56,9 +56,16 @@ impl Engine {
 
     /// No answer in time: the connection is of no use.
     pub(super) fn ask_due(&mut self) {
-        if let Some(id) = self.reign.ask_link {
+        let own = self.reign.ask_link;
+        if let Some(id) = own {
             self.close(id, "the question was not answered in time");
-        } else if let (Activity::Holding | Activity::InDoubt, Some(id)) = (&self.reign.activity, self.reign.shadow) {
+        }
+        // A shadow that has connected is asked over its connection; an isolated master dials none beside it.
+        let asks = match self.reign.activity {
+            Activity::Holding | Activity::InDoubt => own.is_none(),
+            _ => self.is_isolated_by_checks(),
+        };
+        if let Some(id) = self.reign.shadow.filter(|_| asks) {
             self.ask_over(id);
         }
     }
@@ -132,7 +139,7 @@ impl Engine {
         let is_answered = self.is_confirmed() || self.reign.activity != Activity::Isolated;
         if self.reign.ask_link == Some(id) && self.durable.offer.is_none() && is_answered {
             self.close(id, "answered");
-        } else if self.is_waiting() {
+        } else if self.is_waiting() || self.is_isolated_by_checks() {
             let span_ms = self.redial_pause_ms();
             self.timers.set(Timer::AskLimit, self.after(span_ms));
         }
@@ -144,8 +151,8 @@ impl Engine {
             return;
         }
         if theirs > self.durable.term {
-            let why = if role == Role::Master { "it has taken over" } else { "it knows a higher term" };
-            return self.relinquish(theirs, why);
+            let what = if role == Role::Master { "has taken over" } else { "knows a higher term" };
+            return self.relinquish(theirs, &format!("{} {what}", self.peer_name()));
         }
         if role == Role::Master && term == self.durable.term {
             return self.halt("the other instance is master with the same term");

@@ -106,6 +106,9 @@ impl Engine {
     /// A locked key that differs from what is in force (spec 2.5, 4.1).
     #[must_use]
     pub fn refuses_settings(&self, new: &Settings) -> Option<Problem> {
+        if let Some(problem) = self.keeps_its_arbiter(new) {
+            return Some(problem);
+        }
         let why = self.settings_locked()?;
         let locked = locked_keys(self.role()?);
         let in_force = self.in_force();
@@ -115,6 +118,26 @@ impl Engine {
         let (key, _) = locked.iter().find(differs)?;
         let todo = if self.is_master() { "Disconnect the shadow first" } else { "Disconnect first" };
         Some(Problem::new(format!("`{key}` cannot be changed now"), why, todo))
+    }
+
+    /// A shadow that is away goes by the arbiter it knows, and could take over by its grant: the master that lives on its
+    /// confirmation does not leave it meanwhile (spec 7.11).
+    fn keeps_its_arbiter(&self, new: &Settings) -> Option<Problem> {
+        let (old, new) = (&self.settings.arbiter, &new.arbiter);
+        let key = match new.is_set() {
+            false => "arbiter.endpoints",
+            true if new.prefix != old.prefix => "arbiter.prefix",
+            true => return None,
+        };
+        let relies = self.is_master() && self.needs_confirmation() && self.heard_link().is_none();
+        let name = self.peer_name();
+        relies.then(|| {
+            Problem::new(
+                format!("`{key}` cannot be changed now"),
+                format!("{name} is not connected: it would not know, and could become active beside this instance"),
+                format!("Change it while {name} is connected; if it is gone for good, `ha reset` first"),
+            )
+        })
     }
 
     /// `ha edit`, `shadow edit` and the like.

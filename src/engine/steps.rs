@@ -30,6 +30,10 @@ impl Engine {
 
     /// The service of this instance has stopped, within what.
     pub(super) fn step_stopped(&mut self) {
+        if self.service.kind == "none" {
+            // None has run here since Standin started.
+            return self.step("no service was running here");
+        }
         let took = self.service.stop_took_ms.map_or_else(String::new, |ms| format!(", it took {ms} ms"));
         self.step(format!("service stopped{took}"));
     }

@@ -120,7 +120,7 @@ impl Engine {
             return;
         }
         if self.handover.is_some() && self.durable.offer.is_none() {
-            self.handover_abort("this instance is stopping");
+            self.handover_ended("this instance is stopping");
         }
         if !keep_role || !self.durable.may_take_over {
             self.leaving =

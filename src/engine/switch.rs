@@ -377,8 +377,15 @@ impl Engine {
         let order = self.handover.as_mut().and_then(|handover| handover.order.take());
         let why = format!("{} took the role over at term {term}", self.peer_name());
         let taken = Some(term.max(offer.term));
+        let reason = match offer.kind {
+            OfferKind::Failing => {
+                self.start_tried(Some("it ended more often than service.restart_limit allows"));
+                Reason::ServiceFailed
+            }
+            OfferKind::Switch | OfferKind::Stop => Reason::Switch,
+        };
         self.reign.activity = Activity::GivingWay;
-        self.reign.giving = Some(super::conflict::GiveWay { reason: Reason::Switch, why, order, taken });
+        self.reign.giving = Some(super::conflict::GiveWay { reason, why, order, taken });
         if self.reign.scan.dirty || self.reign.scan.under_way {
             // Edited since the last scan, or while it was down: to be kept as a branch (spec 7.6).
             self.scan_for(ScanThen::GiveWay);

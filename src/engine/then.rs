@@ -169,7 +169,8 @@ impl Engine {
         self.note(EventKind::Role, Severity::Warning, text.clone());
         self.note_role_change();
         self.enter_shadow();
-        self.run_role_hook(Hook::BecomeShadow, Reason::Switch);
+        let reason = self.durable.last_role_change.as_ref().map_or(Reason::Switch, |change| change.reason);
+        self.run_role_hook(Hook::BecomeShadow, reason);
         if let Some(order) = order {
             let warning = self.vote_used_up().map_or(String::new(), |why| format!("; {why}"));
             self.done(order, format!("{text}{warning}"));

@@ -223,7 +223,11 @@ impl Driver {
                 self.pending.extend(inputs);
             }
             Effect::AnswerPairing { id, outcome } => self.net.answer_pairing(id, outcome),
-            Effect::Reply { id, outcome } => self.shared.answer(id, *outcome),
+            Effect::Reply { id, outcome } => {
+                // Whoever reads the status next sees what the answer says.
+                self.publish();
+                self.shared.answer(id, *outcome);
+            }
             Effect::Note(event) => self.shared.recorder.event(event),
             Effect::SaveAlert(alert) => self.shared.recorder.save_alert(*alert),
             Effect::DropAlert { id } => self.shared.recorder.drop_alert(id),

@@ -1,5 +1,6 @@
 //! Takeover checks (spec 7.2): is this machine the connected one? TCP, HTTP or command, all at the same time.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -52,6 +53,15 @@ impl Target {
         }
     }
 
+    /// What takes longest in it where it does not say so itself: a look-up cannot be given a limit.
+    fn slowest(&self) -> &'static str {
+        match self {
+            Self::Tcp(target) if target.parse::<SocketAddr>().is_ok() => "connecting",
+            Self::Tcp(_) | Self::Http(_) => "looking up its name",
+            Self::Command(_) => "ending it",
+        }
+    }
+
     fn slack(&self) -> Duration {
         if matches!(self, Self::Command(_)) { COMMAND_SLACK } else { SLACK }
     }
@@ -73,7 +83,7 @@ fn run_all(targets: &[Target], directory: &Path, timeout_ms: u64) -> Vec<CheckRe
     let pending: Vec<_> =
         targets.iter().enumerate().map(|(at, target)| begin_check(at, target, directory, limit)).collect();
     let outcomes = targets.iter().zip(pending).map(|(target, pending)| match pending {
-        Ok(answer) => wait(&answer, begin, limit, target.slack()),
+        Ok(answer) => wait(&answer, begin, limit, target),
         Err(why) => Err(why),
     });
     targets
@@ -121,9 +131,9 @@ fn begin_check(at: usize, target: &Target, directory: &Path, limit: Duration) ->
     Ok(result)
 }
 
-fn wait(answer: &Receiver<Outcome>, begin: Instant, limit: Duration, slack: Duration) -> Outcome {
-    let left = (limit + slack).saturating_sub(begin.elapsed());
-    answer.recv_timeout(left).unwrap_or_else(|_| Err(timed_out(limit, "looking up its name")))
+fn wait(answer: &Receiver<Outcome>, begin: Instant, limit: Duration, target: &Target) -> Outcome {
+    let left = (limit + target.slack()).saturating_sub(begin.elapsed());
+    answer.recv_timeout(left).unwrap_or_else(|_| Err(timed_out(limit, target.slowest())))
 }
 
 fn timed_out(limit: Duration, doing: &str) -> String {

@@ -34,6 +34,49 @@ fn a_longer_hold_extends_no_confirmation() {
     }
 }
 
+/// spec 7.11: a master does not leave its arbiter while a shadow that still goes by it is away: that could be granted the role
+#[test]
+fn a_master_keeps_the_arbiter_its_absent_shadow_goes_by() {
+    let mut world = pair_of(&arbiter_settings());
+    let refused = |world: &World, edit: fn(&mut Settings)| {
+        let mut settings = world.nodes[0].disk.settings.clone();
+        edit(&mut settings);
+        world.nodes[0].engine.as_ref().unwrap().refuses_settings(&settings).map(|problem| problem.what)
+    };
+    let edits: [(fn(&mut Settings), &str); 2] = [
+        (|settings| settings.arbiter.endpoints.clear(), "arbiter.endpoints"),
+        (|settings| settings.arbiter.prefix = "/another".into(), "arbiter.prefix"),
+    ];
+    for (edit, key) in edits {
+        assert_eq!(refused(&world, edit), None, "it hears of it at once: {key}");
+    }
+    cut_link(&mut world);
+    world.run_until(world.t + 1_000);
+    for (edit, key) in edits {
+        assert!(refused(&world, edit).unwrap().contains(key));
+    }
+    assert_eq!(refused(&world, |settings| settings.arbiter.endpoints.push("http://b:2379".into())), None);
+    heal(&mut world);
+    world.run_until(world.t + 5_000);
+    world.order(1, Order::Disconnect);
+    world.run_until(world.t + 1_000);
+    assert_eq!(refused(&world, edits[0].0), None, "a shadow that has promised does not take over");
+}
+
+/// spec 7.11: an arbiter that is no longer asked is no trouble, whatever it answers or not
+#[test]
+fn an_arbiter_given_up_leaves_no_alert() {
+    let mut world = pair_of(&arbiter_settings());
+    world.arbiter.cut = [true; 2];
+    world.run_until(world.t + 10_000);
+    for node in [0, 1] {
+        assert!(holds(&world, node, "H-024"), "node-{node}");
+        change(&mut world, node, |settings| settings.arbiter.endpoints.clear());
+    }
+    world.run_until(world.t + 5_000);
+    assert!(!holds(&world, 0, "H-024") && !holds(&world, 1, "H-024"));
+}
+
 /// spec 7.11: a shorter hold time takes nothing back that was confirmed: the service runs on.
 #[test]
 fn a_shorter_hold_stops_no_service() {

@@ -284,12 +284,12 @@ pub fn become_master(model: &Model) -> Reason {
         let peer = facts::peer_name(status);
         if is_master(status) {
             return match status.condition {
-                Some(Condition::InDoubt) => None,
+                Some(Condition::InDoubt | Condition::Isolated | Condition::BootHold) => None,
                 _ => no("This instance is master"),
             };
         }
         match status.state {
-            Some(LinkState::Ready | LinkState::Initsync | LinkState::Handshake) => {
+            Some(LinkState::Ready | LinkState::Initsync) => {
                 no(format!("{peer} is master and answers; S in its console switches roles without a gap"))
             }
             _ => None,

@@ -83,7 +83,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("F-012", Warning, Configuration, "Settings could not be written",
         "They are in force from memory, and written at the next start", "Check that the settings file can be written", &[]),
     entry("F-020", Warning, Configuration, "Diverged changes were kept as branch {}",
-        "Both instances had committed changes while they could not talk; those of the former master are in the branch",
+        "The former master had changes that the other instance never got, made while they could not talk or while the roles changed; they are in the branch",
         "Compare: `standin config branches diff BRANCH`; bring back, on the master, what is still wanted: `standin config reapply BRANCH`", &[Branches, OpenConfiguration, Differences]),
     entry("F-021", Warning, Configuration, "Files were changed on this shadow behind Standin's back",
         "They were put back to what the master has; what was found is kept as a drift in the history", "Find out who writes there. Look at it: `standin config branches`; bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),

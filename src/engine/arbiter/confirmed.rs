@@ -240,6 +240,8 @@ impl Engine {
         self.timers.clear(Timer::Redial);
         if by_checks {
             self.timers.set(Timer::Checks, self.after(super::super::isolation::RECHECK_MS));
+            // A shadow that is only slow, or heard one way, keeps its connection.
+            self.timers.set(Timer::AskLimit, self.after(self.redial_pause_ms()));
         }
     }
 
@@ -274,6 +276,7 @@ impl Engine {
     /// There is no third vote any more: a master that waited for it waits as one without arbiter does, by the boot hold, and asks
     /// its peer all the while (spec 7.5): that may have taken over.
     pub(in super::super) fn arbiter_given_up(&mut self) {
+        self.no_arbiter_trouble();
         if !self.is_master() || self.leaving.is_some() {
             return;
         }

@@ -14,8 +14,19 @@ const NO_VOTE_ALERT: u32 = 4;
 const SHOWN_EVERY_MS: i64 = 1_000;
 
 impl Engine {
+    /// None is configured any more: nothing that it does or does not answer is a trouble.
+    pub(super) fn no_arbiter_trouble(&mut self) {
+        (self.arb.silent_count, self.arb.no_vote_count, self.arb.silent_why) = (0, 0, None);
+        for code in ["H-024", "H-025"] {
+            self.settle(code, "");
+        }
+    }
+
     /// Keeps what the arbiter told, raises and ends its alerts.
     pub(super) fn heard_arbiter(&mut self, answer: &VoteAnswer) {
+        if !self.has_arbiter() {
+            return;
+        }
         if let VoteAnswer::Silent(why) = answer {
             self.arb.silent_count = self.arb.silent_count.saturating_add(1);
             let is_new = self.arb.silent_why.as_ref() != Some(why);

@@ -40,7 +40,7 @@ fn connect(host: &str, port: u16, limit: Duration) -> Outcome {
         let rest = u32::try_from(addresses.len() - tried).unwrap_or(1);
         let share = limit.saturating_sub(begin.elapsed()) / rest;
         if share.is_zero() {
-            return Err(timed_out(limit, "looking up its name"));
+            return Err(timed_out(limit, &format!("before {address} was tried")));
         }
         match TcpStream::connect_timeout(address, share) {
             Ok(_) => return Ok(took(begin)),
