@@ -73,8 +73,8 @@ const FILES_PER_DIRECTORY: usize = 100;
 const SETTLE_LIMIT: Duration = Duration::from_secs(300);
 const SETTLE_LOOK: Duration = Duration::from_millis(20);
 
-const HEADER: &str = "| fault | setting | n | total p50 | total p95 | own p50 | own p90 | own p95 | own max |\n\
-                      | --- | --- | --: | --: | --: | --: | --: | --: | --: |";
+const HEADER: &str = "| fault | setting | n | total p50 | total p95 | total max | own p50 | own p90 | own p95 | own max |\n\
+                      | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |";
 
 fn main() -> ExitCode {
     // This binary is also the service that tells when it was started, and what keepalived calls.
@@ -134,10 +134,11 @@ fn bench(arguments: &[String]) -> Result<(), Fail> {
     let bare = service::bare_starts(folder.path(), rounds)?;
     writeln!(
         out,
-        "| start of the same service without Standin | | {} | {:.2} | {:.2} | | | | |",
+        "| start of the same service without Standin | | {} | {:.2} | {:.2} | {:.2} | | | | |",
         bare.count(),
         bare.median(),
-        bare.percentile(95)
+        bare.percentile(95),
+        bare.max()
     )?;
     if is_wanted(PEERS) {
         peers::measure(rounds, &mut out)?;
@@ -224,6 +225,6 @@ fn row(what: &str, setting: &str, total: &Samples, own: Option<&Samples>) -> Str
             format!(" {p50:.2} | {p90:.2} | {p95:.2} | {max:.2} |")
         },
     );
-    let (p50, p95) = (total.median(), total.percentile(95));
-    format!("| {what} | {setting} | {} | {p50:.1} | {p95:.1} |{own}", total.count())
+    let (p50, p95, max) = (total.median(), total.percentile(95), total.max());
+    format!("| {what} | {setting} | {} | {p50:.1} | {p95:.1} | {max:.1} |{own}", total.count())
 }

@@ -23,26 +23,38 @@ struct Tool {
     name: &'static str,
     /// Verb of its script, and whether the changed file is named.
     ways: &'static [(&'static str, bool)],
+    /// Verbs of its script for a complete transfer that is durable once it is over, and what they do.
+    durable: &'static [(&'static str, &'static str)],
     /// It brings everything over by itself when it starts.
     watches: bool,
     files_max: usize,
 }
 
 const TOOLS: [Tool; 3] = [
-    Tool { name: "rsync", ways: &[("push", false), ("kept", false)], watches: false, files_max: usize::MAX },
-    Tool { name: "lsyncd", ways: &[("push", false)], watches: true, files_max: usize::MAX },
-    Tool { name: "csync2", ways: &[("push", true)], watches: false, files_max: CSYNC2_FILES_MAX },
+    Tool {
+        name: "rsync",
+        ways: &[("push", false), ("kept", false)],
+        durable: &[("fsync", "complete transfer with --fsync"), ("syncfs", "complete transfer, then one syncfs there")],
+        watches: false,
+        files_max: usize::MAX,
+    },
+    Tool { name: "lsyncd", ways: &[("push", false)], durable: &[], watches: true, files_max: usize::MAX },
+    Tool { name: "csync2", ways: &[("push", true)], durable: &[], watches: false, files_max: CSYNC2_FILES_MAX },
 ];
 
 pub fn measure(files: usize, rounds: usize, tell: &mut Tell<'_>) -> Result<(), Fail> {
     for tool in TOOLS.iter().filter(|tool| files <= tool.files_max) {
         if let Err(error) = of_tool(tool, files, rounds, tell) {
             clock::check()?;
-            let text = error.to_string().replace('\n', " ").replace('|', "/");
-            tell(Row::single(format!("{}: not measured", tool.name), "ms", f64::NAN, text))?;
+            tell(not_measured(tool.name, &error))?;
         }
     }
     Ok(())
+}
+
+fn not_measured(what: &str, error: &Fail) -> Row {
+    let text = error.to_string().replace('\n', " ").replace('|', "/");
+    Row::single(format!("{what}: not measured"), "ms", f64::NAN, text)
 }
 
 /// A tool under way; ended when dropped.
@@ -55,16 +67,16 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn command(&self, verb: &str, file: Option<&str>) -> Command {
+    fn command(&self, verb: &str, to: &Path, file: Option<&str>) -> Command {
         let mut command = script(self.name);
-        command.arg(verb).arg(&self.work).arg(&self.from).arg(&self.to).args(file).stdin(Stdio::null());
+        command.arg(verb).arg(&self.work).arg(&self.from).arg(to).args(file).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, verb: &str) -> Result<(), Fail> {
+    fn run(&self, verb: &str, to: &Path) -> Result<(), Fail> {
         // Into a file: what it starts in the background keeps the descriptors.
         let log = fs::OpenOptions::new().create(true).append(true).open(self.work.join("script.log"))?;
-        let status = self.command(verb, None).stdout(log.try_clone()?).stderr(log).status()?;
+        let status = self.command(verb, to, None).stdout(log.try_clone()?).stderr(log).status()?;
         if status.success() {
             return Ok(());
         }
@@ -72,14 +84,27 @@ impl Running<'_> {
         Err(format!("{} {verb}: {status}: {said}", self.name).into())
     }
 
+    /// Everything into `to`, which is empty; ms.
+    fn transfer(&self, verb: &str, to: &Path) -> Result<f64, Fail> {
+        machine::write_back(&self.folder)?;
+        let begin_ns = clock::now_ns();
+        self.run(verb, to)?;
+        let took_ms = clock::ms_between(begin_ns, clock::now_ns());
+        let (sent, there) = (trees::extent(&self.from)?, trees::extent(to)?);
+        if sent != there {
+            return Err(format!("{} {verb}: of {sent:?} files and bytes {there:?} arrived", self.name).into());
+        }
+        Ok(took_ms)
+    }
+
     fn push(&self, verb: &str, file: Option<&str>) -> Result<Child, Fail> {
-        Ok(self.command(verb, file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+        Ok(self.command(verb, &self.to, file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let _ = self.command("stop", None).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = self.command("stop", &self.to, None).stdout(Stdio::null()).stderr(Stdio::null()).status();
         machine::remove_behind(self.folder.clone());
     }
 }
@@ -104,12 +129,11 @@ fn of_tool(tool: &Tool, files: usize, rounds: usize, tell: &mut Tell<'_>) -> Res
     fs::create_dir_all(&work)?;
     let of = format!("{} files; {version}", files + 10);
     let running = Running { name: tool.name, work, from, to, folder };
+    machine::write_back(&running.folder)?;
     let begin_ns = clock::now_ns();
-    running.run("start")?;
+    running.run("start", &running.to)?;
     if !tool.watches {
-        let begin_ns = clock::now_ns();
-        running.run("push")?;
-        let took_ms = clock::ms_between(begin_ns, clock::now_ns());
+        let took_ms = running.transfer("push", &running.to)?;
         tell(Row::single(format!("{}: complete transfer", tool.name), "ms", took_ms, &of))?;
     } else {
         let last = running.to.join(trees::path_of(files.saturating_sub(1)));
@@ -119,6 +143,19 @@ fn of_tool(tool: &Tool, files: usize, rounds: usize, tell: &mut Tell<'_>) -> Res
         tell(Row::single(format!("{}: start until the last file is there", tool.name), "ms", took_ms, &of))?;
         // It goes on with times and modes of directories.
         clock::pass(Duration::from_secs(2))?;
+    }
+    for (verb, what) in tool.durable {
+        // Each into a directory of its own: to empty one again may take minutes.
+        let to = running.folder.join(verb);
+        fs::create_dir_all(&to)?;
+        let what = format!("{}: {what}", tool.name);
+        match running.transfer(verb, &to) {
+            Ok(took_ms) => tell(Row::single(what, "ms", took_ms, &of))?,
+            Err(error) => {
+                clock::check()?;
+                tell(not_measured(&what, &error))?;
+            }
+        }
     }
     for (verb, is_hinted) in tool.ways {
         let file = is_hinted.then_some(edits::FILE);

@@ -118,6 +118,7 @@ fn transfer(sides: &Sides, of: &str, tell: &mut Tell<'_>) -> Result<(), Fail> {
     let processor = (used(&sides.a)?, used(&sides.b)?);
     forget_peak(&sides.a)?;
     forget_peak(&sides.b)?;
+    machine::write_back(sides.folder())?;
     let last = sides.last_event()?;
     let is_over = AtomicBool::new(false);
     let (took_ms, trips) = thread::scope(|scope| -> Result<(f64, Vec<f64>), Fail> {

@@ -117,6 +117,19 @@ pub fn fill(directory: &Path, files: usize) -> Result<u64, Fail> {
     Ok(total)
 }
 
+/// The files below `directory`: how many, and their sizes added up.
+pub fn extent(directory: &Path) -> Result<(u64, u64), Fail> {
+    let (mut files, mut bytes) = (0, 0);
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        let (more, larger) = if data.is_dir() { extent(&entry.path())? } else { (1, data.len()) };
+        files += more;
+        bytes += larger;
+    }
+    Ok((files, bytes))
+}
+
 /// Gives `count` files, spread over all `files`, other bytes.
 pub fn edit(directory: &Path, files: usize, count: usize, version: u64) -> Result<(), Fail> {
     for index in 0..count.min(files) {

@@ -25,6 +25,11 @@ pub fn remove_behind(folder: std::path::PathBuf) {
     let _ = std::process::Command::new("nice").args(["-n", "19", "rm", "-rf"]).arg(folder).spawn();
 }
 
+/// Waits until the disk has what was written to the file system of `folder`, so that nothing measured next pays for it.
+pub fn write_back(folder: &Path) -> Result<(), Fail> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
 /// This program.
 pub fn own_program() -> Result<String, Fail> {
     let program = std::env::current_exe()?;

@@ -18,7 +18,8 @@ install)
 start)
     work=$2 from=$3 to=$4
     mkdir -p "$work/a" "$work/b"
-    head -c 48 /dev/urandom | base64 -w 0 >"$work/key"
+    # Of letters and digits alone: csync2 refuses a key with the slash of base64.
+    od -An -vtx1 -N32 /dev/urandom | tr -d " \n" >"$work/key"
     chmod 600 "$work/key"
     port=$(shuf -i 20000-29999 -n 1)
     while ss -Hltn "sport = :$port" | grep -q .; do port=$(shuf -i 20000-29999 -n 1); done

@@ -5,6 +5,8 @@
 #   rsync.sh start WORK FROM TO    an sshd of its own on a free port of 127.0.0.1, with keys and files in WORK
 #   rsync.sh push WORK FROM TO     makes TO what FROM is: one ssh connection for each run
 #   rsync.sh kept WORK FROM TO     the same over a connection that is kept open
+#   rsync.sh fsync WORK FROM TO    as push, and rsync makes each file durable there before it gives it its name
+#   rsync.sh syncfs WORK FROM TO   as push, and then, over the kept connection, one syncfs makes all of it durable there
 #   rsync.sh stop WORK             ends what `start` started
 set -eu
 
@@ -68,12 +70,19 @@ push)
 kept)
     exec rsync -a --delete -e "ssh -F $2/ssh.conf" "$3/" "127.0.0.1:$4/"
     ;;
+fsync)
+    exec rsync -a --delete --fsync -e "ssh -F $2/ssh.conf -o ControlPath=none" "$3/" "127.0.0.1:$4/"
+    ;;
+syncfs)
+    rsync -a --delete -e "ssh -F $2/ssh.conf -o ControlPath=none" "$3/" "127.0.0.1:$4/"
+    exec ssh -F "$2/ssh.conf" 127.0.0.1 sync -f "$4"
+    ;;
 stop)
     ssh -F "$2/ssh.conf" -O exit 127.0.0.1 2>/dev/null || true
     [ ! -e "$2/sshd.pid" ] || kill "$(cat "$2/sshd.pid")"
     ;;
 *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

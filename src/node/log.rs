@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 
@@ -16,6 +16,8 @@ use crate::engine::settings::Log;
 
 /// The newest file; older ones end in `.1`, `.2`, …
 pub const LOG_FILE: &str = "standin.log";
+/// Lines waiting for the disk; more are dropped. The places for all of them are made at the start, 32 bytes each.
+const LINES_WAITING_MAX: usize = 8_192;
 
 /// Keeps the log alive; dropped last, it writes out what is queued.
 pub struct Logging {
@@ -53,7 +55,7 @@ impl Logging {
         };
         crate::files::make_private_directory(folder).map_err(cannot)?;
         let file = RotatingFile::open(folder.join(LOG_FILE), settings.file_size, settings.files).map_err(cannot)?;
-        let (writer, guard) = tracing_appender::non_blocking(file);
+        let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).finish(file);
         let (filter, handle) = reload::Layer::new(level_of(&settings.level, verbose));
         let level = Level { handle, verbose };
         let registry = tracing_subscriber::registry().with(filter);

@@ -19,8 +19,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// Most of them at once.
 const TOGETHER_MAX: usize = 256;
 
+/// Small, because the queue holds a place for each that may wait from the start.
 enum Record {
-    Event(Event),
+    Event(Box<Event>),
     SaveAlert(Box<Alert>),
     DropAlert(u64),
     Flush(SyncSender<()>),
@@ -47,7 +48,7 @@ impl Recorder {
 
     /// Keeps and publishes it.
     pub fn event(&self, event: Event) {
-        self.send(Record::Event(event));
+        self.send(Record::Event(Box::new(event)));
     }
 
     /// Keeps it.
@@ -108,7 +109,7 @@ fn gather(records: &Receiver<Record>, waiting: &mut Vec<Record>) {
 
 fn keep(store: &Store, events: &broadcast::Sender<Event>, record: Record) {
     let result = match record {
-        Record::Event(event) => keep_event(store, events, event),
+        Record::Event(event) => keep_event(store, events, *event),
         Record::SaveAlert(alert) => store.save_alert(&alert),
         Record::DropAlert(id) => store.drop_alert(id),
         Record::Flush(_) => Ok(()),
