@@ -126,11 +126,12 @@ impl Engine {
             since: self.now.wall,
             last_role_change: Some(RoleChange { at: self.now.wall, from: Some(Role::Master), reason }),
             connect_wanted: draft.peer.is_some(),
-            complete_wanted: reason != Reason::Switch,
+            complete_wanted: !matches!(reason, Reason::Switch | Reason::ServiceFailed),
             was_master: true,
             forced_shadow: reason == Reason::Forced,
             may_take_over: false,
             rival_unmet: false,
+            unwatched: false,
             ungranted: None,
             peer_promise: None,
             own_promise: None,
@@ -175,6 +176,7 @@ impl Engine {
         self.reign.scan.under_way = under_way;
         for timer in [
             Timer::Silent,
+            Timer::Unwatched,
             Timer::AskLimit,
             Timer::BootHold,
             Timer::Handover,
@@ -219,13 +221,21 @@ impl Engine {
         }
         self.reign.met_loser = Some(term);
         let (peer, own) = (self.peer_name(), self.durable.term);
-        if self.reign.peer_serves == Some(false) {
-            let text = format!("{peer} is back, master with term {term} and not active; it gives way to term {own}");
-            self.note(EventKind::Role, Severity::Information, text);
-        } else {
-            let why = format!("{peer} was active as master with term {term}; it gives way to term {own}");
+        let took_over = self.durable.last_role_change.as_ref().is_some_and(|change| change.reason == Reason::Takeover);
+        let told = match self.reign.peer_serves {
+            Some(false) if self.reign.peer_unwatched && took_over => Some(format!(
+                "{peer}, master with term {term}, ran its service for longer than this instance waited to take over, and \
+                 without hearing of it; it has been restarted since, and gives way to term {own}"
+            )),
+            Some(false) => None,
+            _ => Some(format!("{peer} was active as master with term {term}; it gives way to term {own}")),
+        };
+        if let Some(why) = told {
             self.tell("H-022", "", &why);
             self.note(EventKind::Role, Severity::Warning, why);
+        } else {
+            let text = format!("{peer} is back, master with term {term} and not active; it gives way to term {own}");
+            self.note(EventKind::Role, Severity::Information, text);
         }
         self.run_role_hook(Hook::BecomeMaster, Reason::Takeover);
     }

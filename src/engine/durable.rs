@@ -65,6 +65,9 @@ pub struct Durable {
     /// start as if it might have taken over (spec 7.5).
     #[serde(default)]
     pub rival_unmet: bool,
+    /// Master: it was active for longer than its silent shadow waits to take over, so that both may have been (spec 7.6).
+    #[serde(default)]
+    pub unwatched: bool,
     /// Shadow: its master told of another arbiter, or of none, when they last met (spec 7.11).
     #[serde(default)]
     pub arbiter_differs: bool,
@@ -159,6 +162,7 @@ impl Durable {
             promise_ms: 0,
             ungranted: None,
             rival_unmet: false,
+            unwatched: false,
             arbiter_differs: false,
             takeovers: super::damping::Takeovers::default(),
             pause: None,

@@ -266,6 +266,7 @@ impl Engine {
             takeovers: self.takeovers_now(),
             kit: Some(self.kit_for_hello()),
             active: Some(self.is_serving()),
+            unwatched: self.durable.unwatched,
         }
     }
 
@@ -433,6 +434,7 @@ impl Engine {
         let term = envelope.term;
         if let Body::Hello(hello) | Body::Welcome(hello) = &envelope.body {
             self.reign.peer_serves = hello.active;
+            self.reign.peer_unwatched = hello.unwatched;
         }
         self.refuse_link(id, RefusalCode::NotMyPair, "high availability was reset here; pair again");
         if self.is_master() && term > self.durable.term {

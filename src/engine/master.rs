@@ -16,6 +16,8 @@ const SILENT_INTERVALS: u64 = 3;
 const DIAL_BACK_INTERVAL_MS: u64 = 3_600_000;
 /// While it fails, so that the alert goes soon after its cause, ms.
 const DIAL_BACK_RETRY_MS: u64 = 10_000;
+/// While another record is being written, ms.
+const UNWATCHED_RETRY_MS: u64 = 100;
 
 /// What a master does with its role now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub(super) struct Reign {
     pub dial_back_due: bool,
     /// What the other one last said of itself: as master it runs the service; none: it does not tell.
     pub peer_serves: Option<bool>,
+    /// What it last said of [`Durable::unwatched`].
+    pub peer_unwatched: bool,
     /// Term of the other master that was met and gave way.
     pub met_loser: Option<Term>,
     pub frozen: bool,
@@ -147,7 +151,8 @@ impl Engine {
         self.note(EventKind::Link, Severity::Information, format!("shadow {} ({address}) is connected", hello.host));
         let Some(peer) = self.peer().cloned() else { return };
         let peer = self.peer_as_told(&peer, hello, &address, Role::Shadow);
-        let draft = Durable { peer: Some(peer), peer_promise: None, rival_unmet: false, ..self.draft() };
+        let draft =
+            Durable { peer: Some(peer), peer_promise: None, rival_unmet: false, unwatched: false, ..self.draft() };
         if draft != self.durable {
             self.write(draft, Then::Nothing);
         }
@@ -187,6 +192,30 @@ impl Engine {
         self.reign.peer_ready = false;
         let why = format!("no check of {} for three check intervals", self.peer_name());
         self.hold_alert("H-010", "", &why);
+        self.watch_unwatched();
+    }
+
+    /// Without a third vote a silent shadow may take over: from when on is remembered beyond a restart (spec 7.6).
+    fn watch_unwatched(&mut self) {
+        if self.has_arbiter() || !self.durable.may_take_over || self.durable.unwatched {
+            return;
+        }
+        let timing = self.timing();
+        let wait_ms = timing.check_interval_ms + timing.request_timeout_ms + self.takeover_delay_ms();
+        let since = self.reign.last_heard.unwrap_or(self.now.mono);
+        self.timers.set(Timer::Unwatched, since.plus(wait_ms).max(self.after(1)));
+    }
+
+    /// The shadow is silent for so long that it may have taken over, and this master is active.
+    pub(super) fn unwatched_due(&mut self) {
+        let is_alone = self.is_active() && self.heard_link().is_none() && self.durable.peer_promise.is_none();
+        if !is_alone || self.has_arbiter() || !self.durable.may_take_over {
+            return;
+        }
+        if !self.is_settled_on_disk() {
+            return self.timers.set(Timer::Unwatched, self.after(UNWATCHED_RETRY_MS));
+        }
+        self.write(Durable { unwatched: true, ..self.draft() }, Then::Nothing);
     }
 
     /// The link of a shadow that is heard. One that is BROKEN may still have its connection (a pulled cable ends none), and

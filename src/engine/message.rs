@@ -193,6 +193,10 @@ pub struct Hello {
     /// does not tell.
     #[serde(default)]
     pub active: Option<bool>,
+    /// Master: in an earlier run, or in this one, it was active for so long without hearing of the other that both may have been
+    /// (spec 7.6).
+    #[serde(default)]
+    pub unwatched: bool,
 }
 
 /// A master asks for a promise (spec 7.11): whoever receives it does not become active for so long from then.

@@ -193,6 +193,7 @@ impl Engine {
             Timer::ChecksLimit => self.takeover_checked(Vec::new()),
             Timer::Health => self.health(),
             Timer::Silent => self.silent_due(),
+            Timer::Unwatched => self.unwatched_due(),
             Timer::AskLimit => self.ask_due(),
             Timer::BootHold => self.hold_due(),
             Timer::Retry => self.retry_due(),

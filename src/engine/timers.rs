@@ -23,6 +23,8 @@ pub(super) enum Timer {
     Health,
     /// Master: the shadow has been silent for three check intervals.
     Silent,
+    /// Master: its silent shadow may have taken over by now.
+    Unwatched,
     /// Master: the question under way is given up.
     AskLimit,
     /// Master: the boot hold is over.

@@ -11,6 +11,7 @@ mod script_disk;
 mod script_isolation;
 mod script_pause;
 mod script_settings;
+mod script_split;
 mod script_stop;
 mod script_walk;
 mod service;

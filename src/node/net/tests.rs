@@ -169,6 +169,7 @@ pub(super) fn hello(host: &str) -> Envelope {
         takeovers: Default::default(),
         kit: None,
         active: Some(true),
+        unwatched: false,
     })))
 }
 

@@ -49,6 +49,7 @@ fn hello() -> Hello {
         takeovers: Default::default(),
         kit: None,
         active: Some(true),
+        unwatched: false,
     }
 }
 
