@@ -36,11 +36,10 @@ impl Engine {
     /// A master whose hold time is over does nothing more before it is confirmed (spec 7.11, 7.12).
     pub(in super::super) fn check_hold(&mut self) {
         if self.is_active() && self.arb.was_needed && !self.is_confirmed() {
-            let hold_ms = self.settings.arbiter.hold;
-            self.isolate(
-                false,
-                &format!("neither {} nor the arbiter confirmed this master for {hold_ms} ms", self.peer_name()),
-            );
+            // The setting may be another by now than the one that the last confirmation was counted with.
+            let why =
+                format!("neither {} nor the arbiter confirmed this master within its hold time", self.peer_name());
+            self.isolate(false, &why);
         }
     }
 
