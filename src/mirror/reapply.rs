@@ -1,6 +1,7 @@
 //! What a branch of a divergence or a drift changed, made once more on what is there now (spec 4.5, 7.6): path by path, and
 //! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::change::{Target, check_count};
@@ -54,13 +55,14 @@ impl Mirror {
         }
         changes.retain(|change| paths.is_empty() || paths.iter().any(|path| change.path.is_within(path)));
         let mut merge = Merge { tree: now.clone(), theirs: &theirs, conflicts: Vec::new() };
-        let wanted = merge.wanted(&changes);
+        let mut wanted = merge.wanted(&changes);
+        // Before anything is removed: what cannot come must not cost what is there, nor what is inside it.
+        let kept_out = self.keep_out_unfit(now, &wanted, &mut merge.conflicts)?;
+        wanted.retain(|change| !itself_and_parents(&change.path).any(|path| kept_out.contains(&path)));
         merge.remove(&wanted);
         for change in wanted {
-            let Some(entry) = change.new else { continue };
-            match self.unfit(change, entry)? {
-                Some(why) => merge.conflicts.push((change.path.clone(), why)),
-                None => merge.put(&change.path, entry)?,
+            if let Some(entry) = change.new {
+                merge.put(&change.path, entry)?;
             }
         }
         merge.conflicts.sort();
@@ -68,8 +70,36 @@ impl Mirror {
         Ok(Target { tree: merge.tree, conflicts: merge.conflicts })
     }
 
-    /// Why the branch's content cannot be in a revision (spec 5.4).
-    fn unfit(&self, change: &Change, entry: Entry) -> Result<Option<String>, Problem> {
+    /// The paths of `wanted` whose content cannot be in a revision, and files that would go for a directory with such a path
+    /// in it; each becomes a conflict.
+    fn keep_out_unfit(
+        &self,
+        now: &Tree,
+        wanted: &[&Change],
+        conflicts: &mut Vec<(RelPath, String)>,
+    ) -> Result<BTreeSet<RelPath>, Problem> {
+        let (mut unfit, mut around) = (BTreeSet::new(), BTreeSet::new());
+        for change in wanted {
+            let Some(entry) = change.new else { continue };
+            if let Some(why) = self.unfit(change, now.get(&change.path), entry)? {
+                conflicts.push((change.path.clone(), why));
+                around.extend(itself_and_parents(&change.path).skip(1));
+                unfit.insert(change.path.clone());
+            }
+        }
+        for change in wanted {
+            let is_file = now.get(&change.path).is_some_and(|now| now.kind != FileKind::Directory);
+            if is_file && around.contains(&change.path) {
+                let why = "the branch has a directory there, with something in it that cannot come";
+                conflicts.push((change.path.clone(), why.into()));
+                unfit.insert(change.path.clone());
+            }
+        }
+        Ok(unfit)
+    }
+
+    /// Why the branch's content cannot be in a revision after `now` (spec 5.4).
+    fn unfit(&self, change: &Change, now: Option<Entry>, entry: Entry) -> Result<Option<String>, Problem> {
         if entry.kind == FileKind::Directory {
             return Ok(None);
         }
@@ -84,7 +114,7 @@ impl Mirror {
             let leads_out = !link_stays_inside(&change.path, &bytes);
             return Ok(leads_out.then(|| "the link that the branch has leads out of the directory".into()));
         }
-        let fault = yaml_fault(&self.inner.store, &change.path, change.old, &bytes)?;
+        let fault = yaml_fault(&self.inner.store, &change.path, now, &bytes)?;
         Ok(fault.map(|fault| fault.why))
     }
 
@@ -209,6 +239,10 @@ impl Merge<'_> {
         history::make_parents(&mut self.tree, path)?;
         self.tree.set(path, entry).map_err(|missing| damaged(&missing.to_string()))
     }
+}
+
+fn itself_and_parents(path: &RelPath) -> impl Iterator<Item = RelPath> {
+    std::iter::successors(Some(path.clone()), RelPath::parent)
 }
 
 fn has_entries(tree: &Tree, path: &RelPath) -> bool {
