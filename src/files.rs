@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 pub mod private_copy;
+pub mod site;
 
 /// Mode of a private file.
 pub const PRIVATE_FILE_MODE: u32 = 0o600;
