@@ -16,7 +16,7 @@ use crate::engine::order::FileKind;
 use crate::store::Store;
 
 /// Longer texts are not compared line by line, bytes.
-const TEXT_MAX_BYTES: u64 = 2 * 1024 * 1024;
+pub const TEXT_MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 /// After so long in one answer no file gets [`SEARCH_LIMIT`] any more, but only [`SHORT_LIMIT`].
 const PATIENCE: Duration = Duration::from_secs(20);

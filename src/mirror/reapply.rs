@@ -13,7 +13,7 @@ use super::scan::Stamps;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, damaged, history, make_directory};
-use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::order::FileKind;
 use crate::store::{BranchPlan, Packed};
 
@@ -108,7 +108,13 @@ impl Mirror {
             return Ok(Some(format!("the branch has {} bytes there, the limit is {limit}", entry.size)));
         }
         let Some(bytes) = self.inner.store.content(&entry.digest)? else {
-            return Ok(Some("the content that the branch had was forgotten".into()));
+            let why = match self.inner.store.is_forgotten(&entry.digest)? {
+                true => "the content that the branch had was forgotten",
+                false => {
+                    "its content did not come from the other instance yet, as one order fetches so much alone: give it again"
+                }
+            };
+            return Ok(Some(why.into()));
         };
         if entry.kind == FileKind::Link {
             let leads_out = !link_stays_inside(&change.path, &bytes);
@@ -122,17 +128,46 @@ impl Mirror {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn import_branch(
-        &self,
-        plan: &BranchPlan,
-        contents: &[(crate::engine::base::Digest, Packed)],
-    ) -> Result<(), Problem> {
+    pub fn import_branch(&self, plan: &BranchPlan, contents: &[(Digest, Packed)]) -> Result<(), Problem> {
         if self.branch(&plan.branch.name)?.is_some() {
             return Ok(());
         }
         // In one transaction with the branch, so that nothing tidies them away between.
         let commit = crate::store::Commit { branch: Some(plan), contents, ..crate::store::Commit::default() };
         self.inner.store.commit(&commit)
+    }
+
+    /// Contents that a branch has at `paths` (none: everywhere) and that are not kept here, none larger than `largest` bytes,
+    /// with their sizes; forgotten ones are not meant. At most `most` bytes of them, but one always.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a path is none.
+    pub fn missing_of_branch(
+        &self,
+        name: &str,
+        paths: &[String],
+        largest: u64,
+        most: u64,
+    ) -> Result<Vec<(Digest, u64)>, Problem> {
+        let store = &self.inner.store;
+        let read = |text: &String| history::path_of(text, &format!("cannot use {name}"));
+        let paths = paths.iter().map(read).collect::<Result<Vec<RelPath>, Problem>>()?;
+        let (mut missing, mut known, mut bytes) = (Vec::new(), BTreeSet::new(), 0_u64);
+        for change in diff::merged(store.branch_changes(name)?.into_iter()) {
+            let is_wanted = paths.is_empty() || paths.iter().any(|path| change.path.is_within(path));
+            let Some(entry) = change.new.filter(|new| is_wanted && new.has_content() && new.size <= largest) else {
+                continue;
+            };
+            if !known.insert(entry.digest) || store.has_content(&entry.digest)? || store.is_forgotten(&entry.digest)? {
+                continue;
+            }
+            bytes = bytes.saturating_add(entry.size);
+            if bytes > most && !missing.is_empty() {
+                break;
+            }
+            missing.push((entry.digest, entry.size));
+        }
+        Ok(missing)
     }
 
     /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to

@@ -191,7 +191,9 @@ fn what_cannot_come_leaves_what_is_there() {
     let branch = home.drift();
     home.mirror.inner.store.forget(&RelPath::new(b"forgotten/deep").unwrap(), 1).unwrap();
     let all = ["linked", "forgotten/deep", "large", "d"];
-    for (paths, theirs) in [(&[][..], &[][..]), (&all[..], &[]), (&[], &all), (&["d/a", "large/inside", "d"], &[])] {
+    for (paths, theirs) in
+        [(&[][..], &[][..]), (&all[..], &[]), (&[], &all), (&["d/a", "large/inside", "large", "d"], &[])]
+    {
         let report = home.reapply(&branch, paths, theirs).unwrap();
         for kept in ["linked", "forgotten", "large/inside", "d/a", "d/deep/b"] {
             assert_eq!(home.read(kept).as_deref(), Some("mine"), "{kept} {paths:?} {theirs:?}: {report:?}");
