@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 pub mod private_copy;
+pub mod site;
+pub mod space;
 
 /// Mode of a private file.
 pub const PRIVATE_FILE_MODE: u32 = 0o600;

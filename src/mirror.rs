@@ -244,6 +244,8 @@ impl Mirror {
 
     /// The directory, open.
     fn ground(&self) -> Result<Ground, Problem> {
+        // Each time: it may be a link that leads elsewhere by now.
+        crate::files::site::may_be_mirrored(self.inner.store.home(), &self.inner.directory)?;
         Ok(Ground::open(&self.inner.directory)?.with_exclude(self.exclude()))
     }
 

@@ -115,7 +115,7 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
         // A restore that was interrupted: its settings are those to be read.
         drop(Store::open(&options.home)?);
     }
-    let settings = SettingsDesk::open(&options.settings)?;
+    let settings = SettingsDesk::open(&options.settings, &options.home)?;
     let store = Store::open(&options.home)?;
     let in_force = settings.in_force();
     let log = log::Logging::start(&options.home.join("log"), &in_force.log, options.verbose)?;

@@ -40,6 +40,12 @@ use crate::engine::base::Problem;
 
 /// The file inside the home.
 const DATABASE: &str = "standin.db";
+/// What to do about a full disk,
+const NO_SPACE: &str = "free space on the disk of the home";
+/// and about one that may be full, or broken.
+const NO_DISK: &str = "check the disk of the home";
+/// Files of a transfer that are written aside, in the home: of use to the process alone that wrote them.
+pub const STAGE: &str = "stage";
 /// Longest wait for another connection's write, ms.
 const BUSY_LIMIT_MS: u64 = 10_000;
 /// Prepared statements kept on each connection.
@@ -85,10 +91,18 @@ impl Store {
         exchange::move_all(home)?;
         let path = home.join(DATABASE);
         lock::make_private(&path)?;
-        let mut record = connect(&path, false)?;
-        schema::prepare(&mut record, &path)?;
-        let notes = connect(&path, false)?;
-        let mirror = connect(&path, false)?;
+        let (record, notes, mirror) = Self::connect_all(&path).or_else(|problem| {
+            if ![NO_SPACE, NO_DISK].contains(&problem.todo.as_str()) {
+                return Err(problem);
+            }
+            // What is kept for this is given up; else what an interrupted transfer left, which comes again.
+            let is_room = reserve::Reserve::of(home).give_up();
+            let again = if is_room { Self::connect_all(&path) } else { Err(problem) };
+            again.or_else(|problem| match std::fs::remove_dir_all(home.join(STAGE)) {
+                Ok(()) => Self::connect_all(&path),
+                Err(_) => Err(problem),
+            })
+        })?;
         let tune = |connection: &Connection, name: &str, value: u32| {
             connection.pragma_update(None, name, value).map_err(|error| trouble("open the database", &error))
         };
@@ -99,6 +113,13 @@ impl Store {
         let store = Self::of(home, record, notes, mirror, Some(lock));
         store.inner.reserve.keep();
         Ok(store)
+    }
+
+    /// The three connections, to a database with all tables.
+    fn connect_all(path: &Path) -> Result<(Connection, Connection, Connection), Problem> {
+        let mut record = connect(path, false)?;
+        schema::prepare(&mut record, path)?;
+        Ok((record, connect(path, false)?, connect(path, false)?))
     }
 
     /// Opens it for reading, whether or not another process runs it; for commands when nothing runs.
@@ -216,14 +237,14 @@ fn connect(path: &Path, is_read_only: bool) -> Result<Connection, Problem> {
 /// What SQLite said, for people.
 fn trouble(action: &str, error: &rusqlite::Error) -> Problem {
     let todo = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "free space on the disk of the home",
+        Some(ErrorCode::DiskFull) => NO_SPACE,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "the database is damaged: restore it from a backup, or move it away and set this instance up anew"
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "check owner and permissions of the home, and that its disk is not mounted read-only"
         }
-        Some(ErrorCode::SystemIoFailure) => "check the disk of the home",
+        Some(ErrorCode::SystemIoFailure) => NO_DISK,
         _ => "",
     };
     Problem::new(format!("cannot {action}"), error.to_string(), todo)

@@ -67,6 +67,9 @@ pub fn apply(home: &Path, plan: &SetupPlan, writer: &dyn HomeWriter) -> Result<V
     if let Some((_, problem)) = plan.problems().into_iter().next() {
         return Err(problem);
     }
+    if let Some(directory) = &plan.settings.configuration.directory {
+        crate::files::site::may_be_mirrored(home, Path::new(directory))?;
+    }
     match fs::symlink_metadata(home) {
         Err(error) if error.kind() == ErrorKind::NotFound => make_aside(home, plan, writer)?,
         Err(error) => return Err(cannot("look at the home", home, &error)),

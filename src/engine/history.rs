@@ -351,8 +351,11 @@ impl Became {
 pub struct ForgetReport {
     /// Contents removed from this instance's history.
     pub contents: u64,
-    /// Other paths that had one of the same contents; it stays because of them.
+    /// Other paths that have one of the same contents in the newest revision; it stays because of them.
     pub kept_by: Vec<String>,
+    /// Other paths that had one of the removed contents in older revisions.
+    #[serde(default)]
+    pub also_at: Vec<String>,
     /// The other instance: done, or why not yet. None: there is none.
     pub peer: Option<String>,
 }

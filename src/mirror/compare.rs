@@ -16,7 +16,7 @@ use crate::engine::order::FileKind;
 use crate::store::Store;
 
 /// Longer texts are not compared line by line, bytes.
-const TEXT_MAX_BYTES: u64 = 2 * 1024 * 1024;
+pub const TEXT_MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 /// After so long in one answer no file gets [`SEARCH_LIMIT`] any more, but only [`SHORT_LIMIT`].
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,13 +131,18 @@ fn kept(store: &Store, digest: &Digest) -> Result<Result<Vec<u8>, String>, Probl
 /// one.
 ///
 /// # Errors
-/// When a content cannot be read.
+/// When a content cannot be read, or neither has one of the paths.
 pub fn compare(
     mut from: Side<'_>,
     mut to: Side<'_>,
     paths: &[RelPath],
     mask: Option<&Mask<'_>>,
 ) -> Result<DiffReport, Problem> {
+    if let Some(path) = paths.iter().find(|path| from.tree.get(path).is_none() && to.tree.get(path).is_none()) {
+        let why = format!("neither {} nor {} has it", from.name, to.name);
+        let todo = "`standin config list` names what is there; paths are relative to the mirrored directory";
+        return Err(Problem::new(format!("there is no path {path}"), why, todo));
+    }
     let is_wanted = |path: &RelPath| paths.is_empty() || paths.iter().any(|wanted| path.is_within(wanted));
     let mut changes = diff::between(&from.tree, &to.tree);
     changes.retain(|change| is_wanted(&change.path));

@@ -138,6 +138,12 @@ pub fn log(store: &Store, path: Option<&str>, before: Option<u64>, limit: u32) -
         let RevisionRow { revision, author, at, message, .. } = row;
         entries.push(LogEntry { revision, at: UnixMillis(at), author, message, added, changed, removed, paths });
     }
+    if let Some(path) = path.filter(|_| entries.is_empty() && before.is_none())
+        && !store.is_in_history(&path)?
+    {
+        let todo = "`standin config list` names what is there; paths are relative to the mirrored directory";
+        return Err(Problem::new(format!("there is no path {path}"), "no revision that is kept ever had it", todo));
+    }
     Ok(entries)
 }
 

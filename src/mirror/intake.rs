@@ -2,6 +2,8 @@
 //! transfer is nearly on the disk when its last byte comes, and nothing is read back from the store to be written.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +17,7 @@ use super::{digest, place};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::order::FileKind;
 use crate::engine::status::{Transfer, TransferStep};
+use crate::files::space;
 use crate::store::{Packed, Store};
 
 /// So many packed bytes, and the content that goes over it, are handed on at once.
@@ -25,6 +28,10 @@ const BATCHES_WAITING: usize = 2;
 const WORKERS_MAX: usize = 2;
 /// and contents for each at least: for fewer none is worth starting.
 const CONTENTS_PER_WORKER: usize = 1_000;
+/// Contents take this part of their bytes in the store, if they pack as well as text does; where they do not it is noticed later.
+const PACKED_PART: u64 = 4;
+/// What cannot be done on a disk that is too full.
+const NO_SPACE: &str = "cannot take in what the master sends";
 /// No further one.
 const END: usize = usize::MAX;
 
@@ -112,7 +119,10 @@ impl<'a> Intake<'a> {
             }
         }
         let missing: Vec<Digest> = lock(&self.wanted).keys().copied().collect();
-        let asked = if missing.is_empty() { Ok(()) } else { self.ask(&missing, source, all, progress) };
+        let asked = match missing.is_empty() {
+            true => Ok(()),
+            false => self.fits(bytes_total).and_then(|()| self.ask(&missing, source, all, progress)),
+        };
         // Also after a break: what has come need not come again.
         keep.flush()?;
         asked?;
@@ -121,6 +131,23 @@ impl<'a> Intake<'a> {
             return Err(refused("the master did not send all contents"));
         }
         Ok(self.done.into_iter().map(AtomicBool::into_inner).collect())
+    }
+
+    /// There is space for the new files, and for `missing` bytes of contents, packed.
+    fn fits(&self, missing: u64) -> Result<(), Problem> {
+        let files = self.ops.iter().filter_map(|op| op.new).filter(|new| new.kind == FileKind::File);
+        let (aside, kept) = (files.map(|new| new.size).sum::<u64>(), missing / PACKED_PART);
+        self.has_room(aside, kept)
+    }
+
+    /// There is space for so much in new files and in the store.
+    fn has_room(&self, aside: u64, kept: u64) -> Result<(), Problem> {
+        let (home, stage) = (self.store.home(), self.staged.path());
+        let disk = |path: &Path| std::fs::metadata(path).map(|about| about.dev()).ok();
+        if disk(home) == disk(stage) {
+            return space::must_fit(home, aside.saturating_add(kept), NO_SPACE);
+        }
+        space::must_fit(stage, aside, NO_SPACE).and_then(|()| space::must_fit(home, kept, NO_SPACE))
     }
 
     /// One thread hears, others check and write, one keeps.
@@ -182,10 +209,17 @@ impl<'a> Intake<'a> {
                 return Ok(());
             }
             let mut good = Vec::with_capacity(batch.len());
-            let outcome = batch.into_iter().try_for_each(|(digest, content)| {
-                self.take(digest, &content)?;
-                good.push((digest, content));
-                Ok(())
+            // How well it packs was a guess, and others write to the disk too. Once to the log of the database, once to it.
+            let (size, packed) = batch.iter().fold((0, 0), |(size, packed), (_, content)| {
+                (size + content.size, packed + content.bytes.len() as u64)
+            });
+            let room = self.has_room(size, packed * 2);
+            let outcome = room.and_then(|()| {
+                batch.into_iter().try_for_each(|(digest, content)| {
+                    self.take(digest, &content)?;
+                    good.push((digest, content));
+                    Ok(())
+                })
             });
             let outcome = checked.send(good).map_err(|_| gone()).and(outcome);
             outcome.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;

@@ -1,6 +1,7 @@
 //! What a branch of a divergence or a drift changed, made once more on what is there now (spec 4.5, 7.6): path by path, and
 //! nothing is guessed. A path that has changed since is a conflict and stays as it is, unless the operator names it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::change::{Target, check_count};
@@ -12,7 +13,7 @@ use super::scan::Stamps;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, damaged, history, make_directory};
-use crate::engine::base::{Problem, RevisionId, Term};
+use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::order::FileKind;
 use crate::store::{BranchPlan, Packed};
 
@@ -54,13 +55,14 @@ impl Mirror {
         }
         changes.retain(|change| paths.is_empty() || paths.iter().any(|path| change.path.is_within(path)));
         let mut merge = Merge { tree: now.clone(), theirs: &theirs, conflicts: Vec::new() };
-        let wanted = merge.wanted(&changes);
+        let mut wanted = merge.wanted(&changes);
+        // Before anything is removed: what cannot come must not cost what is there, nor what is inside it.
+        let kept_out = self.keep_out_unfit(now, &wanted, &mut merge.conflicts)?;
+        wanted.retain(|change| !itself_and_parents(&change.path).any(|path| kept_out.contains(&path)));
         merge.remove(&wanted);
         for change in wanted {
-            let Some(entry) = change.new else { continue };
-            match self.unfit(change, entry)? {
-                Some(why) => merge.conflicts.push((change.path.clone(), why)),
-                None => merge.put(&change.path, entry)?,
+            if let Some(entry) = change.new {
+                merge.put(&change.path, entry)?;
             }
         }
         merge.conflicts.sort();
@@ -68,8 +70,36 @@ impl Mirror {
         Ok(Target { tree: merge.tree, conflicts: merge.conflicts })
     }
 
-    /// Why the branch's content cannot be in a revision (spec 5.4).
-    fn unfit(&self, change: &Change, entry: Entry) -> Result<Option<String>, Problem> {
+    /// The paths of `wanted` whose content cannot be in a revision, and files that would go for a directory with such a path
+    /// in it; each becomes a conflict.
+    fn keep_out_unfit(
+        &self,
+        now: &Tree,
+        wanted: &[&Change],
+        conflicts: &mut Vec<(RelPath, String)>,
+    ) -> Result<BTreeSet<RelPath>, Problem> {
+        let (mut unfit, mut around) = (BTreeSet::new(), BTreeSet::new());
+        for change in wanted {
+            let Some(entry) = change.new else { continue };
+            if let Some(why) = self.unfit(change, now.get(&change.path), entry)? {
+                conflicts.push((change.path.clone(), why));
+                around.extend(itself_and_parents(&change.path).skip(1));
+                unfit.insert(change.path.clone());
+            }
+        }
+        for change in wanted {
+            let is_file = now.get(&change.path).is_some_and(|now| now.kind != FileKind::Directory);
+            if is_file && around.contains(&change.path) {
+                let why = "the branch has a directory there, with something in it that cannot come";
+                conflicts.push((change.path.clone(), why.into()));
+                unfit.insert(change.path.clone());
+            }
+        }
+        Ok(unfit)
+    }
+
+    /// Why the branch's content cannot be in a revision after `now` (spec 5.4).
+    fn unfit(&self, change: &Change, now: Option<Entry>, entry: Entry) -> Result<Option<String>, Problem> {
         if entry.kind == FileKind::Directory {
             return Ok(None);
         }
@@ -78,13 +108,19 @@ impl Mirror {
             return Ok(Some(format!("the branch has {} bytes there, the limit is {limit}", entry.size)));
         }
         let Some(bytes) = self.inner.store.content(&entry.digest)? else {
-            return Ok(Some("the content that the branch had was forgotten".into()));
+            let why = match self.inner.store.is_forgotten(&entry.digest)? {
+                true => "the content that the branch had was forgotten",
+                false => {
+                    "its content did not come from the other instance yet, as one order fetches so much alone: give it again"
+                }
+            };
+            return Ok(Some(why.into()));
         };
         if entry.kind == FileKind::Link {
             let leads_out = !link_stays_inside(&change.path, &bytes);
             return Ok(leads_out.then(|| "the link that the branch has leads out of the directory".into()));
         }
-        let fault = yaml_fault(&self.inner.store, &change.path, change.old, &bytes)?;
+        let fault = yaml_fault(&self.inner.store, &change.path, now, &bytes)?;
         Ok(fault.map(|fault| fault.why))
     }
 
@@ -92,17 +128,46 @@ impl Mirror {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn import_branch(
-        &self,
-        plan: &BranchPlan,
-        contents: &[(crate::engine::base::Digest, Packed)],
-    ) -> Result<(), Problem> {
+    pub fn import_branch(&self, plan: &BranchPlan, contents: &[(Digest, Packed)]) -> Result<(), Problem> {
         if self.branch(&plan.branch.name)?.is_some() {
             return Ok(());
         }
         // In one transaction with the branch, so that nothing tidies them away between.
         let commit = crate::store::Commit { branch: Some(plan), contents, ..crate::store::Commit::default() };
         self.inner.store.commit(&commit)
+    }
+
+    /// Contents that a branch has at `paths` (none: everywhere) and that are not kept here, none larger than `largest` bytes,
+    /// with their sizes; forgotten ones are not meant. At most `most` bytes of them, but one always.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a path is none.
+    pub fn missing_of_branch(
+        &self,
+        name: &str,
+        paths: &[String],
+        largest: u64,
+        most: u64,
+    ) -> Result<Vec<(Digest, u64)>, Problem> {
+        let store = &self.inner.store;
+        let read = |text: &String| history::path_of(text, &format!("cannot use {name}"));
+        let paths = paths.iter().map(read).collect::<Result<Vec<RelPath>, Problem>>()?;
+        let (mut missing, mut known, mut bytes) = (Vec::new(), BTreeSet::new(), 0_u64);
+        for change in diff::merged(store.branch_changes(name)?.into_iter()) {
+            let is_wanted = paths.is_empty() || paths.iter().any(|path| change.path.is_within(path));
+            let Some(entry) = change.new.filter(|new| is_wanted && new.has_content() && new.size <= largest) else {
+                continue;
+            };
+            if !known.insert(entry.digest) || store.has_content(&entry.digest)? || store.is_forgotten(&entry.digest)? {
+                continue;
+            }
+            bytes = bytes.saturating_add(entry.size);
+            if bytes > most && !missing.is_empty() {
+                break;
+            }
+            missing.push((entry.digest, entry.size));
+        }
+        Ok(missing)
     }
 
     /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to
@@ -209,6 +274,10 @@ impl Merge<'_> {
         history::make_parents(&mut self.tree, path)?;
         self.tree.set(path, entry).map_err(|missing| damaged(&missing.to_string()))
     }
+}
+
+fn itself_and_parents(path: &RelPath) -> impl Iterator<Item = RelPath> {
+    std::iter::successors(Some(path.clone()), RelPath::parent)
 }
 
 fn has_entries(tree: &Tree, path: &RelPath) -> bool {

@@ -173,7 +173,9 @@ impl Found {
     /// The first that does.
     pub(super) fn all_can_be_kept(&self) -> Result<(), Problem> {
         let Some(held) = self.held.iter().find(|held| !held.is_worthless) else { return Ok(()) };
-        let why = format!("it cannot be kept: it {}", held.why);
+        // Of a path it is said what it is: `the path is …`, of a file what it does.
+        let subject = if held.why.starts_with("the ") || held.why.starts_with("a ") { "" } else { "it " };
+        let why = format!("it cannot be kept: {subject}{}", held.why);
         Err(Problem::new(format!("cannot replace {}", held.path), why, "move it out of the directory"))
     }
 }

@@ -15,7 +15,7 @@ use super::tree::Entry;
 use crate::engine::base::Problem;
 
 /// Inside the home; used if a file can be moved from there into the directory.
-const IN_HOME: &str = "stage";
+const IN_HOME: &str = crate::store::STAGE;
 /// Inside the mirrored directory otherwise; a name that scans leave out.
 const IN_DIRECTORY: &str = ".standin-stage";
 /// Moved from one to the other to find out.
@@ -113,6 +113,11 @@ impl Stage {
 impl Staged {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// The place.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn accounts(&self) -> Option<&Accounts> {

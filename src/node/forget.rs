@@ -69,13 +69,17 @@ impl ForgetDesk {
         let (mirror, store, by, text) = (self.mirror.clone(), self.store.clone(), actor.user.clone(), path.clone());
         let work = spawn_blocking(move || {
             let path = crate::mirror::history::path_of(&text, "cannot forget the contents")?;
+            if !store.is_in_history(&path)? {
+                return Ok((path, None));
+            }
             let forgotten = mirror.mirror().forget_path(&path, history_only)?;
             if has_peer {
                 store.add_forget_due(&path, &by)?;
             }
-            Ok::<_, Problem>((path, forgotten))
+            Ok::<_, Problem>((path, Some(forgotten)))
         });
         let (path, forgotten) = work.await.unwrap_or_else(|error| Err(thread_ended(&error.to_string())))?;
+        let Some(forgotten) = forgotten else { return self.forget_there(&actor, &path).await };
         self.note(
             &actor.user,
             format!("contents of {path} forgotten: {} removed from the history", forgotten.contents),
@@ -84,8 +88,47 @@ impl ForgetDesk {
         Ok(Reply::Forgotten(Box::new(ForgetReport {
             contents: forgotten.contents,
             kept_by: forgotten.kept_by.iter().map(ToString::to_string).collect(),
+            also_at: forgotten.also_at.iter().map(ToString::to_string).collect(),
             peer,
         })))
+    }
+
+    /// A path that is not in the history here: the other instance may have it in a branch or drift of its own.
+    async fn forget_there(&self, actor: &Actor, path: &RelPath) -> OrderOutcome {
+        let unknown = |why: &str| {
+            let todo = "Look how it is written: `standin config log` names the paths; it is relative to the mirrored directory";
+            Err(Problem::new(format!("nothing was forgotten: there is no path {path}"), why, todo))
+        };
+        let status = Arc::clone(&self.shared.status.borrow());
+        let Some(host) = status.peer.as_ref().map(|peer| peer.host.clone()) else {
+            return unknown("no revision and no branch that is kept here ever had it");
+        };
+        match timeout(PEER_LIMIT, self.tell_one(path, &actor.user)).await {
+            Ok(Ok(0)) => {
+                unknown(&format!("neither this instance nor {host} ever had it in a revision or branch that is kept"))
+            }
+            Ok(Ok(contents)) => {
+                self.note(
+                    &actor.user,
+                    format!("contents of {path} forgotten on {host}: {contents} removed from its history"),
+                );
+                let peer = format!("{host} has forgotten it: {contents} removed");
+                Ok(Reply::Forgotten(Box::new(ForgetReport { peer: Some(peer), ..ForgetReport::default() })))
+            }
+            Ok(Err(why)) => unknown(&format!("nothing that is kept here ever had it, and {host} was not asked: {why}")),
+            Err(_) => unknown(&format!("nothing that is kept here ever had it, and {host} did not answer in time")),
+        }
+    }
+
+    /// Tells the other instance of one path; how many contents it removed.
+    async fn tell_one(&self, path: &RelPath, by: &str) -> Result<u64, String> {
+        can_tell(&self.shared.status.borrow())?;
+        let store = self.store.clone();
+        let durable = spawn_blocking(move || store.load_durable()).await.map_err(|error| error.to_string())?;
+        let peer = durable.map_err(|problem| problem.to_string())?.and_then(|durable| durable.peer);
+        let peer = peer.ok_or("this instance is not paired")?;
+        let mut client = Other::of(&peer, &self.settings.in_force()).connect(&self.net).await?;
+        client.forget(path.as_bytes(), by).await
     }
 
     /// The other instance asks for it: its operator gave the order. The newest contents stay.

@@ -169,6 +169,7 @@ fn fill_configuration(status: &mut Status, home: &Path, store: &Store, settings:
     if let Ok(Some(newest)) = store.newest_revision() {
         configuration.revision = newest.revision.number;
         configuration.root = Some(newest.revision.root);
+        (configuration.files, configuration.bytes) = store.tree_sums().unwrap_or_default();
     }
 }
 

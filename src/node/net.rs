@@ -36,6 +36,7 @@ mod policy;
 mod tls;
 
 pub use bulk_client::{BulkClient, Partial};
+pub use bulk_server::NO_CONTENT;
 pub use names::Resolver;
 pub use pair_client::{MasterProbed, Paired};
 

@@ -55,7 +55,7 @@ impl Orders {
     /// # Errors
     /// The refusal, for people.
     pub async fn carry_out(self: &Arc<Self>, actor: Actor, order: Order) -> OrderOutcome {
-        branches::have(self, &order).await?;
+        let order = branches::have(self, order).await?;
         match order {
             Order::Status => Ok(Reply::Status(Box::new(self.shared.status.borrow().as_ref().clone()))),
             Order::Alerts => Ok(Reply::Alerts(self.shared.alerts.borrow().as_ref().clone())),

@@ -76,6 +76,7 @@ pub fn look(wanted: &Wanted<'_>, password: &Secret) -> Result<Look, Problem> {
         other => kept.take(other),
     })?;
     let manifest = kept.check(wanted)?;
+    kept.directory_may_be(wanted)?;
     let (mut durable, mut newest) = (None, Tree::default());
     if wanted.home.join("standin.db").exists() {
         let store = Store::open_read_only(wanted.home)?;
@@ -188,6 +189,7 @@ fn stage(
         other => kept.take(other),
     })?;
     let manifest = kept.check(wanted)?;
+    kept.directory_may_be(wanted)?;
     let settings = kept.write(wanted, before, done)?;
     staged.flush()?;
     let Staged { mut tree, store, .. } = staged;
@@ -293,6 +295,16 @@ impl Collected {
         }
         self.parsed_settings()?;
         Ok(manifest)
+    }
+
+    /// Settings of another machine may name what is the home on this one (spec 9.4).
+    fn directory_may_be(&self, wanted: &Wanted<'_>) -> Result<(), Problem> {
+        match self.parsed_settings()? {
+            Some(settings) if !wanted.configuration_only => {
+                crate::files::site::may_be_mirrored(wanted.home, &directory_of(wanted.home, &settings))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn parsed_settings(&self) -> Result<Option<Settings>, Problem> {

@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::backup::directory_of;
 use super::shared::lock;
 use crate::engine::base::Problem;
 use crate::engine::input::Input;
 use crate::engine::settings::read::{Mistake, read as parse};
 use crate::engine::settings::{Settings, SettingsPatch, table, text};
+use crate::files::site::may_be_mirrored;
 
 /// Largest settings file, bytes. Checked before it is read.
 const SETTINGS_FILE_MAX_BYTES: usize = 256 * 1024;
@@ -18,6 +20,7 @@ const SETTINGS_FILE_MAX_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct SettingsDesk {
     path: PathBuf,
+    home: PathBuf,
     in_force: Arc<Mutex<Settings>>,
     /// The text that was last read or written, so that an own write is not taken for an operator's.
     last_text: Arc<Mutex<String>>,
@@ -36,15 +39,17 @@ pub enum Look {
 }
 
 impl SettingsDesk {
-    /// Reads the file.
+    /// Reads the file, of the instance in `home`.
     ///
     /// # Errors
-    /// With every fault of the file, each on a line of its own.
-    pub fn open(path: &Path) -> Result<Self, Problem> {
+    /// With every fault of the file, each on a line of its own; the directory to mirror is where Standin keeps its own files.
+    pub fn open(path: &Path, home: &Path) -> Result<Self, Problem> {
         let text = read(path)?;
         let settings = parse(&text).map_err(|faults| wrong(path, &faults))?;
+        may_be_mirrored(home, &directory_of(home, &settings))?;
         Ok(Self {
             path: path.to_owned(),
+            home: home.to_owned(),
             in_force: Arc::new(Mutex::new(settings)),
             last_text: Arc::new(Mutex::new(text)),
         })
@@ -80,7 +85,13 @@ impl SettingsDesk {
         match parse(&text) {
             Ok(settings) => {
                 *lock(&self.last_text) = text;
-                if settings == self.in_force() { Look::SameMeaning } else { Look::Changed(Box::new(settings)) }
+                if settings == self.in_force() {
+                    return Look::SameMeaning;
+                }
+                match may_be_mirrored(&self.home, &directory_of(&self.home, &settings)) {
+                    Ok(()) => Look::Changed(Box::new(settings)),
+                    Err(problem) => Look::Wrong(problem.to_string()),
+                }
             }
             Err(faults) => {
                 *lock(&self.last_text) = text;
@@ -172,7 +183,7 @@ mod tests {
         let path = home.path().join("settings.yaml");
         crate::files::write_private(&path, b"# ours\nhigh_availability:\n  enabled: false\n  grace_period: 0s\n")
             .unwrap();
-        let desk = SettingsDesk::open(&path).unwrap();
+        let desk = SettingsDesk::open(&path, home.path()).unwrap();
         (home, desk)
     }
 
@@ -192,6 +203,21 @@ mod tests {
         assert!(text.contains("7s") && text.contains("enabled: true") && text.contains("# ours"), "{text}");
         let Look::Changed(settings) = desk.look() else { panic!("the operator's change is not noticed") };
         assert!(settings.high_availability.enabled && settings.high_availability.grace_period == 7_000);
+    }
+
+    /// spec 9.4: a directory with Standin's own files in it is refused, at the start and while it runs
+    #[test]
+    fn the_home_is_no_directory_to_mirror() {
+        let (home, desk) = desk();
+        let text = |at: &Path| format!("configuration:\n  directory: {}\n", at.display());
+        for at in [home.path().to_owned(), home.path().join("identity")] {
+            fs::write(desk.path(), text(&at)).unwrap();
+            let Look::Wrong(why) = desk.look() else { panic!("{} is taken", at.display()) };
+            assert!(why.contains("cannot be mirrored"), "{why}");
+            assert!(SettingsDesk::open(desk.path(), home.path()).is_err());
+        }
+        fs::write(desk.path(), text(&home.path().join("mine"))).unwrap();
+        assert!(matches!(desk.look(), Look::Changed(_)));
     }
 
     /// spec 2.8: an own write is no change of an operator's

@@ -12,8 +12,8 @@ use crate::mirror::path::RelPath;
 
 /// Most paths that wait for the other instance.
 pub const FORGETS_DUE_MAX: u64 = 1_000;
-/// Most other paths told that keep a content.
-const KEPT_BY_MAX: usize = 50;
+/// Most other paths told that keep a content, or that lose it too.
+const OTHERS_MAX: usize = 50;
 
 /// To empty the log is tried so often,
 const EMPTY_TRIES: usize = 100;
@@ -27,25 +27,23 @@ const EMPTY_WAIT: Duration = Duration::from_millis(5);
 pub struct Forgotten {
     /// Contents removed.
     pub contents: u64,
-    /// Other paths that had one of the same contents, which stays.
+    /// Other paths that have one of the same contents in the newest revision; it stays.
     pub kept_by: Vec<RelPath>,
+    /// Other paths that had one of the contents removed in older revisions: a copy, or another name of the same file.
+    pub also_at: Vec<RelPath>,
 }
 
 impl Store {
-    /// Removes all contents that `path`, or a path inside it, ever had, in all revisions and branches: but those that the
-    /// newest revision has there, and those that another path has or had. What is removed is overwritten in the database,
-    /// and so is what no revision names. Call [`Store::scrub`] and [`Store::expel`] afterwards. A few at a time: the record
+    /// Removes all contents that `path`, or a path inside it, ever had, in all revisions and branches, also where older ones
+    /// have them at another path: but not those that the newest revision has, at any path. What is removed is overwritten in
+    /// the database, and so is what no revision names. Call [`Store::scrub`] and [`Store::expel`] afterwards. A few at a time: the record
     /// is never held up.
     ///
     /// # Errors
     /// When it cannot be read or written; what is left goes when it is called again.
     pub fn forget(&self, path: &RelPath, at: i64) -> Result<Forgotten, Problem> {
-        let read = |connection: &rusqlite::Connection| -> rusqlite::Result<(Vec<Digest>, Vec<RelPath>)> {
-            let wanted = digests_of(connection, path)?;
-            let (kept, kept_by) = named_elsewhere(connection, path, &wanted)?;
-            Ok((wanted.difference(&kept).copied().collect(), kept_by))
-        };
-        let (wanted, kept_by) = read(&self.mirror()).map_err(|error| trouble("read the history", &error))?;
+        let found = plan(&self.mirror(), path).map_err(|error| trouble("read the history", &error))?;
+        let wanted: Vec<Digest> = found.wanted.into_iter().collect();
         let contents = self.drop_contents(&wanted, |connection, digest| {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO forgotten (digest, at) VALUES (?1, ?2)")?
@@ -53,7 +51,7 @@ impl Store {
                 .map(drop)
         })?;
         self.drop_loose_contents()?;
-        Ok(Forgotten { contents, kept_by })
+        Ok(Forgotten { contents, kept_by: found.kept_by, also_at: found.also_at })
     }
 
     /// Gives the space of removed contents back, and empties the write-ahead log: what was removed is in neither file then.
@@ -194,63 +192,93 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub fn to_forget(&self, path: &RelPath) -> Result<BTreeSet<Digest>, Problem> {
+        let found = plan(&self.mirror(), path).map_err(|error| trouble("read the history", &error))?;
+        Ok(found.wanted)
+    }
+
+    /// A revision or branch that is kept names the path, or one inside it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_in_history(&self, path: &RelPath) -> Result<bool, Problem> {
+        let (first, end) = inside(path);
         let connection = self.mirror();
-        let read = || -> rusqlite::Result<BTreeSet<Digest>> {
-            let wanted = digests_of(&connection, path)?;
-            let (kept, _) = named_elsewhere(&connection, path, &wanted)?;
-            Ok(wanted.difference(&kept).copied().collect())
+        let found = |table: &str| {
+            let sql = format!("SELECT 1 FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
+            connection.prepare_cached(&sql)?.exists(params![path.as_bytes(), first, end])
         };
-        read().map_err(|error| trouble("read the history", &error))
+        let is_there = found("change").and_then(|is_there| Ok(is_there || found("tree")?));
+        is_there.map_err(|error: rusqlite::Error| trouble("read the history", &error))
     }
 }
 
-/// Every content that the path, or one inside it, ever had.
+/// Every content that the path, or one inside it, ever had. That of an empty file tells nothing, and is half of the world's.
 fn digests_of(connection: &rusqlite::Connection, path: &RelPath) -> rusqlite::Result<BTreeSet<Digest>> {
     let (first, end) = inside(path);
     let mut wanted = BTreeSet::new();
-    let sql = "SELECT old_digest, new_digest FROM change WHERE path = ?1 OR (path >= ?2 AND path < ?3)";
+    let sql = "SELECT old_digest, old_size, new_digest, new_size FROM change
+               WHERE path = ?1 OR (path >= ?2 AND path < ?3)";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![path.as_bytes(), first, end])?;
     while let Some(row) = rows.next()? {
-        for column in 0..2 {
-            wanted.extend(row.get::<_, Option<[u8; 32]>>(column)?.map(Digest).filter(|digest| *digest != Digest::ZERO));
+        for column in [0, 2] {
+            let digest = row.get::<_, Option<[u8; 32]>>(column)?.map(Digest);
+            let has_bytes = row.get::<_, Option<i64>>(column + 1)?.is_some_and(|size| size > 0);
+            wanted.extend(digest.filter(|digest| has_bytes && *digest != Digest::ZERO));
         }
     }
     Ok(wanted)
 }
 
-/// Those of `wanted` that the newest revision has, or that another path has or had; and the other paths.
-fn named_elsewhere(
-    connection: &rusqlite::Connection,
-    path: &RelPath,
-    wanted: &BTreeSet<Digest>,
-) -> rusqlite::Result<(BTreeSet<Digest>, Vec<RelPath>)> {
-    let (mut kept, mut kept_by) = (BTreeSet::new(), BTreeSet::new());
-    if wanted.is_empty() {
-        return Ok((kept, Vec::new()));
-    }
-    let statements = ["SELECT path, digest, NULL FROM tree", "SELECT path, old_digest, new_digest FROM change"];
-    for (index, sql) in statements.into_iter().enumerate() {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            for column in 1..3 {
-                let Some(digest) = row.get::<_, Option<[u8; 32]>>(column)?.map(Digest) else { continue };
-                if !wanted.contains(&digest) {
-                    continue;
-                }
-                let other = tree::path_of(row, 0)?;
-                let is_own = other.is_within(path);
-                // The newest revision keeps its contents, whatever path they are at.
-                if is_own && index == 1 {
-                    continue;
-                }
+/// The contents of a path, and where else they are.
+struct Plan {
+    wanted: BTreeSet<Digest>,
+    kept_by: Vec<RelPath>,
+    also_at: Vec<RelPath>,
+}
+
+/// What of `path` goes: all but what the newest revision has, here or under another path.
+fn plan(connection: &rusqlite::Connection, path: &RelPath) -> rusqlite::Result<Plan> {
+    let mut wanted = digests_of(connection, path)?;
+    let (mut kept, mut kept_by, mut also_at) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    if !wanted.is_empty() {
+        each_named(connection, "SELECT path, digest, NULL FROM tree", |other, digest| {
+            if wanted.contains(&digest) {
                 kept.insert(digest);
-                if !is_own && kept_by.len() < KEPT_BY_MAX {
-                    kept_by.insert(other);
-                }
+                note(&mut kept_by, other, path);
+            }
+        })?;
+        wanted.retain(|digest| !kept.contains(digest));
+    }
+    if !wanted.is_empty() {
+        each_named(connection, "SELECT path, old_digest, new_digest FROM change", |other, digest| {
+            if wanted.contains(&digest) {
+                note(&mut also_at, other, path);
+            }
+        })?;
+    }
+    Ok(Plan { wanted, kept_by: kept_by.into_iter().collect(), also_at: also_at.into_iter().collect() })
+}
+
+fn note(others: &mut BTreeSet<RelPath>, other: RelPath, path: &RelPath) {
+    if !other.is_within(path) && others.len() < OTHERS_MAX {
+        others.insert(other);
+    }
+}
+
+fn each_named(
+    connection: &rusqlite::Connection,
+    sql: &str,
+    mut each: impl FnMut(RelPath, Digest),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        for column in 1..3 {
+            if let Some(digest) = row.get::<_, Option<[u8; 32]>>(column)?.map(Digest) {
+                each(tree::path_of(row, 0)?, digest);
             }
         }
     }
-    Ok((kept, kept_by.into_iter().collect()))
+    Ok(())
 }

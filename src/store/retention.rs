@@ -55,6 +55,8 @@ impl Store {
     /// # Errors
     /// When the history cannot be read.
     pub fn plan_tidying(&self, keep: &Retention) -> Result<Option<Tidying>, Problem> {
+        // Given up on a full disk, which may have space again: this is done every now and then.
+        self.inner.reserve.keep();
         let connection = connect(&self.home().join(DATABASE), true)?;
         plan(&connection, keep).map_err(|error| trouble("tidy the history", &error))
     }

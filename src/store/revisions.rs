@@ -183,7 +183,7 @@ impl Store {
     /// When it is not; nothing changed.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), Problem> {
         self.write_point()?;
-        let (mut connection, _turn) = self.mirror_turn();
+        let (mut connection, turn) = self.mirror_turn();
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for (digest, bytes) in commit.contents {
@@ -205,7 +205,11 @@ impl Store {
             }
             transaction.commit()
         };
-        write().map_err(|error| trouble("commit a revision", &error))
+        write().map_err(|error| trouble("commit a revision", &error))?;
+        drop((turn, connection));
+        // Given up on a full disk, which has space again.
+        self.inner.reserve.keep();
+        Ok(())
     }
 
     /// Notes, durably, what is about to be done to the directory (spec 5.3): a plan, and what of it is long in parts that are

@@ -61,6 +61,18 @@ impl Store {
         Ok(())
     }
 
+    /// Files and links of the newest tree, and their bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn tree_sums(&self) -> Result<(u64, u64), Problem> {
+        let sums =
+            self.mirror().query_row("SELECT count(*), coalesce(sum(size), 0) FROM tree WHERE kind <> 1", [], |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+            });
+        sums.map_err(|error| trouble("read the newest revision", &error))
+    }
+
     /// One path of the newest tree.
     ///
     /// # Errors

@@ -80,3 +80,71 @@ fn what_cannot_be_put_back_is_told() {
     pair.b.wait("it is a revision", |status| status["configuration"]["revision"] == 2);
     assert_eq!(fs::read(pair.b.directory.join("audit.yaml")).unwrap(), b"edited: on the new master\n");
 }
+
+/// The only drift or branch listed with this path.
+fn drift_of(instance: &Instance, path: &str) -> String {
+    let list = instance.ok(&["config", "branches"]);
+    let names = list.lines().filter_map(|line| line.split_whitespace().next());
+    let shows =
+        |name: &&str| instance.ok(&["config", "branches", "show", name]).contains(&format!("File       {path}\n"));
+    names.into_iter().find(shows).unwrap_or_else(|| panic!("no drift of {path}: {list}")).to_owned()
+}
+
+/// spec 7.6, 5.4: of a branch on the other instance only what is asked for is fetched; a file over the limit is named alone.
+#[test]
+fn a_large_file_in_a_drift_is_in_nobodys_way() {
+    let mut pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    for instance in [&mut pair.a, &mut pair.b] {
+        instance.kill();
+        instance.set("configuration", "file_size_limit", "65536");
+    }
+    fs::write(pair.b.directory.join("large"), vec![b'x'; 100_000]).unwrap();
+    fs::write(pair.b.directory.join("audit.yaml"), "changed: here\n").unwrap();
+    fs::write(pair.b.directory.join("alerting.yaml"), "changed: there\n").unwrap();
+    pair.a.start();
+    pair.b.start();
+    pair.a.wait_active();
+    pair.wait_settled(&pair.a, &pair.b);
+    let name = drift_of(&pair.a, "large");
+    let shown = pair.a.standin(&["config", "branches", "diff", &name, "audit.yaml"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("+changed: here"), "{shown:?}");
+    pair.a.ok(&["config", "reapply", &name, "audit.yaml"]);
+    assert_eq!(fs::read(pair.a.directory.join("audit.yaml")).unwrap(), b"changed: here\n");
+    let all = pair.a.standin(&["config", "reapply", &name]);
+    let told = String::from_utf8_lossy(&all.stdout).into_owned();
+    assert!(all.status.code() == Some(1) && told.contains("large: the branch has 100000 bytes"), "{all:?}");
+    assert_eq!(fs::read(pair.a.directory.join("alerting.yaml")).unwrap(), b"changed: there\n");
+    pair.wait_settled(&pair.a, &pair.b);
+}
+
+/// spec 7.6: two branches of one name, one on each side, are two: the other's is NAME@HOST, until it is here and after.
+#[test]
+fn branches_of_one_name_are_both_within_reach() {
+    let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let wanted = tree(&pair.a.directory);
+    fs::write(pair.b.directory.join("audit.yaml"), "changed: on b\n").unwrap();
+    eventually("it is put back", || tree(&pair.b.directory) == wanted);
+    let name = drift_of(&pair.b, "audit.yaml");
+    pair.wait_settled(&pair.a, &pair.b);
+    pair.a.ok(&["ha", "switch"]);
+    pair.b.wait_active();
+    pair.wait_settled(&pair.b, &pair.a);
+    fs::write(pair.a.directory.join("audit.yaml"), "changed: on a\n").unwrap();
+    eventually("it is put back", || tree(&pair.a.directory) == wanted);
+    let list = || pair.b.ok(&["config", "branches"]);
+    let other = || {
+        let list = list();
+        let names = list.lines().filter_map(|line| line.split_whitespace().next());
+        names.into_iter().find(|listed| listed.starts_with(&format!("{name}@"))).map(str::to_owned)
+    };
+    eventually("the other's is listed by a name of its own", || other().is_some());
+    let theirs = other().unwrap();
+    let diff = |name: &str| String::from_utf8(pair.b.standin(&["config", "branches", "diff", name]).stdout).unwrap();
+    assert!(diff(&name).contains("+changed: on b"), "{}", diff(&name));
+    assert!(diff(&theirs).contains("+changed: on a"), "{}", diff(&theirs));
+    assert_eq!(list().lines().filter(|line| line.starts_with(&theirs)).count(), 1, "{}", list());
+    pair.b.ok(&["config", "branches", "show", &theirs]);
+    pair.b.ok(&["config", "reapply", &theirs]);
+    assert_eq!(fs::read(pair.b.directory.join("audit.yaml")).unwrap(), b"changed: on a\n");
+    assert!(pair.b.refused(&["config", "reapply", &format!("{name}@nowhere")]).contains("no branch"));
+}

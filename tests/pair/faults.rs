@@ -55,6 +55,7 @@ side_by_side!(the_vote: vote::etcd_dies_and_comes_back, vote::etcd_hangs_and_is_
 side_by_side!(disks_and_clocks:
     clock::a_wall_clock_an_hour_off_decides_nothing,
     disk::a_shadow_with_a_full_disk,
+    disk::a_start_on_a_full_disk,
     disk::a_master_with_a_full_disk,
 );
 side_by_side!(slow_and_lossy: slow::a_fifth_is_lost, slow::far_away, slow::starved_of_processor_time);

@@ -112,6 +112,8 @@ fn forgotten_on_both_sides() {
     withdraw(&pair.a, "leaked.yaml");
     pair.wait_settled(&pair.a, &pair.b);
     assert!(pair.b.refused(&["config", "forget", "leaked.yaml"]).contains("on the master"));
+    let never = pair.a.refused(&["config", "forget", "leakd.yaml"]);
+    assert!(never.contains("there is no path leakd.yaml") && never.contains("ever had it"), "{never}");
     let told = pair.a.ok(&["config", "forget", "leaked.yaml"]);
     assert!(told.contains("1 content of leaked.yaml") && told.contains("has forgotten it too"), "{told}");
     for instance in [&pair.a, &pair.b] {

@@ -47,7 +47,7 @@ Exit status 0: all of it is done, 1: there are conflicts.";
 #[derive(Debug, Args)]
 #[command(after_help = REAPPLY_HELP)]
 pub struct ReapplyArguments {
-    /// As `config branches` lists it
+    /// As `config branches` lists it; `NAME@HOST` is that of one instance
     pub branch: String,
     /// Only these files and directories
     #[arg(value_name = "PATH")]

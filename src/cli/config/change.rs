@@ -13,7 +13,7 @@ use crate::cli::output::{Exit, Failure, Outcome, Output, Paint};
 use crate::cli::text::count;
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{
-    APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, Expected, FileBytes, NewFile, PATHS_MAX,
+    APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, Expected, FileBytes, ForgetReport, NewFile, PATHS_MAX,
 };
 use crate::engine::order::{FileKind, Order, Reply};
 
@@ -100,7 +100,7 @@ pub fn apply(context: &Context, arguments: &ApplyArguments, out: &mut Output) ->
     make(&mut client, Change::Put { files }, arguments.message.clone(), arguments.dry_run, out)
 }
 
-/// Removes contents from the history of both.
+/// Removes contents from the history of both; exit status 1: something had to stay.
 ///
 /// # Errors
 /// The refusal of the instance.
@@ -110,19 +110,33 @@ pub fn forget(context: &Context, arguments: &ForgetArguments, out: &mut Output) 
     let Reply::Forgotten(report) = Client::connect(&context.home)?.order(order)? else {
         return Err(unexpected().into());
     };
+    forgotten(&report, path, *history_only, out)
+}
+
+fn forgotten(report: &ForgetReport, path: &str, history_only: bool, out: &mut Output) -> Outcome {
     let contents = count(report.contents, "content", "contents");
     out.line(&format!("{contents} of {path} removed from the history here."))?;
-    if *history_only {
+    for other in &report.also_at {
+        out.line(&format!("Older revisions had the same content at {other}: it is gone there too."))?;
+    }
+    if history_only {
         out.line("What the newest revision has there was kept.")?;
     }
     for other in &report.kept_by {
-        out.pieces(&[(&format!("kept, because it is or was also the content of {other}"), Paint::Warning)])?;
+        let told = format!("NOT forgotten: the newest revision has the same content at {other}");
+        out.pieces(&[(&told, Paint::Warning)])?;
     }
     match &report.peer {
         Some(peer) => out.line(&format!("The other instance: {peer}."))?,
         None => out.line("There is no other instance.")?,
     }
-    Ok(Exit::Done)
+    if report.kept_by.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let todo =
+        "Change or remove the files named above, then give the order again: what they have is still in both histories.";
+    out.pieces(&[(todo, Paint::Warning)])?;
+    Ok(Exit::No)
 }
 
 /// Gives the order and tells what came of it.
@@ -290,6 +304,24 @@ mod tests {
     use crate::cli::output::testing::output;
     use crate::engine::base::{RevisionId, Term};
     use crate::engine::history::{PathChange, PathConflict};
+
+    /// spec 5.6: what had to stay is told with what to do, and is no success; other names that lost the content are named.
+    #[test]
+    fn what_was_not_forgotten_is_no_success() {
+        let report = |kept_by: &[&str]| ForgetReport {
+            contents: 1,
+            kept_by: kept_by.iter().map(|path| (*path).to_owned()).collect(),
+            also_at: vec!["old.yaml".into()],
+            peer: None,
+        };
+        let (mut out, written) = output();
+        assert_eq!(forgotten(&report(&[]), "s.yaml", false, &mut out).unwrap(), Exit::Done);
+        assert!(written.text().contains("old.yaml: it is gone there too"), "{}", written.text());
+        let (mut out, written) = output();
+        assert_eq!(forgotten(&report(&["copy.yaml"]), "s.yaml", false, &mut out).unwrap(), Exit::No);
+        let text = written.text();
+        assert!(text.contains("NOT forgotten") && text.contains("copy.yaml") && text.contains("again"), "{text}");
+    }
 
     /// interfaces: a file goes by its name, a directory's contents by theirs, all below `--to`.
     #[test]

@@ -11,8 +11,9 @@ use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, note};
 use crate::engine::base::{Problem, Role};
 use crate::engine::history::{Change, Expected, NewFile};
-use crate::engine::order::{FileContent, FileKind, Order, Reply};
+use crate::engine::order::{FileContent, FileEntry, FileKind, Order, Reply};
 use crate::files::private_copy::{PrivateCopy, editor};
+use crate::mirror::path::RelPath;
 
 /// Mode of a file that is new.
 const NEW_MODE: u32 = 0o644;
@@ -80,7 +81,11 @@ fn now(client: &mut Client, path: &str) -> Result<Option<FileContent>, Failure> 
             // It may be new, or not be shown for another reason.
             let Reply::Files(files) = client.order(Order::ListFiles)? else { return Err(unexpected().into()) };
             let is_there = files.iter().any(|entry| entry.path == path);
-            return if is_there { Err(problem.into()) } else { Ok(None) };
+            if is_there {
+                return Err(problem.into());
+            }
+            // Before anything is written in an editor, and not after.
+            return new_file(path, &files).map(|()| None).map_err(Failure::from);
         }
     };
     let refused = |why: &str, todo: &str| Problem::new(format!("{path} cannot be edited"), why, todo);
@@ -96,6 +101,19 @@ fn now(client: &mut Client, path: &str) -> Result<Option<FileContent>, Failure> 
     Ok(Some(*file))
 }
 
+/// A file of this name may be made.
+fn new_file(path: &str, files: &[FileEntry]) -> Result<(), Problem> {
+    let refused = |why: String| Problem::new(format!("{path} cannot be edited"), why, "Name it otherwise.");
+    let wanted = RelPath::from_text(path).map_err(|why| refused(why.into()))?;
+    let parents: Vec<String> =
+        std::iter::successors(wanted.parent(), RelPath::parent).map(|parent| parent.to_string()).collect();
+    let is_in_the_way = |entry: &&FileEntry| entry.kind != FileKind::Directory && parents.contains(&entry.path);
+    match files.iter().find(is_in_the_way) {
+        Some(entry) => Err(refused(format!("{} is no directory", entry.path))),
+        None => Ok(()),
+    }
+}
+
 /// Runs the editor to its end, as a shell would: its setting may hold options.
 fn edit(file: &Path) -> Result<(), Problem> {
     let editor = editor();
@@ -107,4 +125,31 @@ fn edit(file: &Path) -> Result<(), Problem> {
     let status = Command::new("sh").args(["-c", &script, "editor"]).arg(file).status();
     let status = status.map_err(|error| failed(format!("the editor could not be started: {error}")))?;
     if status.success() { Ok(()) } else { Err(failed(format!("the editor {editor} ended with {status}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::Digest;
+
+    /// spec 5.2: what cannot be a path of the configuration is refused before the editor is opened
+    #[test]
+    fn a_name_is_judged_before_the_text_is_written() {
+        let entry = |path: &str, kind| FileEntry {
+            path: path.into(),
+            kind,
+            mode: 0o644,
+            size: 1,
+            digest: Digest([1; 32]),
+            revision: 1,
+            owner: String::new(),
+        };
+        let files = [entry("d", FileKind::Directory), entry("f", FileKind::File)];
+        for path in ["new", "d/new", "d/e/new", "g/new"] {
+            assert_eq!(new_file(path, &files), Ok(()), "{path}");
+        }
+        for path in ["../x", "/etc/x", "d/../x", "", "f/x", "f/x/y"] {
+            assert!(new_file(path, &files).is_err(), "{path}");
+        }
+    }
 }

@@ -134,7 +134,7 @@ pub fn settings(context: &Context) -> (Option<Settings>, Vec<Finding>) {
     };
     match rooms::settings_of(&text) {
         Ok(settings) => {
-            let directory = directory(&configuration(context, Some(&settings)));
+            let directory = directory(&context.home, &configuration(context, Some(&settings)));
             (Some(settings), vec![Finding::ok(ABOUT, format!("{} is valid", path.display())), directory])
         }
         Err(problems) => {
@@ -147,8 +147,11 @@ pub fn settings(context: &Context) -> (Option<Settings>, Vec<Finding>) {
 }
 
 /// The mirrored directory can be listed and written.
-fn directory(path: &Path) -> Finding {
+fn directory(home: &Path, path: &Path) -> Finding {
     const ABOUT: &str = "directory";
+    if let Err(problem) = crate::files::site::may_be_mirrored(home, path) {
+        return Finding::fail(ABOUT, format!("{}: {}", problem.what, problem.why), problem.todo);
+    }
     match std::fs::read_dir(path) {
         Ok(_) if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() => {
             let todo = "Standin must be able to write it to mirror into it: change its owner.";

@@ -273,3 +273,16 @@ fn a_password_is_the_first_line_of_its_file() {
     let path = PathBuf::from(format!("/proc/self/fd/{number}"));
     assert_eq!(args::read_password(&path).unwrap().expose(), "from a descriptor");
 }
+
+/// spec 9.4: the home with the link's key is no directory to mirror; nothing is written then
+#[test]
+fn the_home_is_no_directory_to_mirror() {
+    let place = tempfile::tempdir().unwrap();
+    for name in ["home", "home/identity", ""] {
+        let mut plan = plan();
+        plan.settings.configuration.directory = Some(place.path().join(name).display().to_string());
+        let problem = apply(&place.path().join("home"), &plan, &Writer::default()).unwrap_err();
+        assert!(problem.what.contains("cannot be mirrored"), "{problem}");
+        assert_eq!(names(place.path()), Vec::<String>::new());
+    }
+}

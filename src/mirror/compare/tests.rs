@@ -155,3 +155,23 @@ fn secrets_are_masked() {
     let open = home.diff(&Version::Newest, &Version::Directory, &[], None);
     assert_eq!(brief(&open), ["*a.yaml -password: hunter1|+password: hunter2"]);
 }
+
+/// spec 5.6: a path that is in neither version is a mistake, and no *equal*; so is one that no revision ever had
+#[test]
+fn a_path_that_is_nowhere_is_told() {
+    let home = Home::new();
+    home.write("a", b"1");
+    home.commit();
+    assert_eq!(home.store.tree_sums().unwrap(), (1, 1));
+    fs::remove_file(home.mirror.directory().join("a")).unwrap();
+    home.commit();
+    assert_eq!(home.diff(&Version::Revision(1), &Version::Newest, &["a"], None).files_total, 1);
+    let newest = || Ok(home.mirror.newest_tree());
+    let on_disk = || home.mirror.on_disk();
+    let versions = Versions { store: &home.store, newest: &newest, on_disk: &on_disk };
+    let side = || versions.side(&Version::Newest).unwrap();
+    let problem = compare(side(), side(), &[RelPath::from_text("nope").unwrap()], None).unwrap_err();
+    assert!(problem.what.contains("no path nope") && problem.why.contains("neither"), "{problem}");
+    assert_eq!(home.mirror.log(Some("a"), None, 10).unwrap().len(), 2);
+    assert!(home.mirror.log(Some("nope"), None, 10).unwrap_err().what.contains("no path nope"));
+}

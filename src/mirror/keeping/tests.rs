@@ -271,7 +271,33 @@ fn what_is_still_there_is_not_forgotten() {
     assert_eq!(home.mirror.show("a", None).unwrap().text, "the newest one");
     assert_eq!(home.mirror.show("copy", Some(2)).unwrap().text, "old secret of this file");
     assert!(home.mirror.forget("../a", true).is_err());
+    let known = |path: &str| home.store.is_in_history(&RelPath::new(path.as_bytes()).unwrap()).unwrap();
+    assert!(known("a") && known("copy") && !known("cop") && !known("never"));
     // Committed again, it is there again.
     home.write("b", b"another old secret of it");
     assert_eq!(home.mirror.show("a", Some(3)).unwrap().text, "another old secret of it");
+}
+
+/// spec 5.6: what was renamed or copied can be forgotten: older revisions keep nothing, whatever its name was; only what the
+/// newest revision has somewhere stays. An empty file keeps nothing from it.
+#[test]
+fn what_was_renamed_is_forgotten_too() {
+    let home = Home::new();
+    home.write("empty", b"");
+    home.write("s1.yaml", b"");
+    home.write("s1.yaml", b"a secret under two names");
+    fs::rename(home.at("s1.yaml"), home.at("s2.yaml")).unwrap();
+    home.commit();
+    fs::copy(home.at("s2.yaml"), home.at("s3.yaml")).unwrap();
+    home.commit();
+    home.remove("s2.yaml");
+    let names = |paths: &[RelPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let forgotten = home.mirror.forget("s1.yaml", false).unwrap();
+    assert_eq!((forgotten.contents, names(&forgotten.kept_by)), (0, vec!["s3.yaml".to_owned()]));
+    assert!(home.is_anywhere(b"a secret under two names"));
+    home.remove("s3.yaml");
+    let forgotten = home.mirror.forget("s1.yaml", false).unwrap();
+    assert_eq!((forgotten.contents, names(&forgotten.kept_by)), (1, Vec::new()));
+    assert_eq!(names(&forgotten.also_at), ["s2.yaml", "s3.yaml"]);
+    assert!(!home.is_anywhere(b"a secret under two names"));
 }

@@ -171,3 +171,37 @@ fn a_fetched_branch_is_kept_and_checked() {
     assert_eq!((home.read("b").as_deref(), report.total), (Some("theirs"), 1));
     assert!(conflicts(&report)[0].1.contains("leads out"));
 }
+
+/// spec 7.6, 5.4: what cannot come costs nothing that is there: not the path, nor what is inside it, named or not
+#[test]
+fn what_cannot_come_leaves_what_is_there() {
+    let home = Home::new();
+    for name in ["linked", "forgotten", "large/inside", "d/a", "d/deep/b"] {
+        home.write(name, "mine");
+    }
+    home.commit();
+    for name in ["linked", "forgotten", "large", "d"] {
+        home.remove(name);
+    }
+    let at = |name: &str| home.mirror.directory().join(name);
+    std::os::unix::fs::symlink("/etc/passwd", at("linked")).unwrap();
+    std::os::unix::fs::symlink("/etc/hosts", at("d")).unwrap();
+    home.write("forgotten/deep", "secret");
+    home.write("large", &"x".repeat(101));
+    let branch = home.drift();
+    home.mirror.inner.store.forget(&RelPath::new(b"forgotten/deep").unwrap(), 1).unwrap();
+    let all = ["linked", "forgotten/deep", "large", "d"];
+    for (paths, theirs) in
+        [(&[][..], &[][..]), (&all[..], &[]), (&[], &all), (&["d/a", "large/inside", "large", "d"], &[])]
+    {
+        let report = home.reapply(&branch, paths, theirs).unwrap();
+        for kept in ["linked", "forgotten", "large/inside", "d/a", "d/deep/b"] {
+            assert_eq!(home.read(kept).as_deref(), Some("mine"), "{kept} {paths:?} {theirs:?}: {report:?}");
+            assert!(!report.changes.iter().any(|change| change.path == kept), "{report:?}");
+        }
+        assert!(conflicts(&report).iter().any(|(path, why)| *path == "d" && why.contains("leads out")), "{report:?}");
+    }
+    // Inside what stays a path of its own may still be removed.
+    let report = home.reapply(&branch, &["d/a"], &[]).unwrap();
+    assert_eq!((report.total, home.read("d/a"), home.read("d/deep/b").is_some()), (1, None, true));
+}

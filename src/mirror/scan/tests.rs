@@ -182,3 +182,17 @@ fn what_is_being_written_stays_as_known() {
     assert_eq!((found.held.len(), found.changes.len()), (1, 1), "spec 5.4, and all else goes on");
     assert!(found.held[0].path == "a" && found.held[0].why.contains("30 s"), "{:?}", found.held);
 }
+
+/// spec 5.3, 5.4: why something cannot be kept reads as a sentence, whether it is said of the path or of the file
+#[test]
+fn why_it_cannot_be_kept_is_a_sentence() {
+    for (why, told) in
+        [("the path is too long", "it cannot be kept: the path is"), ("is a pipe", "it cannot be kept: it is a pipe")]
+    {
+        let held = vec![Held { path: "x".into(), why: why.into(), ..Held::default() }];
+        let (tree, stamps) = (Tree::default(), Vec::new());
+        let found = Found { tree, changes: Vec::new(), stamps, held, postponed: Vec::new(), read: 0 };
+        let problem = found.all_can_be_kept().unwrap_err();
+        assert!(problem.why.starts_with(told), "{problem}");
+    }
+}

@@ -236,3 +236,21 @@ fn a_link_that_is_switched_is_another_directory() {
     // The first write may have been told before.
     while !matches!(heard.recv_timeout(LIMIT).expect("and told"), WatchEvent::Replaced(_)) {}
 }
+
+/// spec 5.2: a directory deeper than the system takes in one piece costs the watching of all others nothing
+#[test]
+fn a_directory_too_long_to_watch_is_in_nobodys_way() {
+    use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+    let home = tempfile::tempdir().unwrap();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut deep = open(home.path(), flags, Mode::empty()).unwrap();
+    for _ in 0..20 {
+        let name = "n".repeat(250);
+        mkdirat(&deep, &*name, Mode::RWXU).unwrap();
+        deep = openat(&deep, &*name, flags, Mode::empty()).unwrap();
+    }
+    let (watcher, heard) = start(home.path());
+    fs::write(home.path().join("a"), "1").unwrap();
+    assert_eq!(heard.recv_timeout(LIMIT), Ok(WatchEvent::Changed));
+    drop(watcher);
+}

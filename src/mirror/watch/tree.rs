@@ -130,6 +130,8 @@ impl Watches {
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 // It is held back by the scan, which says so.
                 Err(Errno::ACCESS) if path.is_some() => continue,
+                // Longer than a path may be in one piece: what changes in it is found by the looks at everything alone.
+                Err(Errno::NAMETOOLONG) if path.is_some() => continue,
                 Err(Errno::NOSPC) => {
                     return Err(format!(
                         "the limit of watches is reached at {}: raise fs.inotify.max_user_watches",

@@ -20,6 +20,9 @@ const WORKING_MS: u64 = 2_000;
 /// Contents read from the store at once.
 const READ_BYTES: usize = 1024 * 1024;
 
+/// Begins the answer about a content that is not kept.
+pub const NO_CONTENT: &str = "there is no content";
+
 /// The other end is gone, or does not read.
 struct Gone;
 
@@ -102,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
                 for digest in digests {
                     match self.blocking(move |bulk| Ok(bulk.content(&digest))).await? {
                         Ok(Some(content)) => self.content(digest, &content).await?,
-                        Ok(None) => return self.fail(format!("there is no content {digest} here")).await,
+                        Ok(None) => return self.fail(format!("{NO_CONTENT} {digest} here")).await,
                         Err(why) => return self.fail(why).await,
                     }
                 }
@@ -189,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite> Server<S> {
 fn read_some(bulk: &dyn BulkServer, digests: &[Digest]) -> Result<Vec<(Digest, Packed)>, String> {
     let (mut contents, mut bytes) = (Vec::new(), 0);
     for digest in digests {
-        let content = bulk.packed(digest)?.ok_or_else(|| format!("there is no content {digest} here"))?;
+        let content = bulk.packed(digest)?.ok_or_else(|| format!("{NO_CONTENT} {digest} here"))?;
         bytes += content.bytes.len();
         contents.push((*digest, content));
         if bytes >= READ_BYTES {

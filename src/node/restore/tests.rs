@@ -131,6 +131,21 @@ fn a_home_comes_back() {
     assert_eq!(store.seal().unwrap(), crate::node::system::seal_of(&home.path()), "it is the same home");
 }
 
+/// spec 9.4: settings of a backup that would mirror the link's key on this machine are refused, before anything is changed.
+#[test]
+fn settings_that_would_mirror_the_key_do_not_come_back() {
+    let home = Home::master();
+    let settings = home.path().join("settings.yaml");
+    let good = fs::read(&settings).unwrap();
+    fs::write(&settings, format!("configuration:\n  directory: {}\n", home.path().join("identity").display())).unwrap();
+    home.backup(false, false).unwrap();
+    fs::write(&settings, good).unwrap();
+    let before = home.all();
+    let problem = home.restore(&home.file(), false, false).unwrap_err();
+    assert!(problem.what.contains("cannot be mirrored"), "{problem}");
+    assert_eq!(home.all(), before);
+}
+
 /// interfaces, backup and restore: where owners are mirrored they come back by name, with the modes that a change of owner takes
 /// away, in the same home and on a new machine.
 #[test]

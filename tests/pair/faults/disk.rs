@@ -108,6 +108,40 @@ pub fn a_shadow_with_a_full_disk() {
     probe::prove_no_overlap("shadow's disk full", [&pair.a, &pair.b]);
 }
 
+/// spec 7.3: a full disk keeps no instance from starting, whatever the last run left in the log of the database; and a transfer
+/// that has no space is refused with both numbers before the disk is full
+pub fn a_start_on_a_full_disk() {
+    let mut pair = prepared(&wish(), false);
+    let of_b = SmallDisk::under(&pair.b);
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    let mut larger = large();
+    for _ in 0..4 {
+        larger.extend_from_within(..2_000_000);
+    }
+    edit(&pair.a, "larger.bin", &larger);
+    eventually("the push is refused", || {
+        let alerts = pair.a.alerts();
+        let why = alerts.iter().find(|alert| alert["code"] == "P-010").map(|alert| alert["why"].to_string());
+        why.is_some_and(|why| why.contains("are needed there") && why.contains("MB are free"))
+    });
+    let free = rustix::fs::statvfs(&of_b.0).unwrap();
+    assert!(free.f_bavail * free.f_frsize > 500_000, "it was not filled");
+    of_b.fill();
+    pair.b.kill();
+    assert!(pair.b.home.join("standin.reserve").exists());
+    // What SQLite needs anew at each start.
+    let _ = fs::remove_file(pair.b.home.join("standin.db-shm"));
+    of_b.fill();
+    pair.b.start();
+    fs::remove_file(pair.a.directory.join("larger.bin")).unwrap();
+    of_b.free();
+    pair.wait_settled(&pair.a, &pair.b);
+    eventually("the push is done", || !has_alert(&pair.a, "P-010"));
+    eventually("the space is kept again", || pair.b.home.join("standin.reserve").exists());
+}
+
 /// spec 5.2, 7.3: a master with a full disk: the service runs on, changes wait and are told, and go on with space
 pub fn a_master_with_a_full_disk() {
     let mut pair = prepared(&wish(), false);
