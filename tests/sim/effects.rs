@@ -160,6 +160,10 @@ impl World {
         if self.nodes[node].role() != Some(Role::Shadow) {
             return;
         }
+        // A drift is kept, and is no revision: what was edited on a master has to be one by now (spec 7.6).
+        if let Err(why) = self.check.overwrites(node, &self.nodes) {
+            return self.fail(why);
+        }
         let is_well = self.nodes[node].disk.mirror.look();
         if !is_well {
             let incarnation = self.nodes[node].incarnation;
