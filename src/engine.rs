@@ -31,6 +31,7 @@ pub(crate) mod faults;
 mod fence;
 mod glance;
 mod isolation;
+mod likeness;
 mod links;
 mod listen;
 mod master;

@@ -29,6 +29,7 @@ mod reapply;
 pub mod scan;
 pub mod source;
 mod stage;
+mod stuck;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tree;
@@ -38,7 +39,7 @@ pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ pub use self::push::{ContentSource, ManifestEntry, PushPayload};
 pub use self::scan::Held;
 use self::scan::Stamps;
 use self::stage::Stage;
+pub use self::stuck::Stuck;
 use self::tree::Tree;
 use self::watch::{Dirty, Pending, WatchEvent, Watcher};
 use crate::engine::base::{Digest, Problem, RevisionId};
@@ -104,6 +106,8 @@ struct Inner {
     exclude: RwLock<Arc<Exclude>>,
     /// Judges a change before it is committed; with a number that grows at each change of it.
     judge: RwLock<(u64, Option<Arc<Judge>>)>,
+    /// What was changed behind Standin's back has to be put back before anything is taken up (spec 7.3).
+    restore_due: AtomicBool,
     #[cfg(test)]
     crash: Arc<testing::Crash>,
 }
@@ -123,6 +127,8 @@ struct Work {
     looked_at: Option<(u64, u64)>,
     /// Where changes are judged.
     candidate: Candidate,
+    /// Changed behind Standin's back, and could not be put back: no scan takes it up.
+    stuck: Vec<Stuck>,
     /// The journal holds a plan that could be neither finished nor undone.
     is_interrupted: bool,
 }
@@ -172,6 +178,7 @@ impl Mirror {
         #[cfg(test)]
         let (crash, stage) = (store.crash(), stage.with_crash(store.crash()));
         let owning = Owning::load(&store, limits.owners)?;
+        let stuck = store.stuck()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 owning: Mutex::new(owning),
@@ -180,10 +187,11 @@ impl Mirror {
                 file_size_limit: AtomicU64::new(limits.file_size),
                 stage,
                 newest: RwLock::new(Newest { head, tree }),
-                work: Mutex::new(Work { stamps, ..Work::default() }),
+                work: Mutex::new(Work { stamps, stuck, ..Work::default() }),
                 watcher: OnceLock::new(),
                 exclude: RwLock::default(),
                 judge: RwLock::default(),
+                restore_due: AtomicBool::default(),
                 #[cfg(test)]
                 crash,
             }),

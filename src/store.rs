@@ -17,6 +17,7 @@ mod reserve;
 mod retention;
 mod revisions;
 mod schema;
+mod stuck;
 mod traces;
 mod tree;
 mod turns;

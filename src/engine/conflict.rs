@@ -200,6 +200,8 @@ impl Engine {
         self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
         self.watch = super::shadow::Watch::default();
         self.start_watch();
+        // What was held back, or not taken up, is drift from now on.
+        self.begin_to_look();
     }
 
     /// Another master of a lower term was met: it gives way; the network may still point at it, so the role hooks run

@@ -14,6 +14,7 @@ use super::failing::Failing;
 use super::faults::{Fault, breaks};
 use super::fence::FenceWork;
 use super::input::{Boot, Committed, Input};
+use super::likeness::Looks;
 use super::links::Links;
 use super::master::Reign;
 use super::message::Timing;
@@ -105,6 +106,10 @@ pub struct Engine {
     pub(super) kits: super::kit::Kits,
     /// Why the mirrored directory cannot be used.
     pub(super) directory_problem: Option<String>,
+    /// What a shadow knows of what is in it.
+    pub(super) looks: Looks,
+    /// Files held back here.
+    pub(super) held: u64,
 }
 
 impl Engine {
@@ -161,6 +166,8 @@ impl Engine {
             takeovers_at: now.mono,
             kits: super::kit::Kits::default(),
             directory_problem: None,
+            looks: Looks::default(),
+            held: 0,
         }
     }
 
@@ -245,6 +252,8 @@ impl Engine {
             Input::PersistFailed { ticket, why } => self.persist_failed(ticket, &why),
             Input::DirectoryChanged => self.directory_changed(),
             Input::Directory { problem } => self.directory_told(problem),
+            Input::Looked { serial, problem } => self.looked(serial, problem),
+            Input::Held(held) => self.held_told(held),
             Input::Scanned { committed, problem } => self.scanned(committed, problem),
             Input::Changed { order, committed, outcome } => self.changed(order, committed, *outcome),
             Input::Applied { link, revision, committed, branch } => self.applied(link, revision, committed, branch),

@@ -89,8 +89,13 @@ pub enum Effect {
         wanted: Box<WantedChange>,
     },
     /// On a shadow, when nothing else is done with the directory: find what was changed behind Standin's back and put it back
-    /// (spec 4.5). No answer; never done once the role is another.
-    LookForDrift,
+    /// (spec 4.5). Answer with `Looked`, also for several at once; never done once the role is another.
+    LookForDrift {
+        /// For the answer; grows.
+        serial: u64,
+        /// The first of this time as shadow: at once, before any revision is applied.
+        is_first: bool,
+    },
     /// Put back what was changed behind Standin's back (spec 7.3), before the service is started. No answer.
     RestoreDrift,
 

@@ -100,6 +100,16 @@ pub enum Input {
         /// Why not.
         problem: Option<String>,
     },
+    /// On a shadow, a look for drift has ended: the result of [`super::effect::Effect::LookForDrift`], or of one that the node had to
+    /// make by itself, because an earlier one failed.
+    Looked {
+        /// Of the last effect before the look began.
+        serial: u64,
+        /// Why what was found could not all be put back; none: the directory is what the newest revision says.
+        problem: Option<String>,
+    },
+    /// So many files are held back now (spec 5.4); told when it changes.
+    Held(u64),
     /// The result of [`super::effect::Effect::Scan`].
     Scanned {
         /// A revision was committed, durably; none: nothing had changed.

@@ -59,6 +59,8 @@ pub(super) struct Reign {
     pub is_silent: bool,
     pub peer_head: Option<RevisionId>,
     pub peer_ready: bool,
+    /// Why the shadow's directory is not known to be what its head says; none: it is.
+    pub peer_unlike: Option<String>,
     pub peer_checks_pass: bool,
     pub peer_checks: (u16, u16),
     /// Results of the shadow's takeover checks, as it told them.
@@ -136,6 +138,7 @@ impl Engine {
         self.reign.connected_since = Some(self.now.wall);
         self.reign.peer_head = hello.head;
         self.reign.peer_ready = false;
+        self.reign.peer_unlike = Some("it has not said yet whether its directory is what it mirrors".into());
         self.reign.peer_checks_pass = hello.takeover_checks_pass;
         self.reign.peer_checks = hello.takeover_checks;
         self.reign.peer_results.clear();
@@ -241,6 +244,8 @@ impl Engine {
         }
         self.heard_shadow();
         self.reign.peer_ready = check.ready;
+        self.reign.peer_unlike = check.unlike;
+        self.reign.peer_unlike.iter_mut().for_each(super::takeover::cut);
         self.reign.peer_checks_pass = check.takeover_checks_pass;
         self.reign.peer_checks = check.takeover_checks;
         if let Some(results) = check.checks {
@@ -271,6 +276,11 @@ impl Engine {
             renewal: self.renewal_for_check(),
             wall_ms: Some(self.now.wall.0),
             maintenance_ms: self.pause_to_tell(),
+            held: self.held,
+            directory: self.directory_problem.clone().map(|mut why| {
+                super::takeover::cut(&mut why);
+                why
+            }),
         };
         self.send(id, Body::CheckAnswer(answer));
         self.check_sync();

@@ -282,6 +282,11 @@ fn are_none(checks: &(u16, u16)) -> bool {
     *checks == (0, 0)
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The shadow's periodic request. What says nothing takes no bytes: it goes over the network every check interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -310,6 +315,9 @@ pub struct Check {
     /// How far it is with the revision it brings to its disk (spec 4.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<super::status::Transfer>,
+    /// Why its directory is not, or not known to be, what `head` says, at most [`TOLD_CHARS_MAX`]; none: it is (spec 4.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlike: Option<String>,
 }
 
 /// Most results of takeover checks in one message.
@@ -347,6 +355,12 @@ pub struct CheckAnswer {
     /// What is left of a maintenance, ms; 0: there is none; none: that is being settled, or an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance_ms: Option<u64>,
+    /// Files held back on the master (spec 5.4).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: u64,
+    /// Why the master's directory cannot be used, at most [`TOLD_CHARS_MAX`]; none: it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// A revision for the shadow. Contents that are not in `inline` are fetched over the bulk connection by digest, and so is

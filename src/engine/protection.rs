@@ -48,7 +48,8 @@ impl Engine {
             return Err(format!("{name} is silent"));
         }
         if !self.reign.peer_ready {
-            return Err(format!("{name} is connected but not READY"));
+            let why = self.reign.peer_unlike.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            return Err(format!("{name} is connected but not READY{why}"));
         }
         if !self.reign.peer_checks_pass {
             return Err(format!("the takeover checks of {name} fail: it would stay shadow"));
@@ -70,6 +71,7 @@ impl Engine {
         let directory = self.directory_problem.as_ref();
         let level = reduced_by(level, self.peer_lacks_addresses());
         let level = reduced_by(level, self.start_problem());
+        let level = reduced_by(level, self.held_problem());
         Ok(reduced_by(level, directory.map(|why| format!("changes here are not taken up: {why}"))))
     }
 
@@ -92,7 +94,11 @@ impl Engine {
                     }
                 });
             }
-            _ => return Err("this shadow is not in sync with a master".into()),
+            _ => {
+                let why = self.unlike().filter(|_| self.watch.attached);
+                let plain = || "this shadow is not in sync with a master".to_owned();
+                return Err(why.map_or_else(plain, |why| format!("this shadow is not READY: {why}")));
+            }
         }
         let settings = self.in_force();
         if !self.checks.pass(&settings) {
@@ -114,6 +120,9 @@ impl Engine {
         let behind = self.peer_number().saturating_sub(self.head_number());
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
         let level = reduced_by(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem());
+        let level = reduced_by(level, self.held_problem());
+        let theirs = self.watch.master_directory.as_ref();
+        let level = reduced_by(level, theirs.map(|why| format!("changes on {name} are not taken up: {why}")));
         Ok(reduced_by(reduced_by(level, self.start_problem()), self.old_promise()))
     }
 

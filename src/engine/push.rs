@@ -77,7 +77,7 @@ impl Engine {
         if self.is_master() {
             self.reign.scan.dirty = true;
         } else if self.role() == Some(Role::Shadow) {
-            self.out.push(Effect::LookForDrift);
+            self.look_for_drift();
         }
     }
 
@@ -88,7 +88,7 @@ impl Engine {
         self.directory_problem = problem;
         if is_news && self.is_shadow() && self.head.is_some() {
             // By the way that also tells what was found.
-            self.out.push(Effect::LookForDrift);
+            self.look_for_drift();
         }
     }
 

@@ -30,6 +30,10 @@ pub(super) struct Watch {
     pub master: Option<Hello>,
     pub master_head: Option<RevisionId>,
     pub master_active: bool,
+    /// So many files are held back there (spec 5.4).
+    pub master_held: u64,
+    /// Why its directory cannot be used.
+    pub master_directory: Option<String>,
     /// `MayTakeOver` came over this connection, for that head.
     pub may: Option<RevisionId>,
     unanswered: VecDeque<(u64, Millis)>,
@@ -149,6 +153,7 @@ impl Engine {
         self.clocks.forget();
         self.watch.master_head = self.watch.master.as_ref().and_then(|hello| hello.head);
         self.watch.master_active = false;
+        (self.watch.master_held, self.watch.master_directory) = (0, None);
         self.watch.last_check = Some(self.now);
         if let Some(lost) = self.watch.lost.take() {
             let text = format!("the master answers again after {} ms", self.now.mono.since(lost.since.mono));
@@ -197,6 +202,7 @@ impl Engine {
             addresses: self.take_address_news(),
             clock_difference_ms: self.clocks.difference(),
             transfer: self.transfer,
+            unlike: self.unlike(),
         };
         self.send(id, Body::Check(check));
     }
@@ -225,6 +231,9 @@ impl Engine {
         self.watch.last_check = Some(self.now);
         self.watch.master_head = answer.head;
         self.watch.master_active = answer.active;
+        self.watch.master_held = answer.held;
+        self.watch.master_directory = answer.directory;
+        self.watch.master_directory.iter_mut().for_each(super::takeover::cut);
         if let Some(master) = &mut self.watch.master {
             master.description = answer.description;
         }
@@ -258,13 +267,18 @@ impl Engine {
         }
     }
 
-    /// READY needs the master's note, and its newest revision on this disk.
+    /// READY needs the master's note, and its newest revision on this disk, which was looked at (spec 4.3, 4.5).
     pub(super) fn maybe_ready(&mut self) {
         let Some(may) = self.watch.may else { return };
         let head = self.head_id();
         let is_at_head = head == Some(may) || (head.is_some() && head == self.watch.master_head);
         let is_on_the_way = matches!(self.watch.state, Some(LinkState::Handshake | LinkState::Initsync));
         if !is_on_the_way || !is_at_head || self.watch.applying.is_some() || self.durable.own_promise.is_some() {
+            return;
+        }
+        if let Some(why) = self.unlike() {
+            // The end of the look brings it back here.
+            self.watch.message = Some(why);
             return;
         }
         self.watch.complete = false;

@@ -218,6 +218,7 @@ impl Engine {
             watch.gave_up,
             watch.has_waiting_push(),
         ]);
+        pen.flags(&self.looks.flags());
         pen.revision(watch.may);
         pen.revision(watch.master_head);
         pen.revision(watch.applying);

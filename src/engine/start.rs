@@ -40,7 +40,7 @@ impl Engine {
                 self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
                 self.start_watch();
                 // What was changed while it was down is drift (spec 4.5).
-                self.out.push(super::effect::Effect::LookForDrift);
+                self.begin_to_look();
             }
             Some(Role::Master) => {
                 self.settle_all(SHADOW_CODES);

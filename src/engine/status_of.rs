@@ -122,11 +122,7 @@ impl Engine {
         let timing = self.timing();
         let theirs = if is_master { self.reign.peer_head } else { self.watch.master_head };
         let (own_number, their_number) = (self.head_number(), self.peer_number());
-        let in_sync = if is_master {
-            self.in_sync()
-        } else {
-            self.watch.attached && theirs.is_some() && theirs == self.head_id()
-        };
+        let in_sync = self.is_like_peer();
         let mut status = PeerStatus {
             id: Some(peer.instance),
             host: peer.host.clone(),
@@ -209,7 +205,7 @@ impl Engine {
                     self.watch.message.clone().unwrap_or_default()
                 },
             });
-            let in_sync = is_attached && self.watch.master_head == self.head_id();
+            let in_sync = self.is_like_peer();
             steps.push(LinkStep {
                 name: "configuration".into(),
                 ok: is_attached.then_some(in_sync),

@@ -73,7 +73,9 @@ impl Engine {
         let is_connected = self.reign.shadow.is_some();
         let missing = if is_paired { format!("{name} is not connected") } else { "there is no pair yet".into() };
         add("the shadow is connected", is_connected, missing);
-        add("the shadow is READY", self.reign.peer_ready, format!("{name} is not READY"));
+        let why = self.reign.peer_unlike.as_ref().filter(|_| is_connected);
+        let not_ready = why.map_or(format!("{name} is not READY"), |why| format!("{name} is not READY: {why}"));
+        add("the shadow is READY", self.reign.peer_ready, not_ready);
         add("same revision", self.in_sync(), format!("{name} has not the newest revision yet"));
         add("the versions can talk", is_paired, "there is no pair yet".into());
         let told =

@@ -211,7 +211,7 @@ impl Engine {
             return match self.watch.state {
                 Some(LinkState::Ready) if self.pause.until.is_some() => Some("takeovers are suspended".into()),
                 Some(LinkState::Ready) => None,
-                _ => Some("it is not in sync with a master".into()),
+                _ => Some(self.unlike().unwrap_or_else(|| "it is not in sync with a master".into())),
             };
         };
         if self.leaving.is_some() {

@@ -29,6 +29,10 @@ pub struct ScanOutcome {
     pub rejected: Option<Rejection>,
     /// How many files are being written to and stayed as they were.
     pub postponed: usize,
+    /// Paths that were changed while this instance was shadow, and are put back (spec 7.3).
+    pub put_back: u64,
+    /// How many of these cannot be put back yet.
+    pub stuck: usize,
 }
 
 /// Bytes of contents that are kept by the commit itself; more go to the store before it.
@@ -74,7 +78,10 @@ impl Mirror {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
         let accounts = self.accounts_now(true);
-        let outcome = self.scan_where(&dirty, accounts.as_deref(), &mut work, (term, author, message));
+        let outcome = self.restore_first(&dirty, accounts.as_ref(), &mut work).and_then(|put_back| {
+            let outcome = self.scan_where(&dirty, accounts.as_deref(), &mut work, (term, author, message))?;
+            Ok(ScanOutcome { put_back, stuck: work.stuck.len(), ..outcome })
+        });
         self.note_owners(accounts.as_deref());
         self.look_again(outcome.as_ref().ok().map(|outcome| outcome.held.as_slice()));
         outcome
@@ -96,13 +103,14 @@ impl Mirror {
         let owners = Belongs::found(accounts);
         let manner =
             Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
-        let found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
+        let mut found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
             if let Some(fault) = yaml_fault(store, path, known, &bytes)? {
                 return Ok(Some(fault));
             }
             keep.add(digest, bytes)?;
             Ok(None)
         })?;
+        self.without_stuck(work, &newest.tree, &mut found);
         let identity = ground.identity();
         if found.tree.is_empty() && !newest.tree.is_empty() && identity != work.looked_at {
             return Err(empty(&self.inner.directory));
@@ -138,7 +146,7 @@ impl Mirror {
         forget_gone(&mut work.stamps, &new);
         work.stamps.extend(found.stamps);
         let head = self.publish_newest(found.tree)?;
-        Ok(ScanOutcome { committed: head, held: found.held, postponed, rejected: None })
+        Ok(ScanOutcome { committed: head, held: found.held, postponed, ..ScanOutcome::default() })
     }
 
     /// After a look at what was taken as dirty: what is held back may be right another time; after one that failed (none),

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::accounts::Accounts;
 use super::diff::{self, Change};
 use super::path::RelPath;
 use super::plan::drift_branch;
 use super::scan::{Held, Stamp, Stamps};
+use super::stuck::{Stuck, held_back};
+use super::tree::Tree;
 use super::watch::Dirty;
-use super::{Mirror, Work, make_directory, place};
+use super::{Mirror, Newest, Work, make_directory, place};
 use crate::engine::base::Problem;
 use crate::engine::message::{BRANCH_FILES_MAX, Branch};
 use crate::store::Commit;
@@ -17,7 +20,7 @@ use crate::store::Commit;
 /// Up to so many entries all are looked at before a takeover, whatever the watcher has heard.
 const LOOK_AT_ALL_MAX: u64 = 500;
 
-/// What was found changed, and is as it was before.
+/// What was found changed, and is as it was before, but for what is stuck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drift {
     /// The first of them, at most [`BRANCH_FILES_MAX`].
@@ -26,6 +29,8 @@ pub struct Drift {
     pub paths_total: u64,
     /// What was found, as it is kept; none: it had no content that could be.
     pub kept: Option<Branch>,
+    /// What could not be put back, and is as it was found.
+    pub stuck: Vec<Stuck>,
 }
 
 /// One path that was changed, and is as it was before.
@@ -66,26 +71,45 @@ impl Drift {
             paths: ops.iter().map(word).chain(strays.iter().copied().map(obstacle)).take(BRANCH_FILES_MAX).collect(),
             paths_total: (ops.len() + strays.len()) as u64,
             kept,
+            stuck: Vec::new(),
         }
     }
 }
 
 impl Mirror {
-    /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths.
+    /// Puts back what was changed behind Standin's back; what is found is kept as a drift. Says how many paths. What cannot be
+    /// put back is taken up by no scan from now on, and put back as soon as it can be.
     ///
     /// # Errors
-    /// When the directory cannot be read or written; some of it may have been put back.
+    /// When the directory cannot be read or written at all; some of it may have been put back.
     pub fn restore_drift(&self) -> Result<u64, Problem> {
+        self.restore_all().map(|drift| drift.paths_total)
+    }
+
+    fn restore_all(&self) -> Result<Drift, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        // The kernel tells of no change through shared memory or through a link from outside; a look at every file of a
-        // configuration of the usual size costs less than a millisecond, and notices them by their times.
-        let is_all = dirty.is_all || self.newest().tree.entries() <= LOOK_AT_ALL_MAX;
-        let accounts = self.accounts_now(false);
-        let outcome = self.restore_where(&dirty, is_all, accounts.as_ref(), &mut work);
-        self.note_owners(accounts.as_deref());
-        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
-        outcome.map(|(drift, _)| drift.paths_total)
+        let is_all = self.is_all_looked_at(&dirty);
+        self.put_back(&dirty, is_all, &mut work)
+    }
+
+    /// The kernel tells of no change through shared memory or through a link from outside; a look at every file of a configuration
+    /// of the usual size costs less than a millisecond, and notices them by their times.
+    pub(super) fn is_all_looked_at(&self, dirty: &Dirty) -> bool {
+        dirty.is_all || self.newest().tree.entries() <= LOOK_AT_ALL_MAX
+    }
+
+    /// Nothing in the directory is taken up before [`Mirror::restore_expected`] was done. Never waits.
+    pub fn expect_restore(&self) {
+        self.inner.restore_due.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`Mirror::restore_drift`], unless a scan that came first has done it.
+    ///
+    /// # Errors
+    /// As there; then it is done before the next scan.
+    pub fn restore_expected(&self) -> Result<Drift, Problem> {
+        if self.inner.restore_due.load(Ordering::Relaxed) { self.restore_all() } else { Ok(Drift::default()) }
     }
 
     /// The same, at what may have changed alone: says what was found.
@@ -95,14 +119,23 @@ impl Mirror {
     pub fn look_for_drift(&self) -> Result<Drift, Problem> {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
-        let accounts = self.accounts_now(false);
-        let outcome = self.restore_where(&dirty, dirty.is_all, accounts.as_ref(), &mut work);
-        self.note_owners(accounts.as_deref());
-        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
-        outcome.map(|(drift, _)| drift)
+        self.put_back(&dirty, dirty.is_all, &mut work)
     }
 
-    fn restore_where(
+    fn put_back(&self, dirty: &Dirty, is_all: bool, work: &mut Work) -> Result<Drift, Problem> {
+        let accounts = self.accounts_now(false);
+        let outcome = self.restore_where(dirty, is_all, accounts.as_ref(), work);
+        self.note_owners(accounts.as_deref());
+        self.look_again(outcome.as_ref().ok().map(|(_, held)| held.as_slice()));
+        let (drift, _) = outcome?;
+        let in_place: Vec<_> = drift.stuck.iter().filter(|stuck| !stuck.is_unkept).cloned().collect();
+        self.note_stuck(work, in_place)?;
+        self.inner.restore_due.store(false, Ordering::Relaxed);
+        Ok(drift)
+    }
+
+    /// What was found, and what has to be looked at again.
+    pub(super) fn restore_where(
         &self,
         dirty: &Dirty,
         is_all: bool,
@@ -123,26 +156,52 @@ impl Mirror {
         let (mut found, obstacles) =
             self.what_is_there(&ground, &newest.tree, stamps, false, dirty, (None, on_disk))?;
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
+        let mut stuck = Vec::new();
         for held in found.held.iter().filter(|held| !held.is_worthless) {
             if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
                 // Fails only where its directory is gone, which is then put back with it.
                 let _ = found.tree.set(path, entry);
+                stuck.push(Stuck::unkept(path.clone(), &held.why));
             }
         }
         let ops = diff::between(&found.tree, &newest.tree);
         if ops.is_empty() && obstacles.is_empty() {
             work.stamps.extend(found.stamps);
-            return Ok((Drift::default(), found.held));
+            return Ok((Drift { stuck, ..Drift::default() }, found.held));
         }
-        let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?;
-        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })?;
+        let kept = self.keep_drift(&newest, &found.tree)?;
         let staged = self.inner.stage.begin(accounts.cloned())?;
         place::stage(&self.inner.store, &staged, &ops)?;
-        place::place(&ground, &staged, &ops, &obstacles, &newest.tree, &mut || self.crash_point())?;
+        let step = &mut || self.crash_point();
+        let failed = place::place_what_can(&ground, &staged, &ops, &obstacles, &newest.tree, step)?;
         for op in &ops {
             work.stamps.remove(&op.path);
         }
-        Ok((Drift::of(&ops, &obstacles, branch.map(|plan| plan.branch)), found.held))
+        let is_back = |path: &RelPath| !failed.contains_key(path);
+        let drift = Drift::of(
+            &ops.iter().filter(|op| is_back(&op.path)).cloned().collect::<Vec<_>>(),
+            &obstacles.iter().filter(|path| is_back(path)).cloned().collect::<Vec<_>>(),
+            kept,
+        );
+        for (path, why) in failed {
+            let entry = found.tree.get(&path);
+            found.held.push(held_back(&path, &why));
+            stuck.push(Stuck { path, why, found: entry, is_unkept: false });
+        }
+        Ok((Drift { stuck, ..drift }, found.held))
+    }
+
+    /// Keeps what of `on_disk` is in no revision, once: what is found again and again is one drift.
+    fn keep_drift(&self, newest: &Newest, on_disk: &Tree) -> Result<Option<Branch>, Problem> {
+        let Some(plan) = drift_branch(&self.inner.store, newest, on_disk, super::FOUND_AUTHOR)? else {
+            return Ok(None);
+        };
+        let is_same = |branch: &Branch| branch.head == plan.branch.head && branch.common == plan.branch.common;
+        if let Some(known) = self.drifts()?.into_iter().find(is_same) {
+            return Ok(Some(known));
+        }
+        self.inner.store.commit(&Commit { branch: Some(&plan), ..Commit::default() })?;
+        Ok(Some(plan.branch))
     }
 }
 

@@ -78,16 +78,46 @@ pub(super) fn place(
     target: &Tree,
     step: &mut dyn FnMut() -> Result<(), Problem>,
 ) -> Result<(), Problem> {
+    place_or(ground, staged, ops, obstacles, target, step, &mut |path, error| Err(failed_at(&path.to_string(), error)))
+}
+
+/// The same, path by path: what cannot be changed stays as it is, and is named with the reason, all else is done.
+pub(super) fn place_what_can(
+    ground: &Ground,
+    staged: &Staged,
+    ops: &[Change],
+    obstacles: &[RelPath],
+    target: &Tree,
+    step: &mut dyn FnMut() -> Result<(), Problem>,
+) -> Result<BTreeMap<RelPath, String>, Problem> {
+    let mut stuck = BTreeMap::new();
+    place_or(ground, staged, ops, obstacles, target, step, &mut |path, error| {
+        stuck.entry(path.clone()).or_insert_with(|| super::scan::plain(error));
+        Ok(())
+    })?;
+    Ok(stuck)
+}
+
+/// `on_failure` says whether it goes on.
+fn place_or(
+    ground: &Ground,
+    staged: &Staged,
+    ops: &[Change],
+    obstacles: &[RelPath],
+    target: &Tree,
+    step: &mut dyn FnMut() -> Result<(), Problem>,
+    on_failure: &mut dyn FnMut(&RelPath, Errno) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new(), open: None };
     for path in obstacles {
         step()?;
-        placer.unlink(path, AtFlags::empty()).map_err(|error| failed_at(&path.to_string(), error))?;
+        placer.unlink(path, AtFlags::empty()).or_else(|error| on_failure(path, error))?;
     }
     // What is inside a directory goes before it.
     for op in ops.iter().rev() {
         if let Some(old) = op.old.filter(|old| goes_first(old, op.new)) {
             step()?;
-            placer.remove(&op.path, old).map_err(|error| failed_at(&op.path.to_string(), error))?;
+            placer.remove(&op.path, old).or_else(|error| on_failure(&op.path, error))?;
         }
     }
     for (index, op) in ops.iter().enumerate() {
@@ -97,10 +127,10 @@ pub(super) fn place(
             FileKind::Directory => placer.directory(&op.path, op.old, new),
             FileKind::File | FileKind::Link => placer.move_in(staged, index, &op.path),
         };
-        placed.map_err(|error| failed_at(&op.path.to_string(), error))?;
+        placed.or_else(|error| on_failure(&op.path, error))?;
     }
     step()?;
-    placer.set_modes(target, staged.accounts())?;
+    placer.set_modes(target, staged.accounts(), on_failure)?;
     placer.sync()
 }
 
@@ -181,7 +211,12 @@ impl Placer<'_> {
     }
 
     /// Innermost first, as a mode may close a directory. Its owner comes before: the mode may be taken away with it.
-    fn set_modes(&mut self, target: &Tree, accounts: Option<&Accounts>) -> Result<(), Problem> {
+    fn set_modes(
+        &mut self,
+        target: &Tree,
+        accounts: Option<&Accounts>,
+        on_failure: &mut dyn FnMut(&RelPath, Errno) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
         for (path, mode) in self.modes.iter().rev() {
             let entry = target.get(path);
             let mode = entry.map_or(*mode, |entry| entry.mode);
@@ -191,7 +226,7 @@ impl Placer<'_> {
                 }
                 fchmod(&fd, Mode::from_raw_mode(mode))
             };
-            self.ground.directory(Some(path)).and_then(set).map_err(|error| failed_at(&path.to_string(), error))?;
+            self.ground.directory(Some(path)).and_then(set).or_else(|error| on_failure(path, error))?;
         }
         Ok(())
     }
@@ -206,7 +241,9 @@ impl Placer<'_> {
             match self.ground.directory(path.as_ref()) {
                 Ok(directory) => fsync(&directory).map_err(failed)?,
                 // Its new mode closes it; the one it is in was opened before.
-                Err(Errno::ACCESS) => syncfs(self.ground.top()).map_err(failed)?,
+                Err(Errno::ACCESS | Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    syncfs(self.ground.top()).map_err(failed)?
+                }
                 Err(error) => return Err(failed(error)),
             }
         }

@@ -533,7 +533,7 @@ pub(super) fn now_ns() -> i64 {
 }
 
 /// What the system says, without its number.
-fn plain(error: Errno) -> String {
+pub(super) fn plain(error: Errno) -> String {
     let text = std::io::Error::from(error).to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -20,6 +20,7 @@ mod listed;
 mod owners;
 mod points;
 mod recovery;
+mod stuck;
 mod transfer;
 mod watched;
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::bulk_source::{BulkSource, Other};
 use super::clock;
-use super::drift::DriftWatch;
+use super::drift::{Asked, DriftWatch};
 use super::net::{Net, Partial};
 use super::progress::Meter;
 use super::shared::{OrderOutcome, Shared, lock};
@@ -31,10 +31,10 @@ use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
+use crate::mirror::{Changed, Drift, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
-mod drifting;
+pub(super) mod drifting;
 mod held;
 mod owners;
 
@@ -44,6 +44,8 @@ use held::HeldBook;
 const WRITING_PAUSE: Duration = Duration::from_millis(5);
 /// Jobs waiting for a thread; the engine has one scan, one push and one apply a link under way.
 const JOBS_MAX: usize = 64;
+/// What could not be put back is tried again so often.
+const STUCK_RETRY: Duration = Duration::from_secs(10);
 /// After the last scan or apply: the times of what it read can be trusted then.
 const SETTLE_AFTER: Duration = Duration::from_millis(SETTLED_AFTER_MS + 500);
 /// So often everything is looked at, without reading it, for changes that the system does not tell of.
@@ -52,10 +54,24 @@ const FULL_LOOK_EVERY: Duration = Duration::from_secs(600);
 const DOWN_MAX: usize = 64;
 
 enum DiskJob {
+    /// Only so that the thread looks what was asked for.
     Drift,
-    Scan { term: Term, wait_quiet: bool },
-    Apply { link: LinkId, push: Box<Push>, complete: bool, other: Box<Other>, net: Net },
-    Change { order: u64, term: Term, wanted: Box<WantedChange> },
+    Scan {
+        term: Term,
+        wait_quiet: bool,
+    },
+    Apply {
+        link: LinkId,
+        push: Box<Push>,
+        complete: bool,
+        other: Box<Other>,
+        net: Net,
+    },
+    Change {
+        order: u64,
+        term: Term,
+        wanted: Box<WantedChange>,
+    },
 }
 
 struct PushJob {
@@ -92,6 +108,8 @@ pub struct MirrorDesk {
     down: watch::Sender<VecDeque<LinkId>>,
     shared: Shared,
     held: Arc<Mutex<HeldBook>>,
+    /// Looks for drift that the engine asked for.
+    asked: Arc<Mutex<Asked>>,
     /// Paths found changed behind Standin's back.
     drift: Arc<AtomicU64>,
     /// Which, and what had become of them; at most [`crate::engine::order::HELD_MAX`].
@@ -130,6 +148,7 @@ impl MirrorDesk {
             down: watch::Sender::default(),
             shared: shared.clone(),
             held: Arc::default(),
+            asked: Arc::default(),
             drift: Arc::default(),
             drifted: Arc::default(),
             is_shadow: Arc::default(),
@@ -213,8 +232,10 @@ impl MirrorDesk {
     }
 
     /// See [`crate::engine::effect::Effect::LookForDrift`].
-    pub fn look_for_drift(&self) {
-        self.send(DiskJob::Drift);
+    pub fn look_for_drift(&self, serial: u64, is_first: bool) {
+        lock(&self.asked).ask(serial, is_first);
+        // Where others wait, it is seen with them.
+        let _ = self.disk.try_send(DiskJob::Drift);
     }
 
     /// Older revisions, newest first.
@@ -311,12 +332,12 @@ impl MirrorDesk {
         });
     }
 
-    /// See [`crate::engine::effect::Effect::RestoreDrift`]; how many paths were put back.
+    /// See [`crate::engine::effect::Effect::RestoreDrift`]; after [`Mirror::expect_restore`].
     ///
     /// # Errors
     /// For people.
-    pub fn restore_drift(&self) -> Result<u64, Problem> {
-        self.mirror.restore_drift()
+    pub fn restore_drift(&self) -> Result<Drift, Problem> {
+        self.mirror.restore_expected()
     }
 
     /// Orders that only read. Blocks.
@@ -370,18 +391,19 @@ impl MirrorDesk {
     }
 
     fn work_on_disk(&self, jobs: &Receiver<DiskJob>, runtime: &Handle) {
-        let (mut drift, mut has_looked) = (DriftWatch::default(), false);
+        let mut drift = DriftWatch::default();
         let mut rest = SETTLE_AFTER;
-        let mut postponed = 0;
+        // A scan left something for later.
+        let mut again = None;
         loop {
             let until_drift = self.care_for_drift(&mut drift);
             let job = match jobs.recv_timeout(until_drift.map_or(rest, |until| until.min(rest))) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) if until_drift.is_some_and(|until| until < rest) => continue,
-                Err(RecvTimeoutError::Timeout) if postponed > 0 => {
-                    // Left alone for a while, and perhaps never closed: it is taken up as it is.
-                    postponed = 0;
+                Err(RecvTimeoutError::Timeout) if again.is_some() => {
+                    // Left alone for a while, and perhaps never closed: it is taken up as it is. Or it can be put back by now.
+                    again = None;
                     rest = SETTLE_AFTER;
                     self.shared.input_blocking(Input::DirectoryChanged);
                     continue;
@@ -396,21 +418,13 @@ impl MirrorDesk {
             let input = match job {
                 DiskJob::Drift => {
                     lock(&self.quiet).clear();
-                    let now_ms = clock::monotonic().0;
-                    if std::mem::replace(&mut has_looked, true) {
-                        drift.changed(now_ms)
-                    } else {
-                        drift.begin(now_ms)
-                    }
                     continue;
                 }
                 DiskJob::Change { order, term, wanted } => self.change_now(order, term, &wanted),
                 DiskJob::Scan { term, wait_quiet } => {
-                    let (input, count) = self.scan_now(term, wait_quiet);
-                    postponed = count;
-                    if count > 0 {
-                        rest = WRITING_IDLE;
-                    }
+                    let (input, waiting) = self.scan_now(term, wait_quiet);
+                    again = waiting;
+                    rest = waiting.unwrap_or(SETTLE_AFTER);
                     input
                 }
                 DiskJob::Apply { link, push, complete, other, net } => {
@@ -459,8 +473,8 @@ impl MirrorDesk {
         }
     }
 
-    /// What the engine is told, and how many files wait for their writer.
-    fn scan_now(&self, term: Term, wait_quiet: bool) -> (Input, usize) {
+    /// What the engine is told, and when something that had to be left is looked at again.
+    fn scan_now(&self, term: Term, wait_quiet: bool) -> (Input, Option<Duration>) {
         if wait_quiet {
             self.wait_quiet();
         }
@@ -470,13 +484,16 @@ impl MirrorDesk {
                 held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
                 self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
                 self.found(None);
-                (Input::Scanned { committed: outcome.committed, problem: None }, outcome.postponed)
+                drifting::tell_restored(&self.shared, outcome.put_back, &[]);
+                let again = [(outcome.postponed, WRITING_IDLE), (outcome.stuck, STUCK_RETRY)];
+                let again = again.into_iter().find(|(count, _)| *count > 0).map(|(_, pause)| pause);
+                (Input::Scanned { committed: outcome.committed, problem: None }, again)
             }
             Err(problem) => {
                 let why = format!("{}: {}; {}", problem.what, problem.why, problem.todo);
                 self.shared.input_blocking(Input::Trouble { code: "F-001", subject: String::new(), why: why.clone() });
                 self.found(Some(format!("{}: {}", problem.what, problem.why)));
-                (Input::Scanned { committed: None, problem: Some(why) }, 0)
+                (Input::Scanned { committed: None, problem: Some(why) }, None)
             }
         }
     }

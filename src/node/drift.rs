@@ -21,6 +21,25 @@ pub struct DriftWatch {
     has_failed: bool,
     /// Paths found since the alert stands.
     paths: u64,
+    /// Of the engine's last question that a look answers.
+    serial: u64,
+}
+
+/// Looks that the engine asked for; one look answers all that were asked for before it began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    serial: u64,
+    first: u64,
+}
+
+impl Asked {
+    /// One more; `is_first`: of a time as shadow.
+    pub fn ask(&mut self, serial: u64, is_first: bool) {
+        self.serial = serial;
+        if is_first {
+            self.first = serial;
+        }
+    }
 }
 
 /// What to do now.
@@ -44,8 +63,27 @@ impl DriftWatch {
     }
 
     /// At the start: looked at before the master's next revision is, which would put it back untold.
-    pub fn begin(&mut self, now_ms: u64) {
+    fn begin(&mut self, now_ms: u64) {
         self.look_at = Some(now_ms);
+    }
+
+    /// What was asked for since: the first look of a time as shadow is made at once.
+    pub fn hear(&mut self, asked: Asked, now_ms: u64) {
+        if asked.serial <= self.serial {
+            return;
+        }
+        if asked.first > self.serial {
+            self.begin(now_ms);
+        } else {
+            self.changed(now_ms);
+        }
+        self.serial = asked.serial;
+    }
+
+    /// Of the last question that a look which begins now answers.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// The role is another: nothing is drift any more.
@@ -63,7 +101,7 @@ impl DriftWatch {
         }
         let over_at = self.found_at.filter(|_| !self.has_failed).map(|at| at.saturating_add(STANDS_MS));
         if over_at.is_some_and(|at| at <= now_ms) {
-            *self = Self { look_at: self.look_at, ..Self::default() };
+            *self = Self { look_at: self.look_at, serial: self.serial, ..Self::default() };
             return Due::Over;
         }
         let next = self.look_at.into_iter().chain(over_at).min();

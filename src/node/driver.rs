@@ -27,7 +27,7 @@ use crate::engine::input::Input;
 use crate::engine::message::Push;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
-use crate::engine::status::{Protection, Status};
+use crate::engine::status::Status;
 use crate::store::Store;
 
 /// How long the last answers may take to reach those who asked.
@@ -200,7 +200,7 @@ impl Driver {
             Effect::Push { link, trail, complete } => self.push(link, trail, complete),
             Effect::Apply { link, push, complete } => self.apply(link, push, complete),
             Effect::Change { order, term, wanted } => self.mirror.change(order, term, wanted),
-            Effect::LookForDrift => self.mirror.look_for_drift(),
+            Effect::LookForDrift { serial, is_first } => self.mirror.look_for_drift(serial, is_first),
             Effect::RestoreDrift => self.works.restore_drift(),
             Effect::StartService { term, reason } => {
                 self.works.start_service(self.engine.durable(), term, reason, clock::monotonic());
@@ -345,11 +345,6 @@ impl Driver {
         status.configuration.held = self.mirror.held();
         status.configuration.drift = self.mirror.drift();
         status.configuration.owners_missing = self.mirror.owners_missing();
-        if status.configuration.held > 0 && status.protection == Protection::Full {
-            status.protection = Protection::Reduced;
-            let held = status.configuration.held;
-            status.protection_message = format!("{}; {held} files are held back", status.protection_message);
-        }
         self.facts.reseal_if_settled(&self.store, &status);
         self.shared.status.send_if_modified(|old| {
             let is_new = **old != status;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use super::desk::MirrorDesk;
+use super::desk::{MirrorDesk, drifting};
 use super::heart::Heart;
 use super::shared::{Shared, lock};
 use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
@@ -183,6 +183,8 @@ impl Works {
 
     /// See [`crate::engine::effect::Effect::RestoreDrift`].
     pub fn restore_drift(&self) {
+        // Also before a scan that comes first.
+        self.mirror.mirror().expect_restore();
         self.send(Work::RestoreDrift);
     }
 
@@ -331,19 +333,12 @@ impl Worker {
 
     fn restore_drift(&self) {
         match self.mirror.restore_drift() {
-            Ok(0) => {}
-            Ok(count) => self.shared.note(
+            Ok(drift) => drifting::tell_restored(&self.shared, drift.paths_total, &drift.stuck),
+            // Nothing is taken up before it is done: the scan says so, with its alert.
+            Err(problem) => self.shared.note(
                 EventKind::Configuration,
-                Severity::Warning,
-                format!("{count} paths had been changed here behind Standin's back: put back, what was found is kept"),
-            ),
-            Err(problem) => send(
-                &self.shared,
-                Input::Trouble {
-                    code: "F-001",
-                    subject: "drift".into(),
-                    why: format!("{}: {}", problem.what, problem.why),
-                },
+                Severity::Error,
+                format!("what was changed here behind Standin's back is not put back yet: {problem}"),
             ),
         }
     }

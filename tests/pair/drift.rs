@@ -148,3 +148,145 @@ fn branches_of_one_name_are_both_within_reach() {
     assert_eq!(fs::read(pair.b.directory.join("audit.yaml")).unwrap(), b"changed: on a\n");
     assert!(pair.b.refused(&["config", "reapply", &format!("{name}@nowhere")]).contains("no branch"));
 }
+
+/// Files that make a look take a while.
+const MANY: usize = 1_500;
+
+fn says_well(status: &serde_json::Value) -> bool {
+    status["state"] == "READY" || status["peer"]["in_sync"] == true || status["protection"] == "full"
+}
+
+/// spec 4.3, 4.5, 8.9: a shadow that starts says READY, in sync and protected only when what was removed from its directory while it
+/// was down is put back; nor does its master.
+#[test]
+fn a_shadow_that_starts_says_ready_only_when_its_directory_is_whole() {
+    let mut pair = Pair::prepared(&Wish { service: false, takeover_delay: "60s", ..Wish::default() });
+    fs::create_dir(pair.a.directory.join("many")).unwrap();
+    for number in 0..MANY {
+        fs::write(pair.a.directory.join(format!("many/{number}")), number.to_string()).unwrap();
+    }
+    pair.a.start();
+    pair.b.start();
+    pair.connect();
+    let wanted = tree(&pair.a.directory);
+    pair.b.kill();
+    pair.a.wait("it is gone", |status| status["peer"]["in_sync"] != true);
+    fs::remove_dir_all(pair.b.directory.join("many")).unwrap();
+    fs::write(pair.b.directory.join("audit.yaml"), "changed: in the night\n").unwrap();
+    pair.b.launch();
+    loop {
+        // The status first: what is said of the directory was so before it is looked at here.
+        let (own, theirs) = (pair.b.status(), pair.a.status());
+        if says_well(&own) || theirs["peer"]["in_sync"] == true || theirs["protection"] == "full" {
+            assert!(tree(&pair.b.directory) == wanted, "{}\n{}", own["state"], theirs["peer"]);
+            break;
+        }
+    }
+    pair.wait_settled(&pair.a, &pair.b);
+    assert!(tree(&pair.b.directory) == wanted);
+}
+
+/// spec 4.5, 7.3, 7.7, 8.9: as long as something cannot be put back nobody says READY, in sync or protected, a switch is refused
+/// with the reason, and it is one drift however often it is tried. An operator's new master takes nothing of it up, holds it back,
+/// and puts it back when it can.
+#[test]
+fn what_cannot_be_put_back_is_no_sync_and_no_revision() {
+    let mut pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let victim = pair.b.directory.join("audit.yaml");
+    let good = fs::read(&victim).unwrap();
+    pair.b.kill();
+    fs::write(&victim, "scribbled: on the shadow\n").unwrap();
+    let stuck = Immutable::new(victim.clone());
+    pair.b.start();
+    let is_told = |status: &serde_json::Value| {
+        let message = status["protection_message"].as_str().unwrap_or_default();
+        status["protection"] == "none" && message.contains("audit.yaml") && message.contains("not permitted")
+    };
+    for instance in [&pair.b, &pair.a] {
+        let status = instance.wait("it says why", is_told);
+        assert_eq!(status["peer"]["in_sync"], false, "{}", instance.name);
+    }
+    assert_ne!(pair.b.status()["state"], "READY");
+    assert!(alert(&pair.b, "F-022").is_some_and(|alert| alert["is_over"] == false));
+    let refused = pair.a.standin(&["ha", "switch"]);
+    let checks = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(refused.status.code() == Some(1) && checks.contains("audit.yaml"), "{checks}");
+    let list = pair.b.ok(&["config", "branches"]);
+    assert_eq!(list.lines().filter(|line| line.starts_with("drift-")).count(), 1, "{list}");
+    pair.a.kill();
+    pair.b.wait("it is lost", |status| status["state"] == "LOST");
+    pair.b.ok(&["ha", "become-master", "--force"]);
+    pair.b.wait_active();
+    edit(&pair.b, "new.yaml", b"on: the new master\n");
+    let status = pair.b.wait("its edit is a revision", |status| status["configuration"]["revision"] == 2);
+    assert_eq!(status["configuration"]["held"], 1);
+    assert!(pair.b.ok(&["config", "list", "--held"]).contains("audit.yaml"));
+    assert_eq!(pair.b.ok(&["config", "show", "audit.yaml"]).as_bytes(), good);
+    // As a restart has it, too.
+    pair.b.kill();
+    pair.b.start();
+    pair.b.ok(&["ha", "resume"]);
+    pair.b.wait_active();
+    let status = pair.b.wait("held back", |status| status["configuration"]["held"] == 1);
+    assert_eq!(status["configuration"]["revision"], 2);
+    drop(stuck);
+    eventually("it is put back", || fs::read(&victim).is_ok_and(|bytes| bytes == good));
+    let status = pair.b.wait("nothing is held back", |status| status["configuration"]["held"] == 0);
+    assert_eq!(status["configuration"]["revision"], 2);
+}
+
+/// spec 4.5, 8.9: drift that cannot be kept is left in place, and both sides say so until it is moved away.
+#[test]
+fn what_cannot_be_kept_is_told_on_both_sides() {
+    let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let wanted = tree(&pair.a.directory);
+    let victim = pair.b.directory.join("audit.yaml");
+    fs::File::create(&victim).unwrap().set_len(513 * 1024 * 1024).unwrap();
+    for instance in [&pair.b, &pair.a] {
+        let status = instance.wait("not protected", |status| status["protection"] == "none");
+        assert!(status["protection_message"].as_str().unwrap().contains("cannot be kept"), "{status}");
+        assert_eq!(status["peer"]["in_sync"], false);
+    }
+    assert!(alert(&pair.b, "F-022").is_some_and(|alert| alert["is_over"] == false));
+    fs::rename(&victim, pair.b.folder.join("moved away")).unwrap();
+    eventually("it is put back", || tree(&pair.b.directory) == wanted);
+    pair.wait_settled(&pair.a, &pair.b);
+    pair.a.wait("protected", |status| status["protection"] == "full");
+}
+
+/// spec 5.4, 7.7, 8.9: what the master holds back reduces the protection of both; after a switch nothing is held back, and the new
+/// shadow is READY only when it is put back.
+#[test]
+fn what_was_held_back_is_put_back_after_a_switch() {
+    let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let good = tree(&pair.a.directory);
+    edit(&pair.a, "audit.yaml", b"broken: [\n");
+    for instance in [&pair.a, &pair.b] {
+        let status = instance.wait("reduced", |status| status["protection"] == "reduced");
+        assert!(status["protection_message"].as_str().unwrap().contains("1 file is held back"), "{status}");
+    }
+    pair.a.ok(&["ha", "switch"]);
+    loop {
+        let status = pair.a.status();
+        // The status of before the switch may be the last one that was published.
+        if status["role"] == "shadow" && says_well(&status) {
+            assert_eq!(tree(&pair.a.directory), good, "{status}");
+            assert_eq!(status["configuration"]["held"], 0);
+            break;
+        }
+    }
+    pair.wait_settled(&pair.b, &pair.a);
+    pair.b.wait("protected", |status| status["protection"] == "full");
+}
+
+/// spec 8.9: a master whose own directory is missing is in sync with nobody.
+#[test]
+fn a_master_without_its_directory_is_not_in_sync() {
+    let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    fs::rename(&pair.a.directory, pair.a.folder.join("moved away")).unwrap();
+    for instance in [&pair.a, &pair.b] {
+        instance.wait("not in sync", |status| status["peer"]["in_sync"] == false && status["protection"] == "reduced");
+    }
+    fs::rename(pair.a.folder.join("moved away"), &pair.a.directory).unwrap();
+    pair.wait_settled(&pair.a, &pair.b);
+}

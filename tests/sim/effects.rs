@@ -14,6 +14,9 @@ use crate::sim::node::service_status;
 use crate::sim::trace::brief_effect;
 use crate::sim::world::{What, World};
 
+/// What cannot be put back is tried again so often, ms.
+const LOOK_AGAIN_MS: u64 = 1_000;
+
 impl World {
     /// One effect; false: the process has died over it.
     pub fn execute(&mut self, node: usize, effect: Effect, inputs: &mut VecDeque<Input>) -> bool {
@@ -93,6 +96,11 @@ impl World {
             Effect::Note(event) if event.text == "READY" => {
                 self.check.seen[node].glance.state = Some(standin::engine::base::LinkState::Ready);
             }
+            // Not drawn: what else happens stays what it was.
+            Effect::LookForDrift { serial, .. } => {
+                let span_ms = if self.tick_ms > 0 { 0 } else { self.look_ms };
+                self.at(self.t + span_ms, What::Look { node, incarnation, serial });
+            }
             Effect::RestoreDrift => self.nodes[node].disk.mirror.restore_drift(),
             other => self.carry_out_later(node, incarnation, other),
         }
@@ -145,6 +153,24 @@ impl World {
         let theirs = self.pushes[pushed(push)].clone();
         let (committed, branch) = self.nodes[node].disk.mirror.apply(&theirs, push.base.is_none());
         self.feed(node, Input::Applied { link, revision: push.revision, committed, branch });
+    }
+
+    /// A look for drift; what cannot be put back is tried again (spec 4.5).
+    pub fn look(&mut self, node: usize, serial: u64) {
+        if self.nodes[node].role() != Some(Role::Shadow) {
+            return;
+        }
+        // A drift is kept, and is no revision: what was edited on a master has to be one by now (spec 7.6).
+        if let Err(why) = self.check.overwrites(node, &self.nodes) {
+            return self.fail(why);
+        }
+        let is_well = self.nodes[node].disk.mirror.look();
+        if !is_well {
+            let incarnation = self.nodes[node].incarnation;
+            self.at(self.t + LOOK_AGAIN_MS, What::Look { node, incarnation, serial });
+        }
+        let problem = (!is_well).then(|| "Operation not permitted".to_owned());
+        self.feed(node, Input::Looked { serial, problem });
     }
 
     /// The process dies while it applies: the directory is half of each, until recovery (spec 5.3).

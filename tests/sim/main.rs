@@ -8,6 +8,7 @@ mod script;
 mod script_arbiter;
 mod script_arbiter_traces;
 mod script_disk;
+mod script_drift;
 mod script_isolation;
 mod script_pause;
 mod script_settings;

@@ -37,6 +37,10 @@ pub struct Mirror {
     pub is_edited_untold: bool,
     /// Changed behind Standin's back where it is shadow.
     pub is_drifted: bool,
+    /// This path cannot be put back: every try fails.
+    pub stuck: Option<u8>,
+    /// What stands there since a takeover, and is held back.
+    pub held: Option<(u8, u64)>,
     /// Died in the middle of an apply.
     pub journal: Option<Journal>,
 }
@@ -89,10 +93,32 @@ impl Mirror {
             if let Some(stray) = self.stray() {
                 self.branches.insert(format!("drift-{}", stray.id.root), vec![stray]);
             }
+            let stuck = self.stuck.and_then(|path| Some((path, *self.files.get(&path)?)));
             self.files = files;
+            self.held = stuck.filter(|(path, content)| self.files.get(path) != Some(content));
+            self.files.extend(self.held);
             self.is_edited_untold = false;
         }
-        self.is_drifted = false;
+        self.is_drifted = self.held.is_some();
+    }
+
+    /// The same on a shadow, where everything is drift; says whether the directory is the newest revision now.
+    pub fn look(&mut self) -> bool {
+        self.is_edited = false;
+        self.restore_drift();
+        self.held.is_none()
+    }
+
+    /// The files as a scan takes them up: what is held back is as in the newest revision.
+    pub fn taken_up(&self) -> Files {
+        let mut files = self.files.clone();
+        if let Some((path, content)) = self.held.filter(|(path, content)| files.get(path) == Some(content)) {
+            match self.history.last().and_then(|rev| rev.files.get(&path)) {
+                Some(good) => drop(files.insert(path, *good)),
+                None => drop(files.remove(&path).filter(|found| *found == content)),
+            }
+        }
+        files
     }
 
     /// What is on the disk, when it is not the newest revision.
@@ -132,12 +158,13 @@ impl Mirror {
     /// Commits what differs from the newest revision.
     pub fn scan(&mut self, term: Term) -> Option<Committed> {
         (self.is_edited, self.is_edited_untold) = (false, false);
-        if self.history.last().is_some_and(|rev| rev.files == self.files) {
+        let files = self.taken_up();
+        if self.history.last().is_some_and(|rev| rev.files == files) {
             return None;
         }
         let number = self.head().map_or(1, |head| head.number + 1);
-        let id = RevisionId { number, term, root: root(&self.files) };
-        self.history.push(Rev { id, files: self.files.clone() });
+        let id = RevisionId { number, term, root: root(&files) };
+        self.history.push(Rev { id, files });
         self.committed()
     }
 

@@ -22,6 +22,8 @@ use crate::sim::random::Random;
 
 /// More happenings than any life needs: something spins.
 const EVENTS_MAX: u64 = 400_000;
+/// A look for drift takes so long, ms.
+const LOOK_MS: u64 = 15;
 
 #[derive(Clone, Debug)]
 pub enum What {
@@ -63,6 +65,11 @@ pub enum What {
         incarnation: u64,
         link: LinkId,
         push: Box<Push>,
+    },
+    Look {
+        node: usize,
+        incarnation: u64,
+        serial: u64,
     },
     Service {
         node: usize,
@@ -122,6 +129,8 @@ pub struct World {
     pub digest: u64,
     /// In a walk time passes in ticks; 0: in milliseconds.
     pub tick_ms: u64,
+    /// A look for drift takes so long, ms.
+    pub look_ms: u64,
     /// Messages held back instead of sent, for scripts: by node and kind.
     pub ambushes: Vec<crate::sim::ambush::Ambush>,
     pub hold: Option<(usize, Matches)>,
@@ -190,6 +199,7 @@ impl World {
             is_calm: true,
             digest: 0,
             tick_ms: 0,
+            look_ms: LOOK_MS,
             ambushes: Vec::new(),
             hold: None,
             held: Vec::new(),
@@ -317,6 +327,7 @@ impl World {
             What::Apply { node, incarnation, link, push } if self.is_now(node, incarnation) => {
                 self.apply(node, link, &push);
             }
+            What::Look { node, incarnation, serial } if self.is_now(node, incarnation) => self.look(node, serial),
             What::Service { node, incarnation, start } if self.is_now(node, incarnation) => self.service(node, start),
             What::Settings { node, incarnation, patch } if self.is_now(node, incarnation) => {
                 let new = patch.applied_to(&self.nodes[node].disk.settings);
@@ -343,6 +354,7 @@ impl World {
             | What::Alarm { node, .. }
             | What::Dial { node, .. }
             | What::Scan { node, .. }
+            | What::Look { node, .. }
             | What::Push { node, .. }
             | What::Apply { node, .. }
             | What::Settings { node, .. } => *node,

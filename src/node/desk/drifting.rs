@@ -7,15 +7,17 @@ use super::MirrorDesk;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::order::{HELD_MAX, HeldFile};
-use crate::mirror::{Drift, Drifted};
+use crate::mirror::{Drift, Drifted, Stuck};
 use crate::node::clock;
 use crate::node::drift::{DriftWatch, Due};
-use crate::node::shared::lock;
+use crate::node::shared::{Shared, lock};
 
 impl MirrorDesk {
     /// Looks for drift where that is due; how long until the next time.
     pub(super) fn care_for_drift(&self, drift: &mut DriftWatch) -> Option<Duration> {
-        if !self.is_shadow.load(Ordering::Relaxed) {
+        if self.is_shadow.load(Ordering::Relaxed) {
+            drift.hear(*lock(&self.asked), clock::monotonic().0);
+        } else {
             drift.stop();
         }
         let due = drift.due(clock::monotonic().0);
@@ -39,6 +41,10 @@ impl MirrorDesk {
 
     fn put_drift_back(&self, watch: &mut DriftWatch) {
         let subject = String::new();
+        if lock(&self.held).count() > 0 {
+            // What the last scan as a master held back is drift now.
+            super::held::tell(&self.held, &self.shared, &[], None);
+        }
         match self.mirror.look_for_drift() {
             Ok(drift) => {
                 let had_failed = watch.has_failed();
@@ -49,18 +55,26 @@ impl MirrorDesk {
                 if drift.paths_total > 0 {
                     self.tell_drift(&drift);
                 }
-                if had_failed {
-                    self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
+                match Stuck::words(&drift.stuck) {
+                    Some(why) => self.not_put_back(watch, why),
+                    None => {
+                        if had_failed {
+                            self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
+                        }
+                        self.shared.input_blocking(Input::Looked { serial: watch.serial(), problem: None });
+                    }
                 }
                 self.tell_owners();
             }
-            Err(problem) => {
-                watch.failed(clock::monotonic().0);
-                self.drift.store(watch.paths(), Ordering::Relaxed);
-                let why = format!("{}: {}", problem.what, problem.why);
-                self.shared.input_blocking(Input::Trouble { code: "F-022", subject, why });
-            }
+            Err(problem) => self.not_put_back(watch, format!("{}: {}", problem.what, problem.why)),
         }
+    }
+
+    fn not_put_back(&self, watch: &mut DriftWatch, why: String) {
+        watch.failed(clock::monotonic().0);
+        self.drift.store(watch.paths(), Ordering::Relaxed);
+        self.shared.input_blocking(Input::Trouble { code: "F-022", subject: String::new(), why: why.clone() });
+        self.shared.input_blocking(Input::Looked { serial: watch.serial(), problem: Some(why) });
     }
 
     /// For the list, as long as the alert stands; each path as it was found last.
@@ -84,6 +98,19 @@ impl MirrorDesk {
         let why = format!("{named}{more}; put back, {kept}");
         self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
         self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
+    }
+}
+
+/// What a new master has put back, or not, of what was changed while it was shadow (spec 7.3).
+pub fn tell_restored(shared: &Shared, paths: u64, stuck: &[Stuck]) {
+    let note = |severity, text| shared.note(EventKind::Configuration, severity, text);
+    if paths > 0 {
+        let what = "paths had been changed here behind Standin's back: put back, what was found is kept";
+        note(Severity::Warning, format!("{paths} {what}"));
+    }
+    if let Some(why) = Stuck::words(stuck) {
+        let what = "changed here behind Standin's back, cannot be put back, and is held back until it can";
+        note(Severity::Error, format!("{what}: {why}"));
     }
 }
 

@@ -62,11 +62,16 @@ impl HeldBook {
 
 /// Notes what is held back, and tells of it: one alert a file, and one for a change that was rejected as a whole.
 pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Option<&Rejection>) {
-    let (alerts, over, was_rejected) = {
+    let (alerts, over, was_rejected, news) = {
         let mut book = lock(book);
+        let before = book.count();
         let (alerts, over) = book.set(held, clock::wall());
-        (alerts, over, std::mem::replace(&mut book.is_rejected, rejected.is_some()))
+        let news = Some(book.count()).filter(|count| *count != before);
+        (alerts, over, std::mem::replace(&mut book.is_rejected, rejected.is_some()), news)
     };
+    if let Some(count) = news {
+        shared.input_blocking(Input::Held(count));
+    }
     for subject in over {
         shared.input_blocking(Input::TroubleOver { code: "F-002", subject });
     }

@@ -130,7 +130,12 @@ fn shadow(page: &mut Page, model: &Model, status: &Status, peer: &PeerStatus) {
     };
     value(page, "Takeover", &format!("after {}; {checks}", status.takeover_delay_text(duration)));
     super::checks(page, &format!("  {:<21}", ""), &peer.checks);
-    let same = if peer.in_sync { "same digest" } else { "NOT the same digest" };
+    let same = match peer.in_sync {
+        true => "same digest",
+        // Its disk is not what it says, or the own one.
+        false if peer.root.is_some() && peer.root == status.configuration.root => "same digest, NOT in sync",
+        false => "NOT the same digest",
+    };
     value(page, "Revision", &format!("{}, {} behind, {same}", peer.revision, peer.behind));
     if let Some(difference) = peer.clock_difference_ms {
         value(page, "Clock", &clock_text(difference));

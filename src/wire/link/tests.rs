@@ -80,6 +80,7 @@ fn bodies() -> Vec<Body> {
             addresses: None,
             clock_difference_ms: None,
             transfer: Some(crate::engine::status::Transfer { rate: Some(7), ..Default::default() }),
+            unlike: None,
         }),
         Body::Push(Box::new(push)),
         Body::FarewellHeard,
@@ -112,6 +113,8 @@ fn a_check_without_news_is_small() {
         renewal: None,
         wall_ms: Some(1_800_000_000_000),
         maintenance_ms: Some(0),
+        held: 0,
+        directory: None,
     });
     let sizes = [check, answer].map(|body| encode(&envelope(body)).len());
     assert!(sizes[0] <= 300 && sizes[1] <= 220, "{sizes:?} bytes");

@@ -33,6 +33,7 @@ pub(super) fn put(world: &World, paper: &mut Paper<'_>) {
                 let name = paper.name_of(*node, *link);
                 paper.show(&("apply", node, push.revision.number, name));
             }
+            What::Look { node, .. } => paper.show(&("look", node)),
             What::Service { node, start, .. } => paper.show(&("service", node, start)),
             What::Settings { node, .. } => paper.show(&("settings", node)),
             What::Allowance { node, .. } => paper.show(&("allowance", node)),
@@ -72,6 +73,7 @@ fn is_over(world: &World, what: &What, paper: &mut Paper<'_>) -> bool {
         }
         What::Resume { node, incarnation }
         | What::Scan { node, incarnation, .. }
+        | What::Look { node, incarnation, .. }
         | What::Push { node, incarnation, .. }
         | What::Apply { node, incarnation, .. }
         | What::Settings { node, incarnation, .. } => !world.is_now(*node, *incarnation),
