@@ -409,7 +409,7 @@ fn a_queue_that_overflows_loses_no_change() {
     let pair = Pair::ready(&Wish { service: false, takeover_delay: "30s", ..Wish::default() });
     let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
     let names = ["one.txt", "two.txt"].map(|name| pair.a.directory.join(name));
-    pair.a.signal("STOP");
+    pair.a.freeze();
     names.iter().for_each(|name| fs::write(name, "1").unwrap());
     for number in 0..limit + 8 {
         fs::set_permissions(&names[number % 2], fs::Permissions::from_mode(0o600)).unwrap();

@@ -265,6 +265,17 @@ impl Instance {
         assert!(output.status.success());
     }
 
+    /// `kill -STOP`, and none of its threads moves any more.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.process());
+        let is_stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        };
+        eventually("stopped", || fs::read_dir(&tasks).unwrap().flatten().all(is_stopped));
+    }
+
     /// `kill -9`, and the process is gone.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("runs");
