@@ -13,7 +13,7 @@ use crate::support::{HIDING_PROCESSES, Rig, env, hiding, kill, marked, pid, shel
 #[test]
 fn the_service_has_its_environment_its_directory_and_its_output() {
     let rig = Rig::new();
-    rig.started("pwd; env | grep ^STANDIN_ | sort; echo wrong >&2; exec sleep 600", |_| {});
+    rig.started("pwd; env | grep ^STANDIN_ | grep -v ^STANDIN_SIM_ | sort; echo wrong >&2; exec sleep 600", |_| {});
     let home = rig.home.path().to_string_lossy().into_owned();
     assert_eq!(rig.line(), home);
     let mut lines: Vec<_> = (0..9).map(|_| rig.line()).collect();

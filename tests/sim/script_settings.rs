@@ -38,12 +38,13 @@ fn a_longer_hold_extends_no_confirmation() {
 #[test]
 fn a_master_keeps_the_arbiter_its_absent_shadow_goes_by() {
     let mut world = pair_of(&arbiter_settings());
-    let refused = |world: &World, edit: fn(&mut Settings)| {
+    type Edit = fn(&mut Settings);
+    let refused = |world: &World, edit: Edit| {
         let mut settings = world.nodes[0].disk.settings.clone();
         edit(&mut settings);
         world.nodes[0].engine.as_ref().unwrap().refuses_settings(&settings).map(|problem| problem.what)
     };
-    let edits: [(fn(&mut Settings), &str); 2] = [
+    let edits: [(Edit, &str); 2] = [
         (|settings| settings.arbiter.endpoints.clear(), "arbiter.endpoints"),
         (|settings| settings.arbiter.prefix = "/another".into(), "arbiter.prefix"),
     ];
