@@ -87,7 +87,7 @@ pub const CATALOGUE: &[Entry] = &[
         "Compare: `standin config branches diff BRANCH`; bring back, on the master, what is still wanted: `standin config reapply BRANCH`", &[Branches, OpenConfiguration, Differences]),
     entry("F-021", Warning, Configuration, "Files were changed on this shadow behind Standin's back",
         "They were put back to what the master has; what was found is kept as a drift in the history", "Find out who writes there. Look at it: `standin config branches`; bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),
-    entry("F-022", Warning, Configuration, "Files that were changed on this shadow cannot be put back",
+    entry("F-022", Error, Configuration, "Files that were changed on this shadow cannot be put back",
         "The directory is not what the master has: this shadow is not READY and does not take over. What a new master could not put back it holds back", "See the reason: owner, permissions and attributes of the file or its directory, space on the disk; a file too large to be kept has to be moved away", &[OpenConfiguration, Verify]),
     entry("F-030", Warning, Configuration, "The other instance has not forgotten yet: {}",
         "Contents that were removed from the history here are still in the history there", "Connect the two: it is told as soon as both are in sync", &[OpenPair, Retry]),
