@@ -50,10 +50,10 @@ impl Engine {
     }
 
     /// With an open offer: the other one is beyond it.
-    pub(super) fn relinquish_offer(&mut self, term: Term) {
+    pub(super) fn relinquish_offer(&mut self, term: Term, what: &str) {
         self.heard_term = self.heard_term.max(term);
         if self.leaving.is_none() && !self.is_giving_way() && self.is_settled_on_disk() {
-            self.give_way(Reason::Relinquish, "the other instance knows a term above the offered one", None);
+            self.give_way(Reason::Relinquish, &format!("{} {what}", self.peer_name()), None);
         }
     }
 

@@ -267,6 +267,7 @@ impl Engine {
             Input::Arbiter { id, answer } => self.arbiter_answered(id, answer),
             Input::Stalled { late_ms } => self.stalled(late_ms),
             Input::Facts(facts) => self.facts_changed(*facts),
+            Input::DriftRestored(is_done) => self.drift_restored(is_done),
             Input::ServiceAhead(problem) => self.service_ahead(problem),
             Input::ArbiterMark(mark) => self.mark_told(mark),
             Input::PairAsked { id, hello, fingerprint, address: _, host_problem } => {
@@ -326,7 +327,7 @@ impl Engine {
     pub(super) fn draft(&self) -> Durable {
         let mut draft = self.drafted().clone();
         // Put back when it became active.
-        draft.restore_due &= !self.is_active();
+        draft.restore_due = self.owes_restore(draft.restore_due);
         draft.known_term = draft.known_term.max(self.heard_term).max(draft.term);
         if let Some(peer) = &mut draft.peer {
             peer.run = peer.run.max(self.heard_run);

@@ -253,6 +253,8 @@ pub enum Input {
     },
     /// What only the node knows of what this instance has for a takeover (spec 2.6); at the start and when it changes.
     Facts(Box<super::kit::OwnFacts>),
+    /// What [`super::effect::Effect::RestoreDrift`] could not do: false; true: it was done later (spec 7.3).
+    DriftRestored(bool),
     /// Why the service could not be started here, as far as can be seen beforehand (spec 2.6, 7.7); when it changes. None: nothing
     /// is known against it.
     ServiceAhead(Option<String>),

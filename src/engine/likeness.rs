@@ -17,6 +17,8 @@ pub(super) struct Looks {
     ended: u64,
     /// Why what was found could not be put back.
     problem: Option<String>,
+    /// Master: putting back what was changed before the takeover has failed and is still owed.
+    is_owed: bool,
 }
 
 impl Looks {
@@ -31,7 +33,26 @@ impl Engine {
     pub(super) fn begin_to_look(&mut self) {
         self.looks.first = self.looks.asked + 1;
         self.looks.problem = None;
+        self.looks.is_owed = false;
         self.look_for_drift();
+    }
+
+    /// A new master's directory could not be put back to what it mirrored (or is at last): it is owed beyond a restart, and no
+    /// scan takes anything up before (spec 7.3).
+    pub(super) fn drift_restored(&mut self, is_done: bool) {
+        if !self.is_master() {
+            return;
+        }
+        self.looks.is_owed = !is_done;
+        let draft = self.draft();
+        if draft.restore_due != self.drafted().restore_due {
+            self.write(draft, super::then::Then::Nothing);
+        }
+    }
+
+    /// See [`super::durable::Durable::restore_due`]; `was`: as the record has it.
+    pub(super) fn owes_restore(&self, was: bool) -> bool {
+        self.is_master() && self.looks.is_owed || was && !self.is_active()
     }
 
     /// Something may have changed in a shadow's directory.

@@ -179,6 +179,7 @@ impl Engine {
             self.note(EventKind::Link, Severity::Information, "the shadow is heard again");
         }
         self.reign.is_silent = false;
+        self.timers.clear(Timer::Unwatched);
         self.settle("H-010", "");
         self.expect_check();
     }
@@ -211,8 +212,9 @@ impl Engine {
 
     /// The shadow is silent for so long that it may have taken over, and this master is active.
     pub(super) fn unwatched_due(&mut self) {
-        let is_alone = self.is_active() && self.heard_link().is_none() && self.durable.peer_promise.is_none();
-        if !is_alone || self.has_arbiter() || !self.durable.may_take_over {
+        let is_alone = self.is_active() && self.reign.is_silent && self.durable.peer_promise.is_none();
+        // While takeovers are suspended there is none.
+        if !is_alone || self.has_arbiter() || !self.durable.may_take_over || self.pause.until.is_some() {
             return;
         }
         if !self.is_settled_on_disk() {

@@ -139,7 +139,12 @@ impl Engine {
         let is_answered = self.is_confirmed() || self.reign.activity != Activity::Isolated;
         if self.reign.ask_link == Some(id) && self.durable.offer.is_none() && is_answered {
             self.close(id, "answered");
-        } else if self.is_waiting() || self.is_isolated_by_checks() {
+        } else if self.is_waiting() {
+            let span_ms = self.redial_pause_ms();
+            self.timers.set(Timer::AskLimit, self.after(span_ms));
+        }
+        if self.is_isolated_by_checks() {
+            // Its service is still being stopped, say: whatever connection this came over, it asks again.
             let span_ms = self.redial_pause_ms();
             self.timers.set(Timer::AskLimit, self.after(span_ms));
         }
@@ -175,10 +180,14 @@ impl Engine {
             return;
         }
         if role == Role::Master {
+            if answer.has_taken_over && term > self.durable.term {
+                // By itself, before the offer could reach it: what is offered to it will never be taken.
+                self.relinquish_offer(term.max(answer.known_term), "has taken over by itself");
+            }
             return;
         }
         if answer.known_term.max(term) > offer.term.max(self.durable.term) {
-            return self.relinquish_offer(term.max(answer.known_term));
+            return self.relinquish_offer(term.max(answer.known_term), "knows a term above the offered one");
         }
         // A new run of this instance: the other one drops whatever the earlier run said, so the offer is dead.
         if offer.run != self.durable.run {
@@ -292,6 +301,8 @@ impl Engine {
         self.handover = None;
         if let Some(id) = self.reign.ask_link {
             self.close(id, "nothing is left to ask");
+            // It may have been the dial-back, whose outcome is then still to be known.
+            self.reign.dial_back_due = true;
         }
         self.settle_all(super::start::SHADOW_CODES);
         self.reign.isolated = None;

@@ -135,7 +135,10 @@ impl Engine {
             Problem::new(
                 format!("`{key}` cannot be changed now"),
                 format!("{name} is not connected: it would not know, and could become active beside this instance"),
-                format!("Change it while {name} is connected; if it is gone for good, `ha reset` first"),
+                format!(
+                    "Change it while {name} is connected. If it is gone for good: `ha reset` first; if this master waits for the \
+                     arbiter, `ha become-master --force --without-arbiter` before that"
+                ),
             )
         })
     }

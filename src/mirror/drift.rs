@@ -90,7 +90,12 @@ impl Mirror {
         let mut work = self.work()?;
         let dirty = self.take_dirty();
         let is_all = self.is_all_looked_at(&dirty);
-        self.put_back(&dirty, is_all, &mut work)
+        let was_due = self.inner.restore_due.load(Ordering::Relaxed);
+        let drift = self.put_back(&dirty, is_all, &mut work)?;
+        if was_due {
+            self.inner.restore_due.store(false, Ordering::Relaxed);
+        }
+        Ok(drift)
     }
 
     /// The kernel tells of no change through shared memory or through a link from outside; a look at every file of a configuration
@@ -130,7 +135,6 @@ impl Mirror {
         let (drift, _) = outcome?;
         let in_place: Vec<_> = drift.stuck.iter().filter(|stuck| !stuck.is_unkept).cloned().collect();
         self.note_stuck(work, in_place)?;
-        self.inner.restore_due.store(false, Ordering::Relaxed);
         Ok(drift)
     }
 
@@ -158,11 +162,12 @@ impl Mirror {
         // What cannot be kept cannot be replaced either: it stays as it is, and a scan holds it back.
         let mut stuck = Vec::new();
         for held in found.held.iter().filter(|held| !held.is_worthless) {
-            if let Some((path, entry)) = held.at.as_ref().and_then(|path| Some((path, newest.tree.get(path)?))) {
+            let Some(path) = &held.at else { continue };
+            if let Some(entry) = newest.tree.get(path) {
                 // Fails only where its directory is gone, which is then put back with it.
                 let _ = found.tree.set(path, entry);
-                stuck.push(Stuck::unkept(path.clone(), &held.why));
             }
+            stuck.push(Stuck::unkept(path.clone(), &held.why));
         }
         let ops = diff::between(&found.tree, &newest.tree);
         if ops.is_empty() && obstacles.is_empty() {
@@ -183,10 +188,17 @@ impl Mirror {
             &obstacles.iter().filter(|path| is_back(path)).cloned().collect::<Vec<_>>(),
             kept,
         );
-        for (path, why) in failed {
-            let entry = found.tree.get(&path);
-            found.held.push(held_back(&path, &why));
-            stuck.push(Stuck { path, why, found: entry, is_unkept: false });
+        if !failed.is_empty() {
+            // What stands there now: half of it may have been done.
+            let mut paths = Dirty::nothing();
+            failed.keys().for_each(|path| paths.add(path.clone(), false));
+            let none = Stamps::new();
+            let (now, _) = self.what_is_there(&ground, &newest.tree, &none, false, &paths, (None, on_disk))?;
+            for (path, why) in failed {
+                let entry = now.tree.get(&path);
+                found.held.push(held_back(&path, &why));
+                stuck.push(Stuck { path, why, found: entry, is_unkept: false });
+            }
         }
         Ok((Drift { stuck, ..drift }, found.held))
     }

@@ -184,7 +184,16 @@ impl Placer<'_> {
         }
         self.open = None;
         self.touched.remove(&Some(path.clone()));
-        self.modes.remove(path);
+        let mode = self.modes.remove(path);
+        let removed = self.remove_directory(path);
+        if let Some(mode) = mode.filter(|_| removed.is_err()) {
+            // It stays, and as it was.
+            self.modes.insert(path.clone(), mode);
+        }
+        removed
+    }
+
+    fn remove_directory(&mut self, path: &RelPath) -> SysResult<()> {
         match self.unlink(path, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 // Temporary files of editors and what is excluded, which are in no tree.

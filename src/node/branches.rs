@@ -161,8 +161,11 @@ async fn connect(orders: &Arc<Orders>) -> Result<BulkClient, String> {
 async fn ready(orders: &Arc<Orders>, name: &str, need: &Need<'_>) -> Result<String, Problem> {
     let own = own(orders).await?;
     let (base, host) = split(name);
+    // As it stands in the list comes first: both may have one name as hosts, too.
     let own_host = orders.settings.in_force().host;
-    let wanted = if host == Some(own_host.as_str()) { base } else { name };
+    let is_own_host = host == Some(own_host.as_str()) && peer(orders).await.map_or(true, |peer| peer.host != own_host);
+    let is_listed = own.iter().any(|branch| branch.name == name);
+    let wanted = if is_own_host && !is_listed { base } else { name };
     let (local, client) = if own.iter().any(|branch| branch.name == wanted) {
         (wanted.to_owned(), None)
     } else {

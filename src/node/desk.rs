@@ -31,7 +31,7 @@ use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, Drift, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
 use crate::store::{Retention, Store};
 
 pub(super) mod drifting;
@@ -116,6 +116,8 @@ pub struct MirrorDesk {
     drifted: Arc<Mutex<BTreeMap<String, HeldFile>>>,
     /// The role is shadow: what is changed in the directory is drift.
     is_shadow: Arc<AtomicBool>,
+    /// Putting drift back has failed, as the engine knows.
+    restore_owed: Arc<AtomicBool>,
     /// Owners that are told not to be on this disk.
     not_given: Arc<Mutex<NotGiven>>,
     retention: Arc<Mutex<Kept>>,
@@ -152,6 +154,7 @@ impl MirrorDesk {
             drift: Arc::default(),
             drifted: Arc::default(),
             is_shadow: Arc::default(),
+            restore_owed: Arc::default(),
             not_given: Arc::default(),
             partial: Arc::default(),
             // Until the engine has said what the other instance needs, all is needed.
@@ -332,14 +335,6 @@ impl MirrorDesk {
         });
     }
 
-    /// See [`crate::engine::effect::Effect::RestoreDrift`]; after [`Mirror::expect_restore`].
-    ///
-    /// # Errors
-    /// For people.
-    pub fn restore_drift(&self) -> Result<Drift, Problem> {
-        self.mirror.restore_expected()
-    }
-
     /// Orders that only read. Blocks.
     ///
     /// # Errors
@@ -485,6 +480,9 @@ impl MirrorDesk {
                 self.shared.input_blocking(Input::TroubleOver { code: "F-001", subject: String::new() });
                 self.found(None);
                 drifting::tell_restored(&self.shared, outcome.put_back, &[]);
+                if self.restore_owed.swap(false, Ordering::Relaxed) {
+                    self.shared.input_blocking(Input::DriftRestored(true));
+                }
                 let again = [(outcome.postponed, WRITING_IDLE), (outcome.stuck, STUCK_RETRY)];
                 let again = again.into_iter().find(|(count, _)| *count > 0).map(|(_, pause)| pause);
                 (Input::Scanned { committed: outcome.committed, problem: None }, again)

@@ -127,12 +127,6 @@ impl DriftWatch {
         self.changed(now_ms);
     }
 
-    /// The last look, or putting back, failed.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-
     /// For the status: paths found since the alert stands.
     #[must_use]
     pub fn paths(&self) -> u64 {

@@ -189,3 +189,25 @@ fn files_that_the_master_holds_back_reduce_the_protection_of_both() {
     assert!([0, 1].iter().all(|node| status(&world, *node).protection == Protection::Full));
     well(&world);
 }
+
+/// spec 4.5, 7.3: what a new master could not put back is owed until it is done, whatever is restarted meanwhile
+#[test]
+fn putting_back_is_owed_beyond_a_restart() {
+    let mut world = pair_of(&settings());
+    let is_owed = |world: &World| world.nodes[1].disk.durable.restore_due;
+    world.crash(0, false);
+    assert!(world.run_till(5_000, |world| is_active(world, 1)));
+    world.run_until(world.t + 500);
+    assert!(!is_owed(&world));
+    world.feed(1, Input::DriftRestored(false));
+    world.run_until(world.t + 500);
+    assert!(is_owed(&world), "on the disk");
+    world.edit(1);
+    world.run_until(world.t + 500);
+    assert!(is_owed(&world), "no other record forgets it");
+    world.feed(1, Input::DriftRestored(true));
+    world.run_until(world.t + 500);
+    assert!(!is_owed(&world));
+    world.start(0);
+    healthy(&mut world);
+}

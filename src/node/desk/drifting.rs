@@ -13,6 +13,17 @@ use crate::node::drift::{DriftWatch, Due};
 use crate::node::shared::{Shared, lock};
 
 impl MirrorDesk {
+    /// See [`crate::engine::effect::Effect::RestoreDrift`]; after [`crate::mirror::Mirror::expect_restore`].
+    ///
+    /// # Errors
+    /// For people.
+    pub fn restore_drift(&self) -> Result<Drift, crate::engine::base::Problem> {
+        self.mirror.restore_expected().inspect_err(|_| {
+            self.restore_owed.store(true, Ordering::Relaxed);
+            self.shared.input_blocking(Input::DriftRestored(false));
+        })
+    }
+
     /// Looks for drift where that is due; how long until the next time.
     pub(super) fn care_for_drift(&self, drift: &mut DriftWatch) -> Option<Duration> {
         if self.is_shadow.load(Ordering::Relaxed) {
@@ -47,7 +58,6 @@ impl MirrorDesk {
         }
         match self.mirror.look_for_drift() {
             Ok(drift) => {
-                let had_failed = watch.has_failed();
                 // Before it is counted: who sees the number asks for the list.
                 self.remember(&drift);
                 watch.found(clock::monotonic().0, drift.paths_total);
@@ -58,9 +68,8 @@ impl MirrorDesk {
                 match Stuck::words(&drift.stuck) {
                     Some(why) => self.not_put_back(watch, why),
                     None => {
-                        if had_failed {
-                            self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
-                        }
+                        // Also one of an earlier run, whose cause ended while nothing ran here.
+                        self.shared.input_blocking(Input::TroubleOver { code: "F-022", subject });
                         self.shared.input_blocking(Input::Looked { serial: watch.serial(), problem: None });
                     }
                 }

@@ -23,6 +23,8 @@ pub struct Pauses {
     pub restart: Option<(usize, u64)>,
     /// The newest order: when, and until when.
     pub ordered: (u64, u64),
+    /// When an operator last ended every pause.
+    pub ended: Option<u64>,
     /// Since when one of two that are connected shows a pause, and the other does not.
     pub differs_since: Option<u64>,
 }
@@ -42,6 +44,7 @@ impl Checker {
             self.pauses.ordered = (t, until);
             if *for_ms == 0 {
                 self.pauses.restart = None;
+                self.pauses.ended = Some(t);
             }
         }
     }
@@ -59,7 +62,9 @@ impl Checker {
             Order::Stop { keep_role: true } => {
                 let durable = &nodes[node].disk.durable;
                 let is_paused = durable.role == Some(Role::Master) && durable.may_take_over;
-                self.pauses.restart = is_paused.then(|| (node, end(RESTART_PAUSE_MS)));
+                // The stop is answered when it ends; an operator may have ended the pause meanwhile.
+                let was_ended = self.pauses.ended.is_some_and(|at| at >= since);
+                self.pauses.restart = (is_paused && !was_ended).then(|| (node, end(RESTART_PAUSE_MS)));
             }
             _ => {}
         }
