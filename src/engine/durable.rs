@@ -71,6 +71,9 @@ pub struct Durable {
     /// Shadow: its master told of another arbiter, or of none, when they last met (spec 7.11).
     #[serde(default)]
     pub arbiter_differs: bool,
+    /// The two went by one arbiter when they last met: the other can be granted the role by it, whatever is set here (spec 7.11).
+    #[serde(default)]
+    pub shares_arbiter: bool,
     /// Takeovers of the pair, for the damping (spec 7.15).
     #[serde(default)]
     pub takeovers: super::damping::Takeovers,
@@ -164,6 +167,7 @@ impl Durable {
             rival_unmet: false,
             unwatched: false,
             arbiter_differs: false,
+            shares_arbiter: false,
             takeovers: super::damping::Takeovers::default(),
             pause: None,
         }

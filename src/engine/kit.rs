@@ -331,6 +331,11 @@ impl Engine {
             let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
             self.write(draft, super::then::Then::Nothing);
         }
+        let shares = self.has_arbiter();
+        if self.kits.theirs.is_some() && !differs && self.drafted().shares_arbiter != shares {
+            let draft = super::durable::Durable { shares_arbiter: shares, ..self.draft() };
+            self.write(draft, super::then::Then::Nothing);
+        }
         let list = self.kit_differences();
         if list.is_empty() {
             self.settle("H-027", "");

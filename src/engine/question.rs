@@ -207,6 +207,9 @@ impl Engine {
         }
         if role == Role::Master && term > self.durable.term {
             self.relinquish(term, "the other instance is master with a higher term");
+        } else if role == Role::Master && term < self.durable.term && refusal.code == RefusalCode::NotMyPair {
+            // Reset while it was alone, and active since: whoever has no shadow waits for nobody.
+            self.met_loser(term);
         } else if self.reign.activity == Activity::Holding
             && refusal.code == RefusalCode::NotMyPair
             && role == Role::Shadow
@@ -222,8 +225,7 @@ impl Engine {
         self.reign.hold_why = why.to_owned();
         self.reign.hold_since = Some(self.now.wall);
         let hold_ms = self.in_force().high_availability.boot_hold;
-        // With an arbiter nobody becomes active from what is on disk alone (spec 7.5).
-        let ends = !self.facts.is_copied && self.durable.offer.is_none() && !self.has_arbiter();
+        let ends = !self.facts.is_copied && self.durable.offer.is_none() && !self.goes_by_an_arbiter();
         self.reign.hold_ends = ends.then(|| self.after(hold_ms));
         if let Some(at) = self.reign.hold_ends {
             self.timers.set(Timer::BootHold, at);
@@ -238,9 +240,25 @@ impl Engine {
         self.note(EventKind::Role, Severity::Warning, format!("not active yet: {why}"));
     }
 
+    /// With an arbiter nobody becomes active from what is on disk alone (spec 7.5). One that was taken out of the settings here,
+    /// while the other instance was not there to hear of it, can still grant that one the role (spec 7.11).
+    fn goes_by_an_arbiter(&self) -> bool {
+        self.has_arbiter() || self.has_left_its_arbiter()
+    }
+
+    /// A master that was stopped, or alone, while its arbiter went out of the settings.
+    pub(super) fn has_left_its_arbiter(&self) -> bool {
+        let durable = &self.durable;
+        durable.shares_arbiter
+            && !self.has_arbiter()
+            && self.peer().is_some()
+            && durable.peer_promise.is_none()
+            && (durable.may_take_over || durable.rival_unmet)
+    }
+
     /// Nobody answered within the boot hold.
     pub(super) fn hold_due(&mut self) {
-        if self.reign.activity != Activity::Holding || self.facts.is_copied || self.has_arbiter() {
+        if self.reign.activity != Activity::Holding || self.facts.is_copied || self.goes_by_an_arbiter() {
             return;
         }
         if self.in_force().takeover_checks.is_empty() {
@@ -254,7 +272,7 @@ impl Engine {
     /// The takeover checks are done; a hold that is over waits for them.
     pub(super) fn hold_checked(&mut self) {
         let is_over = self.reign.hold_ends.is_some_and(|ends| ends <= self.now.mono);
-        if self.reign.activity != Activity::Holding || !is_over || self.has_arbiter() {
+        if self.reign.activity != Activity::Holding || !is_over || self.goes_by_an_arbiter() {
             return;
         }
         if self.checks.pass(&self.in_force()) {

@@ -30,13 +30,14 @@ impl Engine {
             return self.refuse(id, what, "it is not clear whether this instance is the active one", "Resume first");
         }
         let mut draft = self.draft();
+        let untold = draft.may_take_over && draft.peer_promise.is_none();
         draft.former_peer = draft.peer.take().or(draft.former_peer);
         draft.may_take_over = false;
         draft.peer_promise = None;
         draft.common = None;
         draft.settings_due = None;
         draft.pause = None;
-        self.write(draft, Then::Reset { order: id });
+        self.write(draft, Then::Reset { order: id, untold });
     }
 
     /// `shadow reset`: the promise first, then the master is told if it can be, then the pair is forgotten.
@@ -112,11 +113,11 @@ impl Engine {
         draft.disconnected_since = None;
         draft.common = None;
         draft.settings_due = None;
-        self.write(draft, Then::Reset { order });
+        self.write(draft, Then::Reset { order, untold: false });
     }
 
-    /// The pair is forgotten on disk: the settings follow.
-    pub(super) fn was_reset(&mut self, id: u64) {
+    /// The pair is forgotten on disk: the settings follow. `untold`: the other instance does not know, and may take over.
+    pub(super) fn was_reset(&mut self, id: u64, untold: bool) {
         let all: Vec<_> = self.links.all.keys().copied().collect();
         for link in all {
             self.close(link, "high availability was reset");
@@ -157,6 +158,11 @@ impl Engine {
                 ..SettingsPatch::default()
             }
         };
-        self.write_settings_for(id, patch);
+        let former = self.durable.former_peer.as_ref().filter(|_| untold);
+        let but = former.map_or(String::new(), |former| {
+            let name = if former.host.is_empty() { "the former shadow" } else { &former.host };
+            format!("; {name} was not told: while it is up it may take over by itself, so say `shadow reset` there too, or stop it")
+        });
+        self.write_settings_for(id, patch, &but);
     }
 }

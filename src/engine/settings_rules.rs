@@ -178,9 +178,9 @@ impl Engine {
     }
 
     /// Settings that come with the reset; the answer waits for nothing else.
-    pub(super) fn write_settings_for(&mut self, id: u64, patch: SettingsPatch) {
-        let text = "the other instance is forgotten, the settings of the pair are back at their defaults";
-        self.settings_work.writer = Some(Writer::Order(id, text.into()));
+    pub(super) fn write_settings_for(&mut self, id: u64, patch: SettingsPatch, but: &str) {
+        let text = format!("the other instance is forgotten, the settings of the pair are back at their defaults{but}");
+        self.settings_work.writer = Some(Writer::Order(id, text));
         self.out.push(Effect::WriteSettings(Box::new(patch)));
     }
 

@@ -48,7 +48,7 @@ pub struct Counters {
 /// What is yes or no in a record; the same of one that runs and of one that is only on the disk.
 #[doc(hidden)]
 #[must_use]
-pub fn record_flags(durable: &Durable) -> [bool; 12] {
+pub fn record_flags(durable: &Durable) -> [bool; 13] {
     [
         durable.may_take_over,
         durable.connect_wanted,
@@ -59,6 +59,7 @@ pub fn record_flags(durable: &Durable) -> [bool; 12] {
         durable.rival_unmet,
         durable.unwatched,
         durable.arbiter_differs,
+        durable.shares_arbiter,
         durable.common.is_some(),
         durable.settings_due.is_some(),
         durable.pause.is_some(),

@@ -70,6 +70,11 @@ impl Engine {
             self.begin_hold(&format!("asking {name} whether it took the role that was offered"));
         } else if self.facts.is_copied {
             self.begin_hold("this home was restored or copied: only an answer or `ha resume` makes it active");
+        } else if self.has_left_its_arbiter() {
+            self.begin_hold(&format!(
+                "its settings name no arbiter any more, and {name}, which goes by one, may have been granted the role: only an \
+                 answer of {name}, the arbiter put back, or `ha resume` makes it active"
+            ));
         } else if (self.durable.may_take_over || self.durable.rival_unmet) && self.peer().is_some() {
             self.begin_hold(&format!("asking {name} whether it has taken over"));
         } else if self.needs_confirmation() {

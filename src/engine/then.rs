@@ -48,7 +48,7 @@ pub(super) enum Then {
     /// Shadow: it promised not to take over, and is to be reset.
     PromisedReset { order: u64 },
     /// The pair is forgotten.
-    Reset { order: u64 },
+    Reset { order: u64, untold: bool },
     /// Master: on at a term that the arbiter granted.
     Raised { order: Option<u64> },
     /// The length of a promise is noted: it can be given.
@@ -86,7 +86,7 @@ impl Engine {
             Then::Promised { order } => self.promised(order),
             Then::CompleteWanted { order, by } => self.reconnect_now(order, &by),
             Then::PromisedReset { order } => self.promised_reset(order),
-            Then::Reset { order } => self.was_reset(order),
+            Then::Reset { order, untold } => self.was_reset(order, untold),
             Then::Done { order, text } => self.done(order, text),
             Then::Raised { order } => self.term_raised(order),
             Then::PromiseNoted { link, serial } => self.give_promise(link, serial, self.durable.promise_ms),
@@ -151,7 +151,7 @@ impl Engine {
             Then::Granted { order }
             | Then::ConnectWanted { order }
             | Then::PromisedReset { order }
-            | Then::Reset { order }
+            | Then::Reset { order, untold: _ }
             | Then::Done { order, text: _ }
             | Then::Raised { order: Some(order) }
             | Then::DampingCleared { order, text: _ }

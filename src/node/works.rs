@@ -227,6 +227,10 @@ impl Works {
             Hook::BecomeShadow => settings.hooks.become_shadow,
             Hook::NewConfiguration => settings.hooks.new_configuration,
         };
+        if hook == Hook::NewConfiguration {
+            // The service's program may be among what has come.
+            self.lookout.look();
+        }
         if hook == Hook::BecomeMaster {
             // The network may still point at the other one (spec 7.6).
             self.addresses.announce();

@@ -2,7 +2,7 @@
 //! failover in which they were not.
 
 use standin::engine::base::Role;
-use standin::engine::order::Order;
+use standin::engine::order::{Order, Reply};
 
 use crate::pair::{break_link, cut_link, heal, healthy, holds, is_active, pair_of, role, settings};
 use crate::sim::world::World;
@@ -38,6 +38,24 @@ fn a_split_is_told_although_its_loser_was_restarted() {
         assert!(told("H-022").unwrap().why.contains("restarted since"), "{:?}", told("H-022"));
         assert!(!world.nodes[0].disk.durable.unwatched, "that is over");
     }
+}
+
+/// spec 7.6, 2.5: the former master had forgotten the pair meanwhile
+#[test]
+fn a_split_is_told_although_its_loser_was_reset() {
+    let mut world = pair_of(&settings());
+    cut_link(&mut world);
+    world.run_until(world.t + 400);
+    let reset = world.order(0, Order::HaReset);
+    world.run_until(world.t + 100);
+    let Ok(Reply::Done(text)) = &world.answers[&reset] else { panic!("{:?}", world.answers[&reset]) };
+    assert!(text.contains("was not told"), "{text}");
+    assert!(world.run_till(5_000, |world| is_active(world, 1)));
+    world.run_until(world.t + 2_000);
+    heal(&mut world);
+    assert!(world.run_till(20_000, |world| role(world, 0).0 == Some(Role::Shadow)), "it gives way");
+    world.run_until(world.t + 2_000);
+    assert!(holds(&world, 1, "H-022"), "{:?}", world.nodes[1].disk.alerts.keys());
 }
 
 /// spec 7.6: a master that died, however its link went with it, was not active beside the new one

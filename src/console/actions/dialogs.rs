@@ -295,6 +295,9 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
             "High availability goes back to disabled, any shadow host, no grace period; the HA port stays. The \
              service and the configuration are not touched."
                 .into(),
+            "It is not told. Unless it was disconnected by order, it may take over by itself while it is up: reset or \
+             stop it too."
+                .into(),
         ];
         (body, Order::HaReset)
     } else {

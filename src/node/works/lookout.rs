@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use super::{send, spawn, tie_of};
@@ -15,6 +16,8 @@ use crate::service::unit::Systemctl;
 
 /// How old the answer is at most: neither a program's absence nor a unit's file can be waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// What is new and bad is looked at twice before it is told: systemd may be busy for a moment, and a program just being replaced.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Looks again and again in a thread of its own, and tells what has changed.
 pub(super) struct Lookout {
@@ -33,21 +36,27 @@ impl Lookout {
             let tie = tie_of(&settings, watchdog_ms);
             ahead::problem(&settings.service, &directory, tie, &Systemctl::default())
         };
-        spawn("lookout", move || watch(look, &woken, |problem| send(&shared, Input::ServiceAhead(problem))))?;
+        spawn("lookout", move || {
+            watch(look, &woken, LOOK_AGAIN, |problem| send(&shared, Input::ServiceAhead(problem)));
+        })?;
         Ok(Self { wake })
     }
 
-    /// Something was set: looks now.
+    /// Something was set, or the directory has changed: looks now.
     pub(super) fn look(&self) {
         // A full queue already holds the wish.
         let _ = self.wake.try_send(());
     }
 }
 
-fn watch(look: impl Fn() -> Option<String>, woken: &Receiver<()>, tell: impl Fn(Option<String>)) {
+fn watch(look: impl Fn() -> Option<String>, woken: &Receiver<()>, pause: Duration, tell: impl Fn(Option<String>)) {
     let mut told = None;
     loop {
-        let found = look();
+        let mut found = look();
+        if found.is_some() && found != told {
+            thread::sleep(pause);
+            found = look();
+        }
         if found != told {
             tell(found.clone());
             told = found;
@@ -64,18 +73,32 @@ mod tests {
 
     use super::*;
 
-    /// spec 7.7: what has not changed is not told again
-    #[test]
-    fn only_what_changes_is_told() {
-        let (wake, woken) = sync_channel(3);
+    fn told_of(found: &[Option<&str>], wakes: usize) -> Vec<Option<String>> {
+        let (wake, woken) = sync_channel(wakes);
         let (at, told) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let found = [None, Some("missing"), Some("missing"), None];
-        for _ in 1..found.len() {
+        for _ in 0..wakes {
             wake.send(()).unwrap();
         }
         drop(wake);
         let look = || found[at.fetch_add(1, Ordering::Relaxed)].map(str::to_owned);
-        watch(look, &woken, |problem| told.lock().unwrap().push(problem));
-        assert_eq!(told.into_inner().unwrap(), [Some("missing".to_owned()), None]);
+        watch(look, &woken, Duration::ZERO, |problem| told.lock().unwrap().push(problem));
+        assert_eq!(at.into_inner(), found.len(), "looks");
+        told.into_inner().unwrap()
+    }
+
+    /// spec 7.7: what has not changed is not told again
+    #[test]
+    fn only_what_changes_is_told() {
+        let missing = Some("missing");
+        let told = told_of(&[None, missing, missing, missing, None], 3);
+        assert_eq!(told, [missing.map(str::to_owned), None]);
+    }
+
+    /// spec 2.6: a systemd that does not answer once is no service that cannot be started
+    #[test]
+    fn what_is_over_at_the_second_look_is_not_told() {
+        assert!(told_of(&[Some("no answer"), None, None], 1).is_empty());
+        let told = told_of(&[Some("no answer"), Some("missing")], 0);
+        assert_eq!(told, [Some("missing".to_owned())], "what is so now");
     }
 }
