@@ -149,7 +149,7 @@ impl MirrorDesk {
             pushes,
             down: watch::Sender::default(),
             shared: shared.clone(),
-            held: Arc::default(),
+            held: Arc::new(Mutex::new(HeldBook::with_alerts(&store.load_alerts()?))),
             asked: Arc::default(),
             drift: Arc::default(),
             drifted: Arc::default(),
