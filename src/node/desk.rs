@@ -354,6 +354,9 @@ impl MirrorDesk {
             Order::FileBytes { path, revision } => {
                 self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
             }
+            Order::FilePart { path, revision, digest, offset } => {
+                self.mirror.file_part(path, *revision, digest, *offset).map(|bytes| Reply::Bytes(FileBytes(bytes)))
+            }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             _ => self.mirror.all_branches().map(Reply::Branches),
         }
