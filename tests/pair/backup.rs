@@ -34,6 +34,10 @@ fn a_backup_comes_back_on_a_pair() {
     };
     let (code, said) = run(&pair.a, &["--dry-run", "--configuration-only"]);
     assert!(code == Some(0) && said.contains("removed stranger") && said.contains("changed audit.yaml"), "{said}");
+    for instance in [&pair.a, &pair.b] {
+        let (code, said) = run(instance, &["--dry-run"]);
+        assert!(code == Some(0) && said.contains("Nothing was changed") && said.contains("standin stop"), "{said}");
+    }
     let (code, said) = run(&pair.a, &["--yes"]);
     assert!(code == Some(1) && said.contains("--configuration-only"), "{said}");
     let (code, said) = run(&pair.b, &["--yes", "--configuration-only"]);
