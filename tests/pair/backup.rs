@@ -54,5 +54,7 @@ fn a_backup_comes_back_on_a_pair() {
     pair.a.start();
     pair.wait_settled(&pair.b, &pair.a);
     assert_eq!(pair.a.status()["term"], pair.b.status()["term"]);
+    let stands = |code: &str| pair.a.alerts().iter().any(|alert| alert["code"] == code && alert["is_over"] == false);
+    assert!(!stands("H-008"), "its own identity is that of no other machine: {:?}", pair.a.alerts());
     assert_eq!(tree(&pair.a.directory), wanted);
 }
