@@ -1,5 +1,6 @@
 //! `standin config …` with an instance that only talks, and with none.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
@@ -166,6 +167,26 @@ fn a_diff_without_differences_is_0() {
     assert_eq!(named, expected);
     let report: DiffReport = serde_json::from_str(&run(home.path(), &["config", "diff", "--json"]).1).expect("JSON");
     assert_eq!(report.files_total, 0);
+}
+
+/// spec 5.4: a name that is no UTF-8 is taken as it is, and as it is written everywhere; other arguments are still refused
+#[test]
+fn a_path_that_is_no_text_is_taken_byte_for_byte() {
+    let home = home();
+    let engine = master(home.path(), false);
+    let raw = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+    let run = |arguments: &[&str]| {
+        standin(home.path()).args(["config"]).args(arguments).arg(raw).output().expect("the binary runs").status.code()
+    };
+    for arguments in
+        [&["show"][..], &["log"], &["diff", "--"], &["restore", "3"], &["forget"], &["reapply", "b", "--theirs"]]
+    {
+        assert_ne!(run(arguments), Some(2), "{arguments:?}");
+        let order = format!("{:?}", engine.orders().pop());
+        assert!(order.contains(r#""caf\\xe9.yaml""#), "{arguments:?}: {order}");
+    }
+    assert_eq!(run(&["show", "caf\\xe9.yaml"]), Some(2), "one path");
+    assert_eq!(run(&["list", "--json", "--held"]), Some(2));
 }
 
 /// interfaces: 4 where nothing runs and nothing ever ran.
