@@ -47,6 +47,8 @@ pub fn lines(text: &str) -> Vec<ShownLine> {
 struct Masker<'a> {
     in_private_key: bool,
     hidden: Option<Hidden>,
+    /// The same of a key in a comment, which may stand within another value.
+    commented: Option<Hidden>,
     explicit: Option<Explicit>,
     /// The end of the last line that said something: a key, if the next one begins with a colon.
     tail: &'a str,
@@ -99,29 +101,38 @@ impl<'a> Masker<'a> {
             self.in_private_key = !line.contains("-----END ");
             return hide_whole(plain, indent);
         }
-        if let Some(hidden) = &mut self.hidden {
-            if hidden.has(line, inside, goes_on) {
-                self.tail = line;
-                return hide_whole(plain, indent);
-            }
-            // A comment within a value does not end it.
-            if !is_comment(line) {
-                self.hidden = None;
-            }
+        let is_commented = self.commented.as_mut().is_some_and(|hidden| hidden.has(line, inside, goes_on));
+        if !is_commented {
+            self.commented = None;
         }
-        match self.value_in(line) {
-            None => ShownLine { plain, masked: None },
-            Some(at) => {
-                let value = &line[at..];
-                let hidden = Hidden::below(line, value);
-                if self.hidden.is_none() || hidden.in_comment.is_none() {
-                    self.hidden = Some(hidden);
-                }
-                let blank = value.len() - value.trim_start().len();
-                let masked = (!is_block_start(value)).then(|| format!("{}{MASK}", clean(&line[..at + blank])));
-                ShownLine { plain, masked }
-            }
+        if self.is_hidden(line, inside, goes_on) || (is_commented && is_comment(line)) {
+            self.tail = line;
+            return hide_whole(plain, indent);
         }
+        let at = self.value_in(line);
+        if let Some(at) = at {
+            let hidden = Hidden::below(line, &line[at..]);
+            *(if is_comment(line) { &mut self.commented } else { &mut self.hidden }) = Some(hidden);
+        }
+        match at {
+            // Below a key in a comment; it may have keys of its own.
+            _ if is_commented => hide_whole(plain, indent),
+            Some(at) if !is_block_start(&line[at..]) => {
+                let blank = line[at..].len() - line[at..].trim_start().len();
+                ShownLine { plain, masked: Some(format!("{}{MASK}", clean(&line[..at + blank]))) }
+            }
+            _ => ShownLine { plain, masked: None },
+        }
+    }
+
+    /// All of this line belongs to a value that began before.
+    fn is_hidden(&mut self, line: &str, inside: bool, goes_on: bool) -> bool {
+        let is_hidden = self.hidden.as_mut().is_some_and(|hidden| hidden.has(line, inside, goes_on));
+        // A comment within a value does not end it.
+        if !is_hidden && !is_comment(line) {
+            self.hidden = None;
+        }
+        is_hidden
     }
 
     /// Where the value of the first secret key in this line begins.
@@ -174,7 +185,7 @@ impl Hidden {
     fn has(&mut self, line: &str, inside: bool, goes_on: bool) -> bool {
         let text = line.trim_start();
         let indent = line.len() - text.len();
-        if self.value.is_open() {
+        if self.value.is_open() && (self.in_comment.is_none() || is_comment(line)) {
             let in_quote = self.value.is_quoted();
             self.value.line(line);
             // What closes the value alone is no part of it.
@@ -191,7 +202,8 @@ impl Hidden {
             Some(_) => false,
             None => !is_comment(line) && (self.with_items || inside) && !self.begins_anew(text),
         };
-        if has {
+        // A comment ends a block, and goes on with what is below it.
+        if has || is_comment(line) {
             self.value.line(line);
         }
         has

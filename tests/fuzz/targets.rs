@@ -25,12 +25,14 @@ const BLOCK_BYTES: usize = 512;
 /// Longest look at one input: for a machine that does much else.
 const LONGEST: Duration = Duration::from_secs(20);
 /// Ways to write a value of a secret key.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 7] = [
     "pass: hunter2",
     "? password\n: hunter2",
     "\"pass\\u0077ord\": \"x\nhunter2\"",
     "'pass''word': {x: hunter2,\ny: hunter2}",
     "\"password\"\n: |\n  hunter2",
+    "# token:\n  pin: hunter2",
+    "password: x\n# token: |\n#   hunter2",
 ];
 /// Longest search for the shortest difference.
 const SEARCH: Duration = Duration::from_millis(20);

@@ -178,6 +178,11 @@ fn a_value_that_is_open_is_hidden_to_its_end() {
         "<password>\nhunter2\nhunter2==\n</password>\nhost: a",
         "# password: |\n#   hunter2\n# host: a",
         "# passwords:\n# - hunter2\n# host: a",
+        "password: x\n# token: |\n#   hunter2\nhost: a",
+        "password:\n# token:\n#   hunter2\n  hunter2\nhost: a",
+        "# token: \"begins\nhost: a",
+        "password: |\n  x\n# token:\n  pin: \"begins\nhunter2\"\nhost: a",
+        "# token:\n  password: \"begins\nhunter2\"\nhost: a",
     ] {
         let shown = shown(text).join("\n");
         assert!(!shown.contains("hunter2"), "{text}\nis shown as\n{shown}");
