@@ -406,6 +406,14 @@ impl Mirror {
         history::bytes(&self.inner.store, path, revision)
     }
 
+    /// A piece of them; see [`history::part`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file_part(&self, path: &str, revision: Option<u64>, of: &Digest, offset: u64) -> Result<Vec<u8>, Problem> {
+        history::part(&self.inner.store, path, revision, of, offset)
+    }
+
     fn newest(&self) -> Newest {
         self.inner.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,8 +1,12 @@
 //! What may be typed: every command, option and limit, for clap. Commands that do not exist yet are absent, not stubs.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::mirror::path::shown;
 
 use super::{alerts, config, console, events, ha, shadow, status, stop, users};
 
@@ -141,6 +145,13 @@ pub enum Command {
 /// Says how a duration is written.
 pub fn duration_ms(text: &str) -> Result<u64, String> {
     crate::engine::settings::duration::parse(text)
+}
+
+/// For clap: a path inside the mirrored directory, as `config list` writes it (spec 5.4). One that is no UTF-8 is taken byte for
+/// byte, as a shell hands over a name that it has completed.
+#[must_use]
+pub fn inner_path() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|raw| raw.into_string().unwrap_or_else(|raw| shown(raw.as_bytes())))
 }
 
 #[cfg(test)]

@@ -208,6 +208,7 @@ fn time_limit(order: &Order) -> Duration {
         | Order::DriftFiles
         | Order::ShowFile { .. }
         | Order::FileBytes { .. }
+        | Order::FilePart { .. }
         | Order::Log { .. }
         | Order::ShowBranch { .. } => 60,
         // Reads the directory, of the other instance every byte.

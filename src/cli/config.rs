@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::arguments::inner_path;
 use super::client::{Client, unexpected};
 use super::home::Context;
 use super::output::{Exit, Failure, Outcome, Output, Paint, note};
@@ -66,6 +67,7 @@ pub enum ConfigAction {
 #[derive(Debug, Args)]
 pub struct ShowArguments {
     /// Relative to the mirrored directory
+    #[arg(value_parser = inner_path())]
     pub path: String,
     /// Of this revision [default: the newest]
     #[arg(long, value_name = "N")]

@@ -23,7 +23,8 @@ const PATHS_TOLD_MAX: usize = 50;
 
 const AFTER_HELP: &str = "\
 While the instance runs, only its configuration can be restored, on the master: it becomes one new revision. Everything else
-needs it stopped. Terms and promises are never brought back: what the home knows of its pair stays, where it is newer.";
+needs it stopped; a dry run does not. Terms and promises are never brought back: what the home knows of its pair stays, where it
+is newer.";
 
 /// `standin restore`.
 #[derive(Debug, Args)]
@@ -62,7 +63,12 @@ pub fn run(context: &Context, arguments: &RestoreArguments, out: &mut Output) ->
         Err(Failure::NotRunning(_)) => None,
         Err(failure) => return Err(failure),
     };
-    let running = running.map(|client| may_while_running(client, arguments)).transpose()?;
+    // It only reads, beside the instance that runs.
+    let is_look = arguments.dry_run && !arguments.configuration_only;
+    let running = match running {
+        Some(client) if !is_look => Some(may_while_running(client, arguments)?),
+        other => other,
+    };
     if !arguments.configuration_only && context.settings != context.home.join("settings.yaml") {
         return Err(refused(
             "--settings names a file outside the home, and the settings of the backup belong into the home".into(),
@@ -81,6 +87,10 @@ pub fn run(context: &Context, arguments: &RestoreArguments, out: &mut Output) ->
     out.flush()?;
     if arguments.dry_run {
         out.line("Nothing was changed.")?;
+        if is_look && running.is_some() {
+            out.flush()?;
+            note("The instance runs, and has to be stopped for this restore: standin stop.");
+        }
         return Ok(Exit::Done);
     }
     if !arguments.yes && !confirm("Restore this? Type yes: ", &["yes"])? {

@@ -53,6 +53,24 @@ pub struct Lexer {
 }
 
 impl Lexer {
+    /// Brackets are open.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// A quoted text goes on in the next line.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        self.quote.is_some()
+    }
+
+    /// The next line goes on with a quoted text or within brackets, however little it is indented.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_inside() || self.is_quoted()
+    }
+
     /// The parts of the next line, in order, without gaps: together they are the line.
     pub fn line(&mut self, line: &str) -> Vec<Span> {
         let mut parts = Parts { line, at: 0, spans: Vec::new() };

@@ -207,6 +207,17 @@ pub enum Order {
         /// None: the newest.
         revision: Option<u64>,
     },
+    /// `config show` of what is longer than [`Order::FileBytes`] hands out: a piece of it.
+    FilePart {
+        /// Relative to the directory.
+        path: String,
+        /// None: the newest.
+        revision: Option<u64>,
+        /// Of the content that the earlier pieces are of: one that has become another meanwhile is refused.
+        digest: Digest,
+        /// Bytes before the piece.
+        offset: u64,
+    },
     /// `config log`: revisions of the main line, newest first.
     Log {
         /// Only those that changed this path or something inside it.
@@ -294,7 +305,7 @@ pub enum Reply {
     Held(Vec<HeldFile>),
     /// To [`Order::ShowFile`].
     File(Box<FileContent>),
-    /// To [`Order::FileBytes`].
+    /// To [`Order::FileBytes`]. To [`Order::FilePart`]: at most [`super::history::APPLIED_FILE_MAX_BYTES`], none at the end.
     Bytes(FileBytes),
     /// To [`Order::Log`].
     Log(Vec<LogEntry>),

@@ -18,6 +18,9 @@ pub(super) const SHADOW_CODES: &[&str] = &[
     "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026", "V-009",
 ];
 
+/// Why H-008 stands in a home whose seal does not fit.
+const COPIED: &str = "this home was restored or copied from another machine";
+
 /// After the start, alerts of an earlier run whose cause is not found again are over, ms.
 const FORGET_AFTER_MS: i64 = 60_000;
 
@@ -48,7 +51,7 @@ impl Engine {
             }
         }
         if self.facts.is_copied {
-            self.hold_alert("H-008", "", "this home was restored or copied from another machine");
+            self.hold_alert("H-008", "", COPIED);
         }
     }
 
@@ -93,6 +96,7 @@ impl Engine {
         self.hand_failing_over();
         self.fence_health();
         self.forget_copy();
+        self.settle_restored();
         self.tell_damping();
         self.ahead_alert();
         if self.reign.activity == Activity::Isolated {
@@ -128,6 +132,15 @@ impl Engine {
             self.book.settle_forgotten(self.now.wall, is_own, &mut self.out);
         }
         self.book.health(self.now.wall, &mut self.out);
+    }
+
+    /// An answer or an operator has decided who is what: the home is sealed anew, and no copy any more (spec 6.2, 7.5). One that
+    /// speaks with the same identity is another matter.
+    fn settle_restored(&mut self) {
+        let is_settled = self.is_active() || self.link_state() == Some(LinkState::Ready);
+        if self.facts.is_copied && is_settled && self.book.why_of("H-008", "") == Some(COPIED) {
+            self.settle("H-008", "");
+        }
     }
 
     /// Disconnected by order: said again every day (spec 4.4).
@@ -175,5 +188,35 @@ impl Engine {
             Role::Master => Some(self.master_state()),
             Role::Shadow => Some(self.watch.state.unwrap_or(LinkState::Disconnected)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{InstanceId, Millis, Now, UnixMillis};
+    use crate::engine::durable::Durable;
+    use crate::engine::input::Boot;
+
+    fn is_told(engine: &Engine) -> bool {
+        engine.book.holds("H-008", "")
+    }
+
+    /// spec 6.2, 7.5: that a home was restored is told until it is settled; that another runs with its identity is told on
+    #[test]
+    fn a_restored_home_is_told_until_it_is_settled() {
+        let instance = InstanceId(uuid::Uuid::from_u128(1));
+        let durable = Durable { role: Some(Role::Master), ..Durable::new(instance) };
+        let boot = Boot { is_copied: true, ..Boot::of(durable, "command") };
+        let mut engine = Engine::new(Now { mono: Millis(1), wall: UnixMillis(1) }, boot);
+        engine.start();
+        engine.health();
+        assert!(is_told(&engine), "it waits for an answer or an operator");
+        engine.reign.activity = Activity::Active;
+        engine.health();
+        assert!(!is_told(&engine) && !engine.book.is_open("H-008"));
+        engine.hold_alert("H-008", "", "another running instance has the same identity");
+        engine.health();
+        assert!(is_told(&engine));
     }
 }

@@ -6,7 +6,7 @@ use super::diff::{inverse, merged};
 use super::path::RelPath;
 use super::scan::Stamps;
 use super::tree::{Entry, Tree};
-use crate::engine::base::{Problem, RevisionId, UnixMillis};
+use crate::engine::base::{Digest, Problem, RevisionId, UnixMillis};
 use crate::engine::history::{ANSWER_TEXT_MAX_BYTES, APPLIED_FILE_MAX_BYTES, LOG_ENTRIES_MAX, LOG_PATHS_MAX, LogEntry};
 use crate::engine::message::TRAIL_MAX;
 use crate::engine::order::{FileContent, FileEntry, FileKind, SHOWN_FILE_MAX_BYTES};
@@ -66,6 +66,32 @@ pub fn bytes(store: &Store, path: &str, revision: Option<u64>) -> Result<Vec<u8>
         return Err(cannot_show(path, why));
     }
     bytes_of(store, path, &entry)
+}
+
+/// The same, however long it is: for this process alone.
+///
+/// # Errors
+/// When it is not there.
+pub fn whole(store: &Store, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
+    let (_, entry, _) = entry_at(store, path, revision)?;
+    bytes_of(store, path, &entry)
+}
+
+/// The bytes of a file from `offset` on, at most [`APPLIED_FILE_MAX_BYTES`] of them; nothing behind its end. `of`: the content
+/// that earlier pieces are of.
+///
+/// # Errors
+/// When it is not there, or is another content now.
+pub fn part(store: &Store, path: &str, revision: Option<u64>, of: &Digest, offset: u64) -> Result<Vec<u8>, Problem> {
+    let (_, entry, _) = entry_at(store, path, revision)?;
+    if entry.digest != *of {
+        return Err(cannot_show(path, "it was changed while it was being shown"));
+    }
+    let mut bytes = bytes_of(store, path, &entry)?;
+    let limit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    bytes.drain(..limit(offset).min(bytes.len()));
+    bytes.truncate(limit(APPLIED_FILE_MAX_BYTES));
+    Ok(bytes)
 }
 
 fn cannot_show(path: &str, why: impl Into<String>) -> Problem {

@@ -149,7 +149,7 @@ impl MirrorDesk {
             pushes,
             down: watch::Sender::default(),
             shared: shared.clone(),
-            held: Arc::default(),
+            held: Arc::new(Mutex::new(HeldBook::with_alerts(&store.load_alerts()?))),
             asked: Arc::default(),
             drift: Arc::default(),
             drifted: Arc::default(),
@@ -353,6 +353,9 @@ impl MirrorDesk {
             }
             Order::FileBytes { path, revision } => {
                 self.mirror.file_bytes(path, *revision).map(|bytes| Reply::Bytes(FileBytes(bytes)))
+            }
+            Order::FilePart { path, revision, digest, offset } => {
+                self.mirror.file_part(path, *revision, digest, *offset).map(|bytes| Reply::Bytes(FileBytes(bytes)))
             }
             Order::Log { path, limit, before } => self.mirror.log(path.as_deref(), *before, *limit).map(Reply::Log),
             _ => self.mirror.all_branches().map(Reply::Branches),

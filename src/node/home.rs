@@ -187,12 +187,12 @@ pub fn file_content(home: &Path, path: &str, revision: Option<u64>) -> Result<Fi
     crate::mirror::history::show(&Store::open_read_only(home)?, path, revision)
 }
 
-/// Its bytes.
+/// Its bytes, however many.
 ///
 /// # Errors
 /// The database cannot be read, or has no such file.
 pub fn file_bytes(home: &Path, path: &str, revision: Option<u64>) -> Result<Vec<u8>, Problem> {
-    crate::mirror::history::bytes(&Store::open_read_only(home)?, path, revision)
+    crate::mirror::history::whole(&Store::open_read_only(home)?, path, revision)
 }
 
 /// Revisions, newest first (`config log`).

@@ -67,6 +67,7 @@ impl Orders {
             | Order::DriftFiles
             | Order::ShowFile { .. }
             | Order::FileBytes { .. }
+            | Order::FilePart { .. }
             | Order::Log { .. } => {
                 let mirror = self.mirror.clone();
                 blocking(move || mirror.read(&order)).await

@@ -9,6 +9,7 @@ use super::backup::directory_of;
 use super::clock;
 use super::desk::limits;
 use super::home::USERS_FILE;
+use super::system;
 use crate::access::Users;
 use crate::backup::archive::{self, Manifest, Part, refused};
 use crate::engine::Engine;
@@ -123,6 +124,7 @@ fn told(change: &diff::Change) -> String {
 pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Problem> {
     let home = wanted.home;
     let current = Store::open(home)?;
+    let own = sealed_instance(&current, home)?;
     let mut done = Vec::new();
     let staged = begin_exchange(home).and_then(|aside| stage(wanted, password, &current, &aside, &mut done));
     // The files are exchanged while no database is open.
@@ -130,7 +132,7 @@ pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Pr
     match staged {
         Ok((settings, root)) => {
             exchange(home)?;
-            finish(home, &settings, root)?;
+            finish(home, &settings, root, own)?;
             Ok(done)
         }
         Err(problem) => {
@@ -140,10 +142,23 @@ pub fn restore(wanted: &Wanted<'_>, password: &Secret) -> Result<Vec<String>, Pr
     }
 }
 
-/// The directory is brought to what the new database says. An interrupted one is finished by the next start.
-fn finish(home: &Path, settings: &Settings, root: Option<Digest>) -> Result<(), Problem> {
+/// The instance of this home, if its seal says that it is no copy.
+fn sealed_instance(store: &Store, home: &Path) -> Result<Option<InstanceId>, Problem> {
+    let is_own = store.seal()?.is_some_and(|seal| system::seal_of(home) == Some(seal));
+    Ok(store.load_durable()?.filter(|_| is_own).map(|durable| durable.instance))
+}
+
+/// The directory is brought to what the new database says. An interrupted one is finished by the next start. The identity of
+/// `own` is that of no other machine: it was here before, and its files alone are new.
+fn finish(home: &Path, settings: &Settings, root: Option<Digest>, own: Option<InstanceId>) -> Result<(), Problem> {
     debug_assert!(!is_exchange_open(home));
     let store = Store::open(home)?;
+    if own.is_some()
+        && store.load_durable()?.map(|durable| durable.instance) == own
+        && let Some(seal) = system::seal_of(home)
+    {
+        store.set_seal(&seal)?;
+    }
     let mirror = Mirror::open(store, directory_of(home, settings), limits(settings))?;
     match (root, mirror.head()) {
         (None, _) => Ok(()),

@@ -160,8 +160,10 @@ fn read(path: &Path) -> Result<String, Problem> {
 
 fn shown(mistake: &Mistake) -> String {
     let line = mistake.line.map_or_else(String::new, |line| format!("line {line}: "));
-    let key = if mistake.key.is_empty() { String::new() } else { format!("{}: ", mistake.key) };
     let Problem { what, why, todo } = &mistake.problem;
+    // Most of them begin with the key; two settings that fight each other do not.
+    let is_named = mistake.key.is_empty() || what.contains(&mistake.key);
+    let key = if is_named { String::new() } else { format!("{}: ", mistake.key) };
     format!("  {line}{key}{what}: {why}. {todo}")
 }
 
@@ -218,6 +220,28 @@ mod tests {
         }
         fs::write(desk.path(), text(&home.path().join("mine"))).unwrap();
         assert!(matches!(desk.look(), Look::Changed(_)));
+    }
+
+    /// interfaces, Files: every mistake at once, each with its line and its key, which is named once
+    #[test]
+    fn a_mistake_names_its_key_once() {
+        let (_home, desk) = desk();
+        let text = "shadow:\n  check_interval: 9ms\n  takeover_delay: soon\n  nonsense: 1\nhigh_availability:\n  port: 8443\n\
+                    log: 3\n";
+        fs::write(desk.path(), text).unwrap();
+        let Look::Wrong(why) = desk.look() else { panic!("it is taken") };
+        for (line, key) in [
+            (2, "shadow.check_interval"),
+            (3, "shadow.takeover_delay"),
+            (4, "shadow.nonsense"),
+            (6, "high_availability.port"),
+            (7, "log"),
+        ] {
+            let told = why.lines().find_map(|told| told.strip_prefix(&format!("  line {line}: ")));
+            let told = told.unwrap_or_else(|| panic!("no line {line}: {why}"));
+            let (what, rest) = told.split_once(": ").unwrap();
+            assert!(what.starts_with(key) && !rest.starts_with(key), "{told}");
+        }
     }
 
     /// spec 2.8: an own write is no change of an operator's

@@ -1,11 +1,14 @@
 //! `standin config …` with an instance that only talks, and with none.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
 use standin::engine::base::{Digest, Problem, RevisionId, Role, Term};
-use standin::engine::history::{Became, Change, ChangeReport, DiffReport, Expected, PathChange, Version};
+use standin::engine::history::{
+    APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, DiffReport, Expected, FileBytes, PathChange, Version,
+};
 use standin::engine::order::{FileContent, FileEntry, FileKind, Order, Reply};
 use standin::engine::status::Status;
 
@@ -115,6 +118,35 @@ fn an_edit_is_given_up_or_kept() {
     assert_eq!(changes(&engine).len(), 1);
 }
 
+/// spec 5.6: a content of an older revision that no frame carries, and the disk does not have any more, comes in pieces; one that
+/// changes meanwhile is refused
+#[test]
+fn a_large_file_of_an_older_revision_is_shown_in_pieces() {
+    const SIZE: u64 = APPLIED_FILE_MAX_BYTES + 5;
+    let home = home();
+    let engine = Engine::start(home.path(), |order| match order {
+        Order::Status => Ok(Reply::Status(Box::new(Status { role: Some(Role::Master), ..Status::default() }))),
+        Order::ShowFile { .. } => {
+            let entry = FileEntry { size: SIZE, ..entry() };
+            Ok(Reply::File(Box::new(FileContent { entry, text: "x".into(), is_text: true, is_cut: true })))
+        }
+        Order::FilePart { revision: Some(2), digest: DIGEST, offset, .. } => {
+            let count = (SIZE - offset).min(APPLIED_FILE_MAX_BYTES);
+            Ok(Reply::Bytes(FileBytes(vec![b'x'; usize::try_from(count).expect("a small number")])))
+        }
+        Order::FilePart { offset: 0, .. } => Ok(Reply::Bytes(FileBytes(b"x".to_vec()))),
+        Order::FilePart { .. } => Err(Problem::new("cannot show a.yaml", "it was changed", "Again.")),
+        order => Err(Problem::new("Not expected", format!("{order:?}"), "")),
+    });
+    let (code, out, message) = run(home.path(), &["config", "show", "a.yaml", "--revision", "2"]);
+    assert_eq!((code, &*message), (Some(0), ""));
+    assert!(out.len() as u64 == SIZE && out.bytes().all(|byte| byte == b'x'), "{} bytes", out.len());
+    let parts = engine.orders().iter().filter(|order| matches!(order, Order::FilePart { .. })).count();
+    assert_eq!(parts, 2);
+    let (code, _, message) = run(home.path(), &["config", "show", "a.yaml"]);
+    assert_eq!((code, message.contains("it was changed")), (Some(1), true), "{message}");
+}
+
 /// interfaces: exit status as that of diff; versions and paths as named.
 #[test]
 fn a_diff_without_differences_is_0() {
@@ -135,6 +167,26 @@ fn a_diff_without_differences_is_0() {
     assert_eq!(named, expected);
     let report: DiffReport = serde_json::from_str(&run(home.path(), &["config", "diff", "--json"]).1).expect("JSON");
     assert_eq!(report.files_total, 0);
+}
+
+/// spec 5.4: a name that is no UTF-8 is taken as it is, and as it is written everywhere; other arguments are still refused
+#[test]
+fn a_path_that_is_no_text_is_taken_byte_for_byte() {
+    let home = home();
+    let engine = master(home.path(), false);
+    let raw = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+    let run = |arguments: &[&str]| {
+        standin(home.path()).args(["config"]).args(arguments).arg(raw).output().expect("the binary runs").status.code()
+    };
+    for arguments in
+        [&["show"][..], &["log"], &["diff", "--"], &["restore", "3"], &["forget"], &["reapply", "b", "--theirs"]]
+    {
+        assert_ne!(run(arguments), Some(2), "{arguments:?}");
+        let order = format!("{:?}", engine.orders().pop());
+        assert!(order.contains(r#""caf\\xe9.yaml""#), "{arguments:?}: {order}");
+    }
+    assert_eq!(run(&["show", "caf\\xe9.yaml"]), Some(2), "one path");
+    assert_eq!(run(&["list", "--json", "--held"]), Some(2));
 }
 
 /// interfaces: 4 where nothing runs and nothing ever ran.

@@ -181,7 +181,8 @@ fn what_runs_is_not_restored() {
         (Role::Shadow, &[][..], &["runs as a shadow", "on the master"][..]),
         (Role::Shadow, &["--configuration-only"], &["runs as a shadow"]),
         (Role::Master, &[], &["the instance runs", "--configuration-only"]),
-        (Role::Master, &["--dry-run", "--history"], &["the instance runs", "standin stop"]),
+        (Role::Master, &["--history"], &["the instance runs", "standin stop"]),
+        (Role::Shadow, &["--dry-run", "--configuration-only"], &["runs as a shadow"]),
     ] {
         let home = Home::empty();
         let engine = running(&home, role);
@@ -190,6 +191,26 @@ fn what_runs_is_not_restored() {
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
         assert_eq!(engine.orders(), [Order::Status]);
     }
+}
+
+/// interfaces, restore: a dry run changes nothing, and is told beside an instance that runs, with what a restore would need.
+#[test]
+fn what_a_restore_would_change_is_told_while_the_instance_runs() {
+    let home = Home::set_up();
+    let file = home.beside("b");
+    assert_eq!(home.with_password(&["backup", &file, "--history"], PASSWORD).0, Some(0));
+    let settings = home.path().join("settings.yaml");
+    let kept = fs::read_to_string(&settings).expect("set up");
+    fs::write(&settings, kept.replace("host: node-a", "host: node-z")).expect("own home");
+    let before = home.files();
+    let engine = running(&home, Role::Shadow);
+    for options in [&["--dry-run"][..], &["--dry-run", "--history"]] {
+        let (code, out, message) = home.with_password(&[&["restore", &file], options].concat(), PASSWORD);
+        assert_eq!(code, Some(0), "{message}");
+        assert!(out.contains("Settings   replaced") && out.ends_with("Nothing was changed.\n"), "{out}");
+        assert!(message.contains("standin stop"), "{message}");
+    }
+    assert_eq!((home.files(), engine.orders()), (before, Vec::new()));
 }
 
 fn report(conflicts: &[(&str, &str)], dry_run: bool) -> ChangeReport {

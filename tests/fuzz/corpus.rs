@@ -201,6 +201,10 @@ pub fn texts() -> Vec<Vec<u8>> {
     all.push(
         b"password: |\n  secret\n  more\nlist:\n- token: abc\n  user: x\n{\"apiKey\": \"k\"}\n<pwd>x</pwd>\n".to_vec(),
     );
+    all.push(
+        b"? pass\n: \"x\ny\"\n\"pass\\u0077ord\": {a: [x,\ny]}\n'pass''word': z\n- ? |\n    pin\n  : - x\n*k : y\n# token:\n#   x\n{\"pwd\"\n: x}\n"
+            .to_vec(),
+    );
     all
 }
 

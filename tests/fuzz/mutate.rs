@@ -5,7 +5,7 @@ const INPUT_MAX_BYTES: usize = 64 * 1024;
 /// Edits of one input at most.
 const EDITS_MAX: usize = 6;
 /// Bytes that mean something somewhere: lengths, kinds, quotes, ends of lines, the beginnings of broken UTF-8.
-const TOKENS: [&[u8]; 28] = [
+const TOKENS: [&[u8]; 32] = [
     b"\0",
     b"\xff",
     b"\x7f",
@@ -32,6 +32,10 @@ const TOKENS: [&[u8]; 28] = [
     b"!!",
     b"|\n ",
     b"password: ",
+    b"? pass\n: ",
+    b"\\u0077",
+    b"\"",
+    b"''",
     b"\xe2\x80\xa8",
     b"-----BEGIN PRIVATE KEY-----\n",
 ];

@@ -24,6 +24,16 @@ const MIB: usize = 1024 * KIB;
 const BLOCK_BYTES: usize = 512;
 /// Longest look at one input: for a machine that does much else.
 const LONGEST: Duration = Duration::from_secs(20);
+/// Ways to write a value of a secret key.
+const SECRETS: [&str; 7] = [
+    "pass: hunter2",
+    "? password\n: hunter2",
+    "\"pass\\u0077ord\": \"x\nhunter2\"",
+    "'pass''word': {x: hunter2,\ny: hunter2}",
+    "\"password\"\n: |\n  hunter2",
+    "# token:\n  pin: hunter2",
+    "password: x\n# token: |\n#   hunter2",
+];
 /// Longest search for the shortest difference.
 const SEARCH: Duration = Duration::from_millis(20);
 
@@ -144,6 +154,12 @@ fn masks() {
         for line in lines {
             assert!(!line.plain.contains('\n'));
             assert!(line.masked.is_none_or(|masked| masked.ends_with(mask::MASK)));
+        }
+        // Whatever stands before a secret, it is hidden.
+        for secret in SECRETS {
+            let lines = mask::lines(&format!("{text}\n{secret}\n")).into_iter().rev().take(secret.lines().count());
+            let shown: Vec<String> = lines.map(|line| line.text(false).to_owned()).collect();
+            assert!(shown.iter().all(|line| !line.contains("hunter2")), "{secret:?} is shown: {shown:?}");
         }
     });
 }

@@ -34,6 +34,10 @@ fn a_backup_comes_back_on_a_pair() {
     };
     let (code, said) = run(&pair.a, &["--dry-run", "--configuration-only"]);
     assert!(code == Some(0) && said.contains("removed stranger") && said.contains("changed audit.yaml"), "{said}");
+    for instance in [&pair.a, &pair.b] {
+        let (code, said) = run(instance, &["--dry-run"]);
+        assert!(code == Some(0) && said.contains("Nothing was changed") && said.contains("standin stop"), "{said}");
+    }
     let (code, said) = run(&pair.a, &["--yes"]);
     assert!(code == Some(1) && said.contains("--configuration-only"), "{said}");
     let (code, said) = run(&pair.b, &["--yes", "--configuration-only"]);
@@ -50,5 +54,7 @@ fn a_backup_comes_back_on_a_pair() {
     pair.a.start();
     pair.wait_settled(&pair.b, &pair.a);
     assert_eq!(pair.a.status()["term"], pair.b.status()["term"]);
+    let stands = |code: &str| pair.a.alerts().iter().any(|alert| alert["code"] == code && alert["is_over"] == false);
+    assert!(!stands("H-008"), "its own identity is that of no other machine: {:?}", pair.a.alerts());
     assert_eq!(tree(&pair.a.directory), wanted);
 }

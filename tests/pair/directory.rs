@@ -179,6 +179,33 @@ fn a_rejected_change_is_held_back_until_it_is_good() {
     assert!(!pair.b.ok(&["events"]).contains("LOST"), "{}", pair.b.ok(&["events"]));
 }
 
+/// spec 5.4, 6.2: what was held back and is mended while Standin is down is over with the next start; what is not goes on
+#[test]
+fn what_is_mended_while_nothing_runs_is_over() {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    edit(&pair.a, "port.txt", b"8080");
+    pair.a.start();
+    pair.a.wait("a revision", |status| status["configuration"]["revision"].as_u64() > Some(0));
+    let pipe = |name: &str| mknodat(CWD, pair.a.directory.join(name), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    pipe("pipe");
+    pipe("other");
+    pair.a.wait("held", |status| status["configuration"]["held"] == 2);
+    validate_with(&pair.a, "test $(cat port.txt) -lt 65536");
+    eventually("in force", || pair.a.ok(&["events"]).contains("configuration.validate.command is in force"));
+    edit(&pair.a, "port.txt", b"70000");
+    eventually("told", || stands(&pair.a, "F-006").is_some());
+    pair.a.kill();
+    fs::remove_file(pair.a.directory.join("pipe")).unwrap();
+    edit(&pair.a, "port.txt", b"8080");
+    pair.a.start();
+    let of_files = || {
+        let open = pair.a.alerts().into_iter().filter(|alert| alert["code"] == "F-002" && alert["is_over"] == false);
+        open.map(|alert| alert["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    eventually("the change is over", || stands(&pair.a, "F-006").is_none());
+    eventually("the file is over", || of_files() == ["other"]);
+}
+
 /// spec 4.5, 8.9: a shadow whose directory is gone says so, and so does its master; it puts back what it can
 #[test]
 fn a_shadow_without_its_directory_says_so() {

@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::{change, diff};
+use crate::cli::arguments::inner_path;
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
 use crate::cli::output::{Exit, Paint};
@@ -27,7 +28,7 @@ pub enum BranchAction {
         /// As listed
         branch: String,
         /// Only these files and directories
-        #[arg(value_name = "PATH")]
+        #[arg(value_name = "PATH", value_parser = inner_path())]
         paths: Vec<String>,
         /// Show values that look like secrets
         #[arg(long)]
@@ -50,10 +51,10 @@ pub struct ReapplyArguments {
     /// As `config branches` lists it; `NAME@HOST` is that of one instance
     pub branch: String,
     /// Only these files and directories
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = inner_path())]
     pub paths: Vec<String>,
     /// Take what the branch has there, whatever it is now
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = inner_path())]
     pub theirs: Vec<String>,
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT")]

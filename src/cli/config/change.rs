@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::arguments::inner_path;
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, Paint};
@@ -29,7 +30,7 @@ pub struct RestoreArguments {
     #[arg(value_name = "N")]
     pub revision: u64,
     /// Only these files and directories; one that was not there then is removed
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = inner_path())]
     pub paths: Vec<String>,
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT")]
@@ -46,7 +47,7 @@ pub struct ApplyArguments {
     #[arg(value_name = "FILE|DIR", required = true)]
     pub sources: Vec<PathBuf>,
     /// Directory inside the mirrored one to put them in [default: the mirrored one itself]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = inner_path())]
     pub to: Option<String>,
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT", default_value = "")]
@@ -60,6 +61,7 @@ pub struct ApplyArguments {
 #[derive(Debug, Args)]
 pub struct ForgetArguments {
     /// File or directory, relative to the mirrored one
+    #[arg(value_parser = inner_path())]
     pub path: String,
     /// It is still in the newest revision: keep its newest content, forget all older ones
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::arguments::inner_path;
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, Paint, note};
@@ -25,7 +26,7 @@ pub struct DiffArguments {
     #[arg(value_name = "B")]
     pub to: Option<String>,
     /// Only these files and directories
-    #[arg(last = true, value_name = "PATH")]
+    #[arg(last = true, value_name = "PATH", value_parser = inner_path())]
     pub paths: Vec<String>,
     /// Show values that look like secrets
     #[arg(long)]

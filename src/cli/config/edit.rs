@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::Args;
 
 use super::change::{hand_over, make, read};
+use crate::cli::arguments::inner_path;
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, note};
@@ -22,6 +23,7 @@ const NEW_MODE: u32 = 0o644;
 #[derive(Debug, Args)]
 pub struct EditArguments {
     /// Relative to the mirrored directory; a file that is not there is made
+    #[arg(value_parser = inner_path())]
     pub path: String,
     /// Why, for the history
     #[arg(long, short = 'm', value_name = "TEXT", default_value = "")]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::arguments::inner_path;
 use crate::cli::client::{Client, unexpected};
 use crate::cli::home::Context;
 use crate::cli::output::{Exit, Failure, Outcome, Output, Paint, note};
@@ -13,6 +14,7 @@ use crate::engine::order::{Order, Reply};
 #[derive(Debug, Args)]
 pub struct LogArguments {
     /// Only revisions that changed this file, or something in this directory
+    #[arg(value_parser = inner_path())]
     pub path: Option<String>,
     /// At most so many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]

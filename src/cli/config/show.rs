@@ -31,8 +31,11 @@ pub fn run(context: &Context, arguments: &ShowArguments, out: &mut Output) -> Ou
                 return write(content.text.as_bytes(), out);
             }
             if content.entry.size > APPLIED_FILE_MAX_BYTES {
-                let directory = client.status()?.configuration.directory;
-                return from_disk(&content, Path::new(&directory), out);
+                let on_disk = Path::new(&client.status()?.configuration.directory).join(&content.entry.path);
+                if is_same(&on_disk, &content) {
+                    return from_disk(&content, &on_disk, out);
+                }
+                return in_parts(&mut client, arguments, &content, out);
             }
             let order = Order::FileBytes { path: path.clone(), revision: *revision };
             let Reply::Bytes(bytes) = client.order(order)? else { return Err(unexpected().into()) };
@@ -61,23 +64,38 @@ fn write(bytes: &[u8], out: &mut Output) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The frame carries bytes up to a limit. The disk of this machine has them, if they are still the same ones.
-fn from_disk(content: &FileContent, directory: &Path, out: &mut Output) -> Outcome {
-    let path = directory.join(&content.entry.path);
-    if is_same(&path, content) {
-        let mut file = std::fs::File::open(&path).map_err(|error| cannot(content, &error.to_string()))?;
-        let mut written = Ok(());
-        let read = pieces(&mut file, |piece| {
-            written = out.raw(piece);
-            written.is_ok()
-        });
-        written?;
-        read.map_err(|error| cannot(content, &error.to_string()))?;
-        return Ok(Exit::Done);
+/// A frame carries bytes up to a limit. The disk of this machine has all of them, where they are still the same ones.
+fn from_disk(content: &FileContent, path: &Path, out: &mut Output) -> Outcome {
+    let mut file = std::fs::File::open(path).map_err(|error| cannot(content, &error.to_string()))?;
+    let mut written = Ok(());
+    let read = pieces(&mut file, |piece| {
+        written = out.raw(piece);
+        written.is_ok()
+    });
+    written?;
+    read.map_err(|error| cannot(content, &error.to_string()))?;
+    Ok(Exit::Done)
+}
+
+/// From the history of the instance, frame by frame: an older revision, or one that the disk does not have any more.
+fn in_parts(client: &mut Client, arguments: &ShowArguments, content: &FileContent, out: &mut Output) -> Outcome {
+    let mut offset = 0;
+    while offset < content.entry.size {
+        let order = Order::FilePart {
+            path: arguments.path.clone(),
+            revision: arguments.revision,
+            digest: content.entry.digest,
+            offset,
+        };
+        match client.order(order)? {
+            Reply::Bytes(part) if !part.0.is_empty() => {
+                out.raw(&part.0)?;
+                offset += part.0.len() as u64;
+            }
+            _ => return Err(unexpected().into()),
+        }
     }
-    let limit = APPLIED_FILE_MAX_BYTES / (1024 * 1024);
-    let why = format!("only files of up to {limit} MiB are handed out, and the one on disk is not the same any more");
-    Err(cannot(content, &why).into())
+    Ok(Exit::Done)
 }
 
 /// The file has exactly the content that the entry names.
@@ -140,16 +158,15 @@ mod tests {
         assert!(is_whole(&content("a", true, b"a")) && !is_whole(&content("?", false, b"\xff")));
     }
 
-    /// What the frame cannot carry comes from the disk, but only when it is the same content.
+    /// spec 5.6: what the frame cannot carry comes from the disk, but only when it is the same content.
     #[test]
     fn large_files_come_from_the_disk_if_they_are_the_same() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.bin"), b"\x00\x01binary").unwrap();
         let (mut out, written) = output();
-        from_disk(&content("?", false, b"\x00\x01binary"), directory.path(), &mut out).unwrap();
+        let (same, path) = (content("?", false, b"\x00\x01binary"), directory.path().join("a.bin"));
+        assert!(is_same(&path, &same) && !is_same(&path, &content("?", false, b"another")));
+        from_disk(&same, &path, &mut out).unwrap();
         assert_eq!(written.text().as_bytes(), b"\x00\x01binary");
-        let (mut out, written) = output();
-        assert!(from_disk(&content("?", false, b"another"), directory.path(), &mut out).is_err());
-        assert_eq!(written.text(), "");
     }
 }

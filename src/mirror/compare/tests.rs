@@ -3,7 +3,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::engine::base::Term;
-use crate::mirror::{Limits, Mirror};
+use crate::engine::history::APPLIED_FILE_MAX_BYTES;
+use crate::mirror::{Limits, Mirror, digest};
 
 struct Home {
     _home: tempfile::TempDir,
@@ -15,7 +16,7 @@ impl Home {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(&home.path().join("home")).unwrap();
-        let limits = Limits { file_size: 10_000_000, owners: false };
+        let limits = Limits { file_size: 30_000_000, owners: false };
         let mirror = Mirror::open(store.clone(), home.path().join("configuration"), limits).unwrap();
         Self { _home: home, mirror, store }
     }
@@ -106,6 +107,26 @@ fn every_kind_of_difference_is_told() {
     assert_eq!(home.mirror.file_bytes("binary", Some(1)).unwrap(), b"\x00\x01", "no text, and of an older revision");
     let back = home.diff(&Version::Directory, &Version::Revision(1), &["a.yaml", "new"], None);
     assert_eq!(brief(&back), ["*a.yaml -b: 3|+b: 2", "-new same", "-new/place -the same content"]);
+}
+
+/// spec 5.6: a content that no answer carries as a whole is handed out in pieces, also of an older revision; another one is refused
+#[test]
+fn a_large_content_is_handed_out_in_pieces() {
+    let home = Home::new();
+    let mut large = vec![b'a'; usize::try_from(APPLIED_FILE_MAX_BYTES).unwrap()];
+    large.extend_from_slice(b"the end");
+    home.write("large", &large);
+    home.commit();
+    home.write("large", b"small");
+    home.commit();
+    let of = digest::of_content(&large);
+    let part = |revision, offset| home.mirror.file_part("large", revision, &of, offset);
+    assert!(home.mirror.file_bytes("large", Some(1)).is_err());
+    assert!(part(Some(1), 0).unwrap() == large[..large.len() - 7]);
+    assert_eq!(part(Some(1), APPLIED_FILE_MAX_BYTES).unwrap(), b"the end");
+    assert!(part(Some(1), u64::MAX).unwrap().is_empty());
+    assert!(part(Some(2), 0).unwrap_err().why.contains("was changed"));
+    assert!(crate::mirror::history::whole(&home.store, "large", Some(1)).unwrap() == large);
 }
 
 /// spec 5.6: what there is not is refused with what there is.

@@ -52,8 +52,8 @@ impl MirrorDesk {
 
     fn put_drift_back(&self, watch: &mut DriftWatch) {
         let subject = String::new();
-        if lock(&self.held).count() > 0 {
-            // What the last scan as a master held back is drift now.
+        if lock(&self.held).has_any() {
+            // What the last scan as a master held back is drift now, also that of an earlier run.
             super::held::tell(&self.held, &self.shared, &[], None);
         }
         match self.mirror.look_for_drift() {

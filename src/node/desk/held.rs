@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use crate::engine::alerts::Alert;
 use crate::engine::base::UnixMillis;
 use crate::engine::input::Input;
 use crate::engine::order::{HELD_MAX, HeldFile};
@@ -13,6 +14,10 @@ use crate::node::shared::{Shared, lock};
 
 /// Most alerts about single files; the list has all of them.
 const ALERTS_MAX: usize = 100;
+/// Alert about a file that is held back.
+const FILE: &str = "F-002";
+/// Alert about a change that is held back as a whole.
+const CHANGE: &str = "F-006";
 /// Subject of the alert about those beyond [`ALERTS_MAX`].
 const MORE: &str = "and more";
 
@@ -28,6 +33,21 @@ pub struct HeldBook {
 }
 
 impl HeldBook {
+    /// With the alerts that an earlier run left standing: what was mended while nothing ran is over with the first look.
+    pub fn with_alerts(open: &[Alert]) -> Self {
+        let standing = |code: &'static str| open.iter().filter(move |alert| alert.code == code && !alert.is_over);
+        Self {
+            told: standing(FILE).map(|alert| alert.subject.clone()).collect(),
+            is_rejected: standing(CHANGE).next().is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// Something is held back, or is told to be.
+    pub fn has_any(&self) -> bool {
+        self.count > 0 || self.is_rejected || !self.told.is_empty()
+    }
+
     /// How many.
     pub fn count(&self) -> u64 {
         self.count
@@ -73,20 +93,20 @@ pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Op
         shared.input_blocking(Input::Held(count));
     }
     for subject in over {
-        shared.input_blocking(Input::TroubleOver { code: "F-002", subject });
+        shared.input_blocking(Input::TroubleOver { code: FILE, subject });
     }
     for (subject, why) in alerts {
-        shared.input_blocking(Input::Trouble { code: "F-002", subject, why });
+        shared.input_blocking(Input::Trouble { code: FILE, subject, why });
     }
     let subject = String::new();
     match rejected {
         Some(Rejection { why, output }) if output.is_empty() => {
-            shared.input_blocking(Input::Trouble { code: "F-006", subject, why: why.clone() });
+            shared.input_blocking(Input::Trouble { code: CHANGE, subject, why: why.clone() });
         }
         Some(Rejection { why, output }) => {
-            shared.input_blocking(Input::Trouble { code: "F-006", subject, why: format!("{why}; {output}") });
+            shared.input_blocking(Input::Trouble { code: CHANGE, subject, why: format!("{why}; {output}") });
         }
-        None if was_rejected => shared.input_blocking(Input::TroubleOver { code: "F-006", subject }),
+        None if was_rejected => shared.input_blocking(Input::TroubleOver { code: CHANGE, subject }),
         None => {}
     }
 }
@@ -94,6 +114,7 @@ pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::alerts::book::AlertBook;
 
     fn held(path: &str) -> Held {
         Held { path: path.into(), why: "is a pipe".into(), ..Held::default() }
@@ -111,6 +132,26 @@ mod tests {
         assert_eq!(over, ["a"]);
         let since: Vec<_> = book.list().into_iter().map(|file| (file.path, file.since.0, file.line)).collect();
         assert_eq!(since, [("b".to_owned(), 1, None), ("c".to_owned(), 2, Some(3))]);
+    }
+
+    /// spec 6.2, 6.6: an alert of an earlier run ends with the first look that finds its cause mended; what is still held back
+    /// goes on, and what is over already is not told again
+    #[test]
+    fn alerts_of_an_earlier_run_end_when_their_cause_is_mended() {
+        let mut kept = AlertBook::default();
+        for subject in ["mended", "still", "over"] {
+            kept.raise(UnixMillis(1), FILE, subject, "is a pipe", &mut Vec::new());
+        }
+        kept.settle(UnixMillis(2), FILE, "over", &mut Vec::new());
+        kept.raise(UnixMillis(1), CHANGE, "", "exit status 1", &mut Vec::new());
+        let mut book = HeldBook::with_alerts(&kept.list());
+        assert!(book.has_any() && book.is_rejected && book.count() == 0);
+        let (alerts, over) = book.set(&[held("still")], UnixMillis(3));
+        assert_eq!(
+            (alerts.into_keys().collect::<Vec<_>>(), over),
+            (vec!["still".to_owned()], vec!["mended".to_owned()])
+        );
+        assert!(!HeldBook::with_alerts(&[]).has_any());
     }
 
     /// architecture, wall 5: a hundred thousand pipes are no hundred thousand alerts

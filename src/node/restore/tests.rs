@@ -209,6 +209,28 @@ fn a_new_machine_takes_over() {
     }
 }
 
+/// spec 7.5: the identity that the home has already makes no copy of it; another one does, until that is settled, and a home that
+/// is a copy stays one
+#[test]
+fn the_own_identity_makes_no_copy() {
+    let home = Home::master();
+    home.backup(true, true).unwrap();
+    let is_sealed = |home: &Home| {
+        let seal = Store::open(&home.path()).unwrap().seal().unwrap();
+        seal.is_some() && seal == system::seal_of(&home.path())
+    };
+    for history in [false, true] {
+        home.restore(&home.file(), true, history).unwrap();
+        assert!(is_sealed(&home));
+    }
+    let other = Home::master();
+    other.restore(&home.file(), true, false).unwrap();
+    assert!(!is_sealed(&other));
+    // The same once more: it is its own by now, and nothing has settled whose it is.
+    other.restore(&home.file(), true, false).unwrap();
+    assert!(!is_sealed(&other));
+}
+
 /// spec 7.3, interfaces: a restore never brings back an old term, nor forgets what was promised.
 #[test]
 fn no_old_term_comes_back() {
