@@ -5,6 +5,7 @@
 
 mod contents;
 mod exchange;
+mod facts;
 mod forget;
 mod listing;
 mod lock;
