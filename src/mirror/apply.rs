@@ -184,7 +184,9 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let (leaves, owners) = (Leaves::NOTHING, Belongs::checked(accounts));
+        // What is excluded in a directory that goes is neither read nor lost.
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), Some(target)], ..Leaves::NOTHING };
+        let owners = Belongs::checked(accounts);
         let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
             keep.add(digest, bytes)?;
