@@ -31,7 +31,7 @@ use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven};
 use crate::store::{Retention, Store};
 
 pub(super) mod drifting;
@@ -207,6 +207,7 @@ impl MirrorDesk {
     fn follow_settings(&self, settings: &Settings) {
         let configuration = &settings.configuration;
         self.mirror.set_limits(limits(settings));
+        self.mirror.set_writing_idle(configuration.quiet_time_limit);
         self.mirror.set_exclude(Exclude::new(&configuration.exclude));
         self.mirror.set_judge(validation::judge(&configuration.validate, self.mirror.directory()));
     }
@@ -483,7 +484,7 @@ impl MirrorDesk {
                 if self.restore_owed.swap(false, Ordering::Relaxed) {
                     self.shared.input_blocking(Input::DriftRestored(true));
                 }
-                let again = [(outcome.postponed, WRITING_IDLE), (outcome.stuck, STUCK_RETRY)];
+                let again = [(outcome.postponed, self.mirror.writing_idle()), (outcome.stuck, STUCK_RETRY)];
                 let again = again.into_iter().find(|(count, _)| *count > 0).map(|(_, pause)| pause);
                 (Input::Scanned { committed: outcome.committed, problem: None }, again)
             }

@@ -236,7 +236,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.quiet_time_limit",
         label: "Quiet time limit",
-        help: "The longest wait for quiet, and for a file that is being written to",
+        help: "The longest wait for quiet, and for the next write to an open file (at least 2 s)",
         kind: Kind::Duration(0, 10 * MINUTE),
         absent: "",
         effect: Effect::AtOnce,
