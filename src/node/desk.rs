@@ -32,11 +32,12 @@ use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
 use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven};
-use crate::store::{Retention, Store};
+use crate::store::Store;
 
 pub(super) mod drifting;
 mod held;
 mod owners;
+mod tidying;
 
 use held::HeldBook;
 
@@ -302,28 +303,6 @@ impl MirrorDesk {
         lock(&self.retention).needed = needed;
     }
 
-    /// Drops what of the history is not to be kept any more (spec 5.6).
-    fn tidy(&self) {
-        let Kept { settings, needed } = *lock(&self.retention);
-        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
-        let since = clock::wall().0.saturating_sub(age_ms);
-        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
-        let input = match self.mirror.tidy(&keep) {
-            Ok(dropped) => {
-                if dropped > 0 {
-                    tracing::info!("{dropped} old revisions were dropped from the history");
-                }
-                Input::TroubleOver { code: "F-031", subject: String::new() }
-            }
-            Err(problem) => Input::Trouble {
-                code: "F-031",
-                subject: String::new(),
-                why: format!("{}: {}", problem.what, problem.why),
-            },
-        };
-        self.shared.input_blocking(input);
-    }
-
     /// A link is gone: what is applied over it gives up.
     pub fn link_down(&self, link: LinkId) {
         self.down.send_if_modified(|down| {
@@ -529,6 +508,8 @@ impl MirrorDesk {
                 // What the last scan as a master held back is of no account any more.
                 held::tell(&self.held, &self.shared, &[], None);
                 self.found(None);
+                // What was in the way is kept as one.
+                self.tidy_drifts();
                 Input::Applied { link, revision: committed.revision, committed, branch }
             }
             Err(problem) => {

@@ -296,7 +296,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.history.size",
         label: "History: size",
-        help: "Contents that only older revisions need take at most so much in the database",
+        help: "Contents that only older revisions, or drifts, need take at most so much in the database",
         kind: Kind::Bytes(1_024 * KIB, 1_024 * GIB),
         absent: "",
         effect: Effect::AtOnce,
