@@ -13,7 +13,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::loose::may_be_loose;
 use super::retention::{CHANGE_BYTES, drop_changes, put_weight};
 use super::{Store, tree, trouble};
-use crate::engine::base::{Digest, Problem};
+use crate::engine::base::{Digest, Problem, UnixMillis};
+use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
 use crate::mirror::tree::Entry;
 
@@ -80,6 +81,32 @@ impl Store {
         transaction.prepare_cached("DELETE FROM branch WHERE name = ?1")?.execute([&drift.name])?;
         transaction.commit()?;
         Ok(only_here)
+    }
+
+    /// The same drift was found once more: it is the newest from now on, and of this moment.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn renew_drift(&self, branch: &Branch, at: UnixMillis) -> Result<Branch, Problem> {
+        self.write_point()?;
+        let renewed = Branch { at, ..branch.clone() };
+        let json = serde_json::to_string(&renewed)
+            .map_err(|error| Problem::new("cannot keep a drift", error.to_string(), ""))?;
+        let (mut connection, turn) = self.mirror_turn();
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction
+                .prepare_cached(
+                    "UPDATE branch SET json = ?2, rowid = (SELECT max(rowid) + 1 FROM branch) WHERE name = ?1",
+                )?
+                .execute([&branch.name, &json])?;
+            self.hold_again(&transaction, &branch.name)?;
+            transaction.commit()
+        };
+        write().map_err(|error| trouble("keep a drift", &error))?;
+        drop(turn);
+        self.all_named(&connection).map_err(|error| trouble("keep a drift", &error))?;
+        Ok(renewed)
     }
 
     /// Contents of a branch were fetched after it: those of a drift are held by it. Nothing happens for another branch.

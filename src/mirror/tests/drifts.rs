@@ -110,3 +110,19 @@ fn what_drifts_hold_is_taken_off_the_size_of_the_history() {
     assert_eq!((revisions(size, false), revisions(size, true)), (3, 2));
     assert_eq!(revisions(SIZE * 5 / 4, true), revisions(SIZE * 5 / 8, false));
 }
+
+/// spec 4.5: what is found once more is the same drift, of the last time, and the newest one.
+#[test]
+fn a_drift_that_is_found_again_is_the_newest() {
+    let (_master, shadow) = two();
+    let first = stray(&shadow, 1);
+    let found_at = shadow.mirror().drifts().unwrap()[0].at;
+    let second = stray(&shadow, 2);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    assert_eq!(stray(&shadow, 1), first);
+    let drifts = shadow.mirror().drifts().unwrap();
+    assert_eq!(drifts.iter().map(|drift| &drift.name).collect::<Vec<_>>(), [&second, &first]);
+    assert!(drifts[1].at > found_at);
+    assert_eq!(drop_over(&shadow, 0), [second]);
+    assert!(has(&shadow, 1) && !has(&shadow, 2));
+}
