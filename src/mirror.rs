@@ -8,6 +8,7 @@ mod candidate;
 mod change;
 mod commit;
 pub mod compare;
+pub mod content;
 pub mod diff;
 pub mod digest;
 mod drift;

@@ -18,7 +18,7 @@ use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use crate::engine::base::Problem;
 use crate::engine::order::FileKind;
-use crate::store::Store;
+use crate::store::{LARGE_BYTES, Store};
 
 /// Up to so many files are made durable one by one, more by one call for the whole file system.
 const SINGLE_SYNCS_MAX: usize = 32;
@@ -52,16 +52,30 @@ pub(super) fn stage_rest(
     let syncs = is_synced(ops);
     let is_done = |index: usize| done.get(index).copied().unwrap_or(false);
     for (index, op, entry) in new().filter(|(index, _, entry)| entry.has_content() && !is_done(*index)) {
-        let bytes = store.content(&entry.digest)?.ok_or_else(|| {
+        let missing = || {
             Problem::new(
                 format!("cannot write {}", op.path),
                 "its content is missing",
                 "reconnect with a complete transfer",
             )
-        })?;
-        let written = match entry.kind {
-            FileKind::Link => staged.link(&index.to_string(), &bytes, entry),
-            _ => staged.file(&index.to_string(), &bytes, entry, syncs),
+        };
+        let name = index.to_string();
+        let written = if entry.size > LARGE_BYTES {
+            let mut is_there = true;
+            let written = staged.file_of(&name, entry, syncs, |file| {
+                is_there = store.read_large(&entry.digest, file).map_err(std::io::Error::other)?.is_some();
+                Ok(())
+            });
+            if !is_there {
+                return Err(missing());
+            }
+            written
+        } else {
+            let bytes = store.content(&entry.digest)?.ok_or_else(missing)?;
+            match entry.kind {
+                FileKind::Link => staged.link(&name, &bytes, entry),
+                _ => staged.file(&name, &bytes, entry, syncs),
+            }
         };
         written.map_err(|error| failed(&op.path, &error.to_string()))?;
         tell(entry.size);

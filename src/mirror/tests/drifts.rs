@@ -126,3 +126,57 @@ fn a_drift_that_is_found_again_is_the_newest() {
     assert_eq!(drop_over(&shadow, 0), [second]);
     assert!(has(&shadow, 1) && !has(&shadow, 2));
 }
+
+/// spec 4.5: a large file that is found on a shadow, and one that is put back, are in memory by the piece alone. In a process
+/// of its own, in whose memory nothing else has a part.
+#[test]
+fn large_drift_takes_little_memory() {
+    let test = std::env::current_exe().unwrap();
+    let child = ["--exact", "mirror::tests::drifts::large_drift_in_its_own_process", "--ignored", "--nocapture"];
+    let output = std::process::Command::new(test).args(child).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// See [`large_drift_takes_little_memory`].
+#[test]
+#[ignore = "run by another test, alone in its process"]
+fn large_drift_in_its_own_process() {
+    const MEGABYTES: usize = 16;
+    // A third of what they take where each is in memory as a whole, and twice what pieces and the database take.
+    const GROWN_MAX_KB: usize = 25_000;
+    let peak_kb = || -> usize {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    };
+    let side = Side::new();
+    side.mirror().set_limits(Limits { file_size: CONTENT_MAX_BYTES, ..LIMITS });
+    // What is the same is too far apart to be packed.
+    let block: Vec<u8> = (20..30).flat_map(noise).collect();
+    let write = |name: &str, first: &str| {
+        use std::io::Write as _;
+        let mut file = fs::File::create(side.at(name)).unwrap();
+        file.write_all(first.as_bytes()).unwrap();
+        (0..MEGABYTES).for_each(|_| file.write_all(&block).unwrap());
+    };
+    let digest_of = |name: &str| {
+        let file = fs::File::open(side.at(name)).unwrap();
+        let size = file.metadata().unwrap().len();
+        content::digest_of(&file, size).unwrap().0
+    };
+    write("warm", "up");
+    fs::write(side.at("warm"), "it has been run once").unwrap();
+    let before = peak_kb();
+    write("mirrored", "right");
+    let right = digest_of("mirrored");
+    side.commit(1).unwrap();
+    write("mirrored", "wrong");
+    write("stray", "wrong too");
+    let stray = digest_of("stray");
+    assert_eq!(side.mirror().look_for_drift().unwrap().paths_total, 2);
+    assert_eq!(digest_of("mirrored"), right);
+    assert!(side.mirror().inner.store.has_content(&stray).unwrap());
+    let grown = peak_kb() - before;
+    assert!(grown < GROWN_MAX_KB, "{grown} kB for files of {MEGABYTES} MB");
+}
