@@ -111,6 +111,24 @@ fn what_drifts_hold_is_taken_off_the_size_of_the_history() {
     assert_eq!(revisions(SIZE * 5 / 4, true), revisions(SIZE * 5 / 8, false));
 }
 
+/// spec 4.5, 5.6: there are never more drifts than a fixed number, however little they hold.
+#[test]
+fn the_oldest_drifts_go_when_there_are_too_many() {
+    let (master, shadow) = (Side::quick(), Side::quick());
+    master.commit(1).unwrap();
+    shadow.pull(&master, true).unwrap();
+    let text = |number: usize| format!("stray {number}");
+    let (more, all) = (3, crate::store::DRIFTS_MAX + 3);
+    for number in 0..all {
+        shadow.write("stray", &text(number));
+        assert_eq!(shadow.mirror().look_for_drift().unwrap().paths_total, 1);
+    }
+    let dropped = shadow.mirror().tidy_drifts(u64::MAX).unwrap();
+    assert!(dropped.len() == more && dropped.iter().all(|drift| drift.is_one_too_many), "{dropped:?}");
+    let has = |number| shadow.mirror().content(&digest::of_content(text(number).as_bytes())).unwrap().is_some();
+    assert!((0..all).all(|number| has(number) == (number >= more)));
+}
+
 /// spec 4.5: what is found once more is the same drift, of the last time, and the newest one.
 #[test]
 fn a_drift_that_is_found_again_is_the_newest() {
