@@ -8,6 +8,7 @@ mod candidate;
 mod change;
 mod commit;
 pub mod compare;
+pub mod content;
 pub mod diff;
 pub mod digest;
 mod drift;
@@ -72,8 +73,8 @@ use crate::store::{Packed, RevisionRow, Store};
 
 /// Author of what was found in the directory, whoever put it there (spec 5.2).
 pub const FOUND_AUTHOR: &str = "directory";
-/// A file that is open for writing counts as being written to until it was left alone for so long: one that is never
-/// closed, such as a log, is mirrored as it is then.
+/// A file that is open for writing counts as being written to until it was left alone for so long at least, see
+/// [`Mirror::set_writing_idle`]: one that is never closed, such as a log, is mirrored as it is then.
 pub const WRITING_IDLE: Duration = Duration::from_secs(2);
 
 /// Settings of the mirror; may change while it is open.
@@ -102,6 +103,8 @@ struct Inner {
     work: Mutex<Work>,
     /// Knows what may have changed; none: anything may.
     watcher: OnceLock<Watcher>,
+    /// See [`Mirror::set_writing_idle`], ms.
+    writing_idle_ms: AtomicU64,
     /// The operator's patterns.
     exclude: RwLock<Arc<Exclude>>,
     /// Judges a change before it is committed; with a number that grows at each change of it.
@@ -189,6 +192,7 @@ impl Mirror {
                 newest: RwLock::new(Newest { head, tree }),
                 work: Mutex::new(Work { stamps, stuck, ..Work::default() }),
                 watcher: OnceLock::new(),
+                writing_idle_ms: AtomicU64::default(),
                 exclude: RwLock::default(),
                 judge: RwLock::default(),
                 restore_due: AtomicBool::default(),
@@ -224,7 +228,19 @@ impl Mirror {
     /// What waits to be looked at.
     #[must_use]
     pub fn pending(&self) -> Pending {
-        self.inner.watcher.get().map_or_else(Pending::default, |watcher| watcher.pending(WRITING_IDLE))
+        self.inner.watcher.get().map_or_else(Pending::default, |watcher| watcher.pending(self.writing_idle()))
+    }
+
+    /// A file that is open and was written to, and not closed since, is waited for until it was left alone for so long, and for
+    /// [`WRITING_IDLE`] at least (spec 5.2): who writes with longer pauses has it mirrored half.
+    pub fn set_writing_idle(&self, idle_ms: u64) {
+        self.inner.writing_idle_ms.store(idle_ms, Ordering::Relaxed);
+    }
+
+    /// See [`Mirror::set_writing_idle`].
+    #[must_use]
+    pub fn writing_idle(&self) -> Duration {
+        Duration::from_millis(self.inner.writing_idle_ms.load(Ordering::Relaxed)).max(WRITING_IDLE)
     }
 
     /// The operator's patterns from now on (spec 5.2). What is excluded leaves the mirror with the next commit, and is
@@ -259,7 +275,7 @@ impl Mirror {
 
     /// Files that are being written to at this moment, and for how long.
     fn writing(&self) -> BTreeMap<RelPath, Duration> {
-        self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(WRITING_IDLE))
+        self.inner.watcher.get().map_or_else(Default::default, |watcher| watcher.writing(self.writing_idle()))
     }
 
     /// The limits from now on.

@@ -4,8 +4,11 @@
 //! (contents): the record, alerts and events, the mirror. All calls block, and are short.
 
 mod contents;
+mod drifts;
 mod exchange;
+mod facts;
 mod forget;
+mod large;
 mod listing;
 mod lock;
 mod log;
@@ -24,14 +27,17 @@ mod turns;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use self::contents::{CONTENT_MAX_BYTES, Packed};
+pub use self::drifts::{DRIFTS_MAX, DroppedDrift};
 pub use self::exchange::{abandon_exchange, begin_exchange, exchange, is_exchange_open};
 pub use self::forget::{FORGETS_DUE_MAX, Forgotten};
+pub use self::large::{LARGE_BYTES, PIECE_BYTES};
 pub use self::log::Counts;
 pub use self::notes::EVENTS_MAX;
 pub use self::retention::{Retention, Tidying};
@@ -67,6 +73,8 @@ struct Inner {
     mirror: Mutex<Connection>,
     /// Taken by each write but those of single alerts and events.
     turns: turns::Turns,
+    /// The row of contents up to which some revision may name each; later ones came since the last commit.
+    named_up_to: AtomicI64,
     /// The last rows when it was last looked for contents that nothing names.
     looked_at: Mutex<Option<(i64, i64)>>,
     /// The file of the database. Once open it stays so: when a process closes it, the system drops all locks of SQLite on it.
@@ -143,12 +151,15 @@ impl Store {
     }
 
     fn of(home: &Path, a: Connection, b: Connection, c: Connection, lock: Option<lock::HomeLock>) -> Self {
+        // Where it cannot be read nothing counts as a drift's alone.
+        let named_up_to = AtomicI64::new(drifts::newest_content(&c).unwrap_or(i64::MAX));
         let inner = Inner {
             home: home.to_owned(),
             record: Mutex::new(a),
             notes: Mutex::new(b),
             mirror: Mutex::new(c),
             turns: turns::Turns::default(),
+            named_up_to,
             looked_at: Mutex::default(),
             raw: Mutex::default(),
             #[cfg(test)]

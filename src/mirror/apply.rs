@@ -184,12 +184,12 @@ impl Mirror {
         let paths =
             changes.iter().map(|change| (&change.path, !(is_directory(change.old) && is_directory(change.new))));
         let mut keep = Keep::new(&self.inner.store);
-        let (leaves, owners) = (Leaves::NOTHING, Belongs::checked(accounts));
+        // What is excluded in a directory that goes is neither read nor lost.
+        let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), Some(target)], ..Leaves::NOTHING };
+        let owners = Belongs::checked(accounts);
         let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
-        let found = look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, bytes| {
-            keep.add(digest, bytes)?;
-            Ok(None)
-        })?;
+        let found =
+            look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, content| keep.add(digest, content))?;
         keep.flush()?;
         let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
         Ok((found, obstacles))
@@ -380,11 +380,9 @@ impl Mirror {
         let lock = || keep.lock().unwrap_or_else(PoisonError::into_inner);
         let accounts = self.accounts();
         let owners = Belongs::checked(accounts.as_deref()).towards(target);
-        let found = read_back(ground, known, owners, paths, heard, &|path, digest, bytes| {
-            if target.get(path).is_none_or(|entry| entry.digest != digest) {
-                lock().add(digest, bytes)?;
-            }
-            Ok(())
+        let found = read_back(ground, known, owners, paths, heard, &|path, digest, content| {
+            let is_stray = target.get(path).is_none_or(|entry| entry.digest != digest);
+            if is_stray { lock().add(digest, content) } else { Ok(None) }
         })?;
         lock().flush()?;
         Ok(found)

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::accounts::{Accounts, Belongs};
 use super::candidate::Rejection;
+use super::content::Content;
 use super::diff::Change;
 use super::ground::Ground;
 use super::path::RelPath;
@@ -50,8 +51,15 @@ impl<'a> Keep<'a> {
         Self { store, buffer: Vec::new(), bytes: 0 }
     }
 
-    pub(super) fn add(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<(), Problem> {
-        self.add_packed(digest, Packed::of(bytes))
+    /// What a scan read; a large one goes to the store at once, by the piece. Why it is held back, if it has changed since.
+    pub(super) fn add(&mut self, digest: Digest, content: Content) -> Result<Option<HoldBack>, Problem> {
+        match content {
+            Content::Memory(bytes) => self.add_packed(digest, Packed::of(bytes)).map(|()| None),
+            Content::Disk(file, size) => {
+                let is_kept = Content::keep_large(self.store, &digest, &file, size)?;
+                Ok((!is_kept).then(|| HoldBack::from("is being written all the while".to_owned())))
+            }
+        }
     }
 
     pub(super) fn add_packed(&mut self, digest: Digest, content: Packed) -> Result<(), Problem> {
@@ -103,13 +111,15 @@ impl Mirror {
         let owners = Belongs::found(accounts);
         let manner =
             Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
-        let mut found = look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, bytes| {
-            if let Some(fault) = yaml_fault(store, path, known, &bytes)? {
-                return Ok(Some(fault));
-            }
-            keep.add(digest, bytes)?;
-            Ok(None)
-        })?;
+        let mut found =
+            look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, content| {
+                if may_fail(path, known)
+                    && let Some(fault) = yaml_fault(store, path, known, &content.bytes()?)?
+                {
+                    return Ok(Some(fault));
+                }
+                keep.add(digest, content)
+            })?;
         self.without_stuck(work, &newest.tree, &mut found);
         let identity = ground.identity();
         if found.tree.is_empty() && !newest.tree.is_empty() && identity != work.looked_at {
@@ -243,10 +253,7 @@ impl Mirror {
         let leaves = Leaves { exclude: Some(ground.exclude()), but: [Some(known), target], ..Leaves::NOTHING };
         let owners = Belongs::checked(accounts);
         let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
-        let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, bytes| {
-            keep.add(digest, bytes)?;
-            Ok(None)
-        })?;
+        let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, content| keep.add(digest, content))?;
         keep.flush()?;
         let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
         Ok((found, obstacles))
@@ -309,6 +316,11 @@ fn rejected(change: &Change, rejection: &Rejection) -> Held {
     }
 }
 
+/// A file that [`yaml_fault`] looks at.
+fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
+    known.is_some_and(|known| known.kind == FileKind::File) && yaml::is_yaml_name(path.name())
+}
+
 /// A file that was YAML in the last revision and no longer is (spec 5.4): why it is held back.
 pub(super) fn yaml_fault(
     store: &Store,
@@ -316,9 +328,7 @@ pub(super) fn yaml_fault(
     known: Option<Entry>,
     bytes: &[u8],
 ) -> Result<Option<HoldBack>, Problem> {
-    let Some(known) = known.filter(|known| known.kind == FileKind::File && yaml::is_yaml_name(path.name())) else {
-        return Ok(None);
-    };
+    let Some(known) = known.filter(|_| may_fail(path, known)) else { return Ok(None) };
     let Err(fault) = yaml::check(bytes) else { return Ok(None) };
     let was_yaml = store.content(&known.digest)?.is_some_and(|old| yaml::check(&old).is_ok());
     Ok(was_yaml.then(|| HoldBack {

@@ -9,6 +9,23 @@ use crate::engine::order::FileKind;
 /// Beside the kind of an entry: owner and group follow its name.
 const HAS_OWNERS: u8 = 0x80;
 
+/// Of bytes that come in pieces: the same as [`of_content`] of all of them.
+#[derive(Default)]
+pub struct Hash(Sha256);
+
+impl Hash {
+    /// The next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all of them.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Of the bytes of a file, or of the target of a link.
 #[must_use]
 pub fn of_content(bytes: &[u8]) -> Digest {

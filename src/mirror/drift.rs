@@ -203,14 +203,14 @@ impl Mirror {
         Ok((Drift { stuck, ..drift }, found.held))
     }
 
-    /// Keeps what of `on_disk` is in no revision, once: what is found again and again is one drift.
+    /// Keeps what of `on_disk` is in no revision, once: what is found again and again is one drift, of the last time.
     fn keep_drift(&self, newest: &Newest, on_disk: &Tree) -> Result<Option<Branch>, Problem> {
         let Some(plan) = drift_branch(&self.inner.store, newest, on_disk, super::FOUND_AUTHOR)? else {
             return Ok(None);
         };
         let is_same = |branch: &Branch| branch.head == plan.branch.head && branch.common == plan.branch.common;
         if let Some(known) = self.drifts()?.into_iter().find(is_same) {
-            return Ok(Some(known));
+            return self.inner.store.renew_drift(&known, plan.branch.at).map(Some);
         }
         self.inner.store.commit(&Commit { branch: Some(&plan), ..Commit::default() })?;
         Ok(Some(plan.branch))

@@ -7,6 +7,9 @@ use crate::engine::settings::patterns::Patterns;
 /// Random characters at the end of a temporary name (`mkstemp`).
 const RANDOM_CHARS: usize = 6;
 
+/// First part of the name of a directory that went and was kept aside because of what is excluded in it; left out, too.
+pub(super) const KEPT: &[u8] = b".standin-kept-";
+
 /// Names that are never mirrored: temporary files of editors and tools, and Standin's own.
 #[must_use]
 pub fn is_left_out(name: &[u8]) -> bool {

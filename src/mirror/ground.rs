@@ -38,7 +38,7 @@ impl Ground {
         Ok(Self { top, exclude: Arc::default() })
     }
 
-    /// What no scan looks at, and what goes with a directory that goes.
+    /// What no scan looks at, and what is kept aside when its directory goes.
     pub(super) fn with_exclude(self, exclude: Arc<Exclude>) -> Self {
         Self { exclude, ..self }
     }

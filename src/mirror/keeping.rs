@@ -4,7 +4,7 @@ use super::commit::now_ms;
 use super::path::RelPath;
 use super::{Mirror, history};
 use crate::engine::base::{Digest, Problem};
-use crate::store::{Forgotten, Retention, Store};
+use crate::store::{DroppedDrift, Forgotten, Retention, Store};
 
 /// Rounds of tidying in a row; what is left goes the next time.
 const ROUNDS_MAX: usize = 20;
@@ -33,6 +33,16 @@ impl Mirror {
             }
         }
         Ok(dropped)
+    }
+
+    /// Drops the oldest drifts where there are too many, or all together hold more than `bytes`; never the newest, and no branch
+    /// of a divergence (spec 4.5, 5.6, 7.6). Says which.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; what is left goes the next time.
+    pub fn tidy_drifts(&self, bytes: u64) -> Result<Vec<DroppedDrift>, Problem> {
+        let _turn = self.work()?;
+        self.inner.store.tidy_drifts(bytes)
     }
 
     /// Removes all contents that `path`, or what is inside it, ever had, from every revision and branch here: from the

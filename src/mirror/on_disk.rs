@@ -38,8 +38,11 @@ impl OnDisk {
         let owners = Belongs::checked(accounts);
         let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let (mut contents, mut bytes_kept) = (BTreeMap::new(), 0);
-        let found = scan(ground, known, stamps, manner, &mut |_, _, digest, bytes| {
-            if bytes_kept + bytes.len() <= KEPT_MAX_BYTES {
+        let found = scan(ground, known, stamps, manner, &mut |_, _, digest, content| {
+            let size = usize::try_from(content.size()).unwrap_or(usize::MAX);
+            if size <= KEPT_MAX_BYTES - bytes_kept
+                && let Some(bytes) = content.into_bytes(&digest)?
+            {
                 bytes_kept += bytes.len();
                 contents.insert(digest, bytes);
             }

@@ -11,17 +11,21 @@ use rustix::io::{Errno, Result as SysResult};
 
 use super::accounts::Accounts;
 use super::diff::Change;
-use super::exclude::is_left_out;
+use super::exclude::{KEPT, is_left_out};
 use super::ground::Ground;
 use super::path::RelPath;
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use crate::engine::base::Problem;
 use crate::engine::order::FileKind;
-use crate::store::Store;
+use crate::store::{LARGE_BYTES, Store};
 
 /// Up to so many files are made durable one by one, more by one call for the whole file system.
 const SINGLE_SYNCS_MAX: usize = 32;
+/// Directories of one name that are kept aside.
+const KEPT_MAX: u32 = 10_000;
+/// Bytes of a name that are kept of it: with what comes before and after it, it is still a name.
+const KEPT_NAME_MAX: usize = 200;
 /// What the owner of a directory needs to change what is in it.
 const OWNER_ALL: RawMode = 0o700;
 
@@ -48,16 +52,30 @@ pub(super) fn stage_rest(
     let syncs = is_synced(ops);
     let is_done = |index: usize| done.get(index).copied().unwrap_or(false);
     for (index, op, entry) in new().filter(|(index, _, entry)| entry.has_content() && !is_done(*index)) {
-        let bytes = store.content(&entry.digest)?.ok_or_else(|| {
+        let missing = || {
             Problem::new(
                 format!("cannot write {}", op.path),
                 "its content is missing",
                 "reconnect with a complete transfer",
             )
-        })?;
-        let written = match entry.kind {
-            FileKind::Link => staged.link(&index.to_string(), &bytes, entry),
-            _ => staged.file(&index.to_string(), &bytes, entry, syncs),
+        };
+        let name = index.to_string();
+        let written = if entry.size > LARGE_BYTES {
+            let mut is_there = true;
+            let written = staged.file_of(&name, entry, syncs, |file| {
+                is_there = store.read_large(&entry.digest, file).map_err(std::io::Error::other)?.is_some();
+                Ok(())
+            });
+            if !is_there {
+                return Err(missing());
+            }
+            written
+        } else {
+            let bytes = store.content(&entry.digest)?.ok_or_else(missing)?;
+            match entry.kind {
+                FileKind::Link => staged.link(&name, &bytes, entry),
+                _ => staged.file(&name, &bytes, entry, syncs),
+            }
         };
         written.map_err(|error| failed(&op.path, &error.to_string()))?;
         tell(entry.size);
@@ -196,13 +214,39 @@ impl Placer<'_> {
     fn remove_directory(&mut self, path: &RelPath) -> SysResult<()> {
         match self.unlink(path, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                // Temporary files of editors and what is excluded, which are in no tree.
                 let directory = self.ground.directory(Some(path))?;
-                remove_left_out(&directory, path, self.ground)?;
-                self.unlink(path, AtFlags::REMOVEDIR)
+                match remove_left_out(&directory, path, self.ground)? {
+                    Rest::Excluded => self.move_aside(path),
+                    Rest::Nothing | Rest::Others => self.unlink(path, AtFlags::REMOVEDIR),
+                }
             }
             other => other,
         }
+    }
+
+    /// What is excluded belongs to this machine alone, and is not deleted because the directory that it is in goes (spec 5.2):
+    /// that is kept beside its place, by a name that no scan looks at.
+    fn move_aside(&mut self, path: &RelPath) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        let name = path.name();
+        let name = &name[..name.len().min(KEPT_NAME_MAX)];
+        for number in 1..KEPT_MAX {
+            let mut aside = [KEPT, name].concat();
+            if number > 1 {
+                aside.extend(format!("-{number}").into_bytes());
+            }
+            match renameat(&parent, path.name(), &parent, aside.as_slice()) {
+                // Of an earlier time.
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                Ok(()) => {
+                    let aside = super::path::shown(&aside);
+                    tracing::info!("{path} was removed; what is excluded in it is kept beside it as {aside}");
+                    return Ok(());
+                }
+                other => return other,
+            }
+        }
+        Err(Errno::EXIST)
     }
 
     fn directory(&mut self, path: &RelPath, old: Option<Entry>, new: Entry) -> SysResult<()> {
@@ -260,8 +304,18 @@ impl Placer<'_> {
     }
 }
 
-/// Removes temporary files of editors and what is excluded; anything else makes the directory stay.
-fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<()> {
+/// What is in a directory that goes.
+enum Rest {
+    Nothing,
+    /// Only what is excluded, or was kept aside earlier.
+    Excluded,
+    /// Something that makes it stay.
+    Others,
+}
+
+/// Removes temporary files of editors.
+fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<Rest> {
+    let mut rest = Rest::Nothing;
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -270,8 +324,15 @@ fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysR
             let inner = RelPath::child(Some(path), name.to_bytes());
             inner.is_ok_and(|inner| ground.exclude().covers(&inner, is_directory))
         };
-        let is_dots = matches!(name.to_bytes(), b"." | b"..");
-        if is_dots || !(is_left_out(name.to_bytes()) || is_excluded()) {
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if name.to_bytes().starts_with(KEPT) || is_excluded() {
+            rest = if matches!(rest, Rest::Others) { rest } else { Rest::Excluded };
+            continue;
+        }
+        if !is_left_out(name.to_bytes()) {
+            rest = Rest::Others;
             continue;
         }
         match unlinkat(directory, name, AtFlags::empty()) {
@@ -284,7 +345,7 @@ fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysR
             other => other?,
         }
     }
-    Ok(())
+    Ok(rest)
 }
 
 /// Removes what is in a directory that is left out of the mirror as a whole.

@@ -17,11 +17,11 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat,
 use rustix::io::Errno;
 
 pub(super) use self::back::{read_all, read_back};
-use self::read::{Unread, read_stable};
+use self::read::{Stable, Unread, read_stable};
 use self::seen::Seen;
 use super::accounts::Belongs;
+use super::content::Content;
 use super::diff::Change;
-use super::digest;
 use super::exclude::{Exclude, is_left_out};
 use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside, shown};
@@ -110,7 +110,7 @@ impl From<String> for HoldBack {
 }
 
 /// Takes the content of a file or link that is not as known; `Some`: hold it back, for this reason.
-pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Vec<u8>) -> Result<Option<HoldBack>, Problem> + 'a;
+pub type Sink<'a> = dyn FnMut(&RelPath, Option<Entry>, Digest, Content) -> Result<Option<HoldBack>, Problem> + 'a;
 
 /// What a scan passes over.
 #[derive(Clone, Copy, Debug, Default)]
@@ -405,7 +405,7 @@ impl<'a, 's> Scanner<'a, 's> {
             return Ok(self.hold(path, why));
         }
         match self.owned(Entry::link(&target), path, known, stat) {
-            Ok(entry) => self.take(path, known, entry, target),
+            Ok(entry) => self.take(path, known, entry, Content::Memory(target)),
             Err(why) => Ok(self.hold(path, why)),
         }
     }
@@ -442,16 +442,17 @@ impl<'a, 's> Scanner<'a, 's> {
             }
             return Ok(true);
         }
-        let (bytes, stat) = match read_stable(parent, path.name(), self.manner.file_size_limit, self.heard.is_none()) {
-            Ok(read) => read,
-            Err(Unread::Gone) => return Ok(false),
-            Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
-        };
+        let Stable { content, digest, stat } =
+            match read_stable(parent, path.name(), self.manner.file_size_limit, self.heard.is_none()) {
+                Ok(read) => read,
+                Err(Unread::Gone) => return Ok(false),
+                Err(Unread::Because(why)) => return Ok(self.hold(path, why)),
+            };
         self.seen.read += 1;
         if stat.st_nlink > 1 {
             self.linked.insert(stat.st_ino);
         }
-        let entry = Entry::file(stat.st_mode, bytes.len() as u64, digest::of_content(&bytes));
+        let entry = Entry::file(stat.st_mode, content.size(), digest);
         let entry = match self.owned(entry, path, known, &stat) {
             Ok(entry) => entry,
             Err(why) => return Ok(self.hold(path, why)),
@@ -459,17 +460,17 @@ impl<'a, 's> Scanner<'a, 's> {
         if self.keeps_stamps && (self.heard.is_none() || !read::is_young(&stat)) {
             self.seen.stamps.push((path.clone(), Stamp::of(&stat, self.now_ns)));
         }
-        self.take(path, known, entry, bytes)
+        self.take(path, known, entry, content)
     }
 
     /// A content was read: if it is not as known, the sink decides.
-    fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, bytes: Vec<u8>) -> Result<bool, Problem> {
+    fn take(&mut self, path: &RelPath, known: Option<Entry>, entry: Entry, content: Content) -> Result<bool, Problem> {
         debug_assert!(entry.kind != FileKind::Link || entry.mode == LINK_MODE);
         if let Some(heard) = self.heard {
             heard(entry.size);
         }
         if known.is_none_or(|known| known.digest != entry.digest || known.kind != entry.kind)
-            && let Some(HoldBack { why, line }) = (self.sink)(path, known, entry.digest, bytes)?
+            && let Some(HoldBack { why, line }) = (self.sink)(path, known, entry.digest, content)?
         {
             self.seen.stamps.pop_if(|(stamped, _)| stamped == path);
             let counts = self.hold(path, why);

@@ -126,11 +126,22 @@ impl Staged {
 
     /// Writes a file; `syncs` it at once.
     pub(super) fn file(&self, name: &str, bytes: &[u8], entry: Entry, syncs: bool) -> io::Result<()> {
+        self.file_of(name, entry, syncs, |file| file.write_all(bytes))
+    }
+
+    /// The same with what `write` writes.
+    pub(super) fn file_of(
+        &self,
+        name: &str,
+        entry: Entry,
+        syncs: bool,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.write_point()?;
         let mut file = File::from(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?);
         self.write_point()?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         if let Some(accounts) = self.accounts().filter(|_| !entry.owners.is_none()) {
             // Before the mode, part of which would be taken away with the owner.
             accounts.give(&file, entry.owners, &fstat(&file)?)?;

@@ -13,6 +13,7 @@ use crate::engine::status::Transfer;
 
 mod anything;
 mod divergence;
+mod drifts;
 mod hostile;
 mod judged;
 mod large;

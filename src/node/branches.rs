@@ -187,7 +187,11 @@ async fn ready(orders: &Arc<Orders>, name: &str, need: &Need<'_>) -> Result<Stri
             Problem::new(what, why, "Try it again when the two are connected.")
         })?,
     };
-    fetch(orders, client, missing).await.map_err(|problem| {
+    let fetched = fetch(orders, client, missing).await;
+    // Also after a break: what has come counts.
+    let (store, branch) = (orders.store.clone(), local.clone());
+    run(move || store.hold_fetched(&branch)).await?;
+    fetched.map_err(|problem| {
         Problem::new(
             format!("cannot fetch the contents of {local}"),
             format!("{}: {}", problem.what, problem.why),

@@ -31,12 +31,13 @@ use crate::mirror::exclude::Exclude;
 use crate::mirror::quiet::Quiet;
 use crate::mirror::scan::SETTLED_AFTER_MS;
 use crate::mirror::watch::WatchEvent;
-use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven, WRITING_IDLE};
-use crate::store::{Retention, Store};
+use crate::mirror::{Changed, FOUND_AUTHOR, Limits, Mirror, NotGiven};
+use crate::store::Store;
 
 pub(super) mod drifting;
 mod held;
 mod owners;
+mod tidying;
 
 use held::HeldBook;
 
@@ -207,6 +208,7 @@ impl MirrorDesk {
     fn follow_settings(&self, settings: &Settings) {
         let configuration = &settings.configuration;
         self.mirror.set_limits(limits(settings));
+        self.mirror.set_writing_idle(configuration.quiet_time_limit);
         self.mirror.set_exclude(Exclude::new(&configuration.exclude));
         self.mirror.set_judge(validation::judge(&configuration.validate, self.mirror.directory()));
     }
@@ -299,28 +301,6 @@ impl MirrorDesk {
     /// The other instance needs this revision and the later ones; none: there is no other.
     pub fn set_needed(&self, needed: Option<u64>) {
         lock(&self.retention).needed = needed;
-    }
-
-    /// Drops what of the history is not to be kept any more (spec 5.6).
-    fn tidy(&self) {
-        let Kept { settings, needed } = *lock(&self.retention);
-        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
-        let since = clock::wall().0.saturating_sub(age_ms);
-        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
-        let input = match self.mirror.tidy(&keep) {
-            Ok(dropped) => {
-                if dropped > 0 {
-                    tracing::info!("{dropped} old revisions were dropped from the history");
-                }
-                Input::TroubleOver { code: "F-031", subject: String::new() }
-            }
-            Err(problem) => Input::Trouble {
-                code: "F-031",
-                subject: String::new(),
-                why: format!("{}: {}", problem.what, problem.why),
-            },
-        };
-        self.shared.input_blocking(input);
     }
 
     /// A link is gone: what is applied over it gives up.
@@ -486,7 +466,7 @@ impl MirrorDesk {
                 if self.restore_owed.swap(false, Ordering::Relaxed) {
                     self.shared.input_blocking(Input::DriftRestored(true));
                 }
-                let again = [(outcome.postponed, WRITING_IDLE), (outcome.stuck, STUCK_RETRY)];
+                let again = [(outcome.postponed, self.mirror.writing_idle()), (outcome.stuck, STUCK_RETRY)];
                 let again = again.into_iter().find(|(count, _)| *count > 0).map(|(_, pause)| pause);
                 (Input::Scanned { committed: outcome.committed, problem: None }, again)
             }
@@ -531,6 +511,8 @@ impl MirrorDesk {
                 // What the last scan as a master held back is of no account any more.
                 held::tell(&self.held, &self.shared, &[], None);
                 self.found(None);
+                // What was in the way is kept as one.
+                self.tidy_drifts();
                 Input::Applied { link, revision: committed.revision, committed, branch }
             }
             Err(problem) => {

@@ -16,13 +16,13 @@ const BATCH_BYTES: usize = 2 * 1024 * 1024;
 const BATCH_CONTENTS: usize = 512;
 
 /// How the bytes of a content are packed: as they are, lz4 (of an older version), zstd.
-const RAW: u8 = 0;
+pub(super) const RAW: u8 = 0;
 const LZ4: u8 = 1;
-const ZSTD: u8 = 2;
+pub(super) const ZSTD: u8 = 2;
 /// Contents smaller than this are not worth packing.
 const PACK_MIN_BYTES: usize = 64;
 /// Packs a hundred thousand small files as fast as a disk takes them.
-const ZSTD_LEVEL: i32 = 1;
+pub(super) const ZSTD_LEVEL: i32 = 1;
 
 thread_local! {
     /// Kept, as making one costs more than packing a small file.

@@ -6,8 +6,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Store, lock, trouble};
-use crate::engine::base::Problem;
+use super::{DATABASE, Store, drifts, lock, trouble};
+use crate::engine::base::{Digest, Problem};
 
 /// Digests that were forgotten, and paths with who ordered it, of which the other instance has to be told.
 type Known = (Vec<[u8; 32]>, Vec<(Vec<u8>, String)>);
@@ -157,6 +157,7 @@ impl Store {
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction()?;
             for digest in &digests {
+                drifts::release_one(&transaction, &Digest(*digest))?;
                 transaction.prepare_cached("DELETE FROM content WHERE digest = ?1")?.execute([digest])?;
                 transaction
                     .prepare_cached("INSERT OR IGNORE INTO forgotten (digest, at) VALUES (?1, 0)")?

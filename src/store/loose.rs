@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{DATABASE, Store, connect, trouble};
+use super::{DATABASE, Store, connect, drifts, trouble};
 use crate::engine::base::{Digest, Problem};
 
 /// The fact up to which row of contents all are named, and which revision was the newest then: two numbers.
@@ -52,6 +52,10 @@ impl Store {
         let look = {
             let mut connection = connect(&self.home().join(DATABASE), true)?;
             let transaction = connection.transaction().map_err(failed)?;
+            if is_any_loose(&transaction).map_err(failed)? {
+                // It would be looked at everywhere, and could not be noted: the next start does it.
+                return Ok(());
+            }
             let newest = newest_rows(&transaction).map_err(failed)?;
             let known = self.inner.looked_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(newest);
             if known == Some(newest) {
@@ -109,6 +113,7 @@ impl Store {
                     }
                     bytes += length;
                     done += 1;
+                    drifts::release_one(&transaction, digest)?;
                     dropped += transaction
                         .prepare_cached("DELETE FROM content WHERE digest = ?1")?
                         .execute([&digest.0])? as u64;
@@ -116,6 +121,7 @@ impl Store {
                 }
                 lower_mark(&transaction)?;
                 transaction.commit()?;
+                self.lower_named(&connection)?;
                 Ok(done)
             };
             let done = work().map_err(|error| trouble("drop contents", &error))?;

@@ -11,8 +11,8 @@ use crate::mirror::diff::Change;
 use crate::mirror::owners::{Owners, PAIRS_MAX};
 use crate::mirror::tree::Entry;
 
-/// Key of the fact: names that are not on this disk.
-const WAITING: &str = "owners_waiting";
+/// Key of the fact with the names that are not on this disk, and what it is.
+const WAITING: (&str, &str) = ("owners_waiting", "the owners of files");
 /// Where the number begins in a row.
 const SHIFT: u32 = 32;
 
@@ -68,14 +68,7 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub fn owners_waiting(&self) -> Result<Vec<String>, Problem> {
-        let text: Option<String> = self
-            .mirror()
-            .prepare_cached("SELECT value FROM fact WHERE key = ?1")
-            .and_then(|mut statement| statement.query_row([WAITING], |row| row.get(0)).optional())
-            .map_err(|error| trouble("read the owners of files", &error))?;
-        let Some(text) = text else { return Ok(Vec::new()) };
-        serde_json::from_str(&text)
-            .map_err(|error| Problem::new("cannot read the owners of files", error.to_string(), ""))
+        self.list_fact(WAITING.0, WAITING.1)
     }
 
     /// Keeps them.
@@ -83,14 +76,6 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn set_owners_waiting(&self, names: &BTreeSet<String>) -> Result<(), Problem> {
-        let text = serde_json::to_string(names)
-            .map_err(|error| Problem::new("cannot keep the owners of files", error.to_string(), ""))?;
-        self.mirror()
-            .prepare_cached(
-                "INSERT INTO fact (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            )
-            .and_then(|mut statement| statement.execute(params![WAITING, text]))
-            .map(drop)
-            .map_err(|error| trouble("keep the owners of files", &error))
+        self.set_list_fact(WAITING.0, WAITING.1, names)
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::loose::{CONTENTS_AT_ONCE, each_digest, is_any_loose, is_tidy, lower_mark, may_be_loose};
 use super::turns::Turns;
-use super::{DATABASE, Store, connect, trouble};
+use super::{DATABASE, Store, connect, drifts, trouble};
 use crate::engine::base::{Digest, Problem};
 use crate::mirror::diff::Change;
 
@@ -16,7 +16,7 @@ const REVISIONS_AT_ONCE: u64 = 500;
 /// Changes dropped in one transaction.
 const CHANGES_AT_ONCE: i64 = 2_000;
 /// A change itself takes about so much, bytes.
-const CHANGE_BYTES: u64 = 200;
+pub(super) const CHANGE_BYTES: u64 = 200;
 /// Of a larger revision the contents are not weighed one by one.
 const WEIGHED_MAX: usize = 1_000;
 /// Free pages up to so many are left: they are used again soon.
@@ -31,7 +31,7 @@ pub struct Retention {
     pub count: u64,
     /// From this moment on, Unix milliseconds.
     pub since: i64,
-    /// Bytes that only older revisions need.
+    /// Bytes that only older revisions need, less what drifts hold.
     pub bytes: u64,
     /// The other instance needs this revision and all later ones, whatever the others say; none: nobody does.
     pub needed: Option<u64>,
@@ -69,7 +69,9 @@ impl Store {
     pub fn tidy(&self, found: &Tidying) -> Result<u64, Problem> {
         self.write_point()?;
         let mut connection = self.mirror();
-        tidy(&mut connection, &self.inner.turns, found).map_err(|error| trouble("tidy the history", &error))
+        tidy(&mut connection, &self.inner.turns, found)
+            .and_then(|dropped| self.lower_named(&connection).map(|()| dropped))
+            .map_err(|error| trouble("tidy the history", &error))
     }
 
     /// Gives some free space of the database back to the file system, if there is much. True: there is more.
@@ -132,7 +134,7 @@ fn plan(connection: &Connection, keep: &Retention) -> rusqlite::Result<Option<Ti
         Ok(found.unwrap_or(0).cast_unsigned())
     };
     let count = i64::try_from(keep.count).unwrap_or(i64::MAX);
-    let bytes = i64::try_from(keep.bytes).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(drifts::left_of(connection, keep.bytes)?).unwrap_or(i64::MAX);
     let by_count =
         number("SELECT number FROM revision WHERE branch IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1", &[&count])?;
     // The first that is young enough, and all that come after it, whatever a wrong clock wrote into them.
@@ -190,18 +192,20 @@ fn drop_large(connection: &Connection, turns: &Turns, up_to: u64) -> rusqlite::R
         .prepare_cached(sql)?
         .query_map(params![up_to.cast_signed(), CHANGES_AT_ONCE], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
+    large.into_iter().try_for_each(|row| drop_changes(connection, turns, row))
+}
+
+/// Drops the changes of the revision with this row, a few at a time.
+pub(super) fn drop_changes(connection: &Connection, turns: &Turns, row: i64) -> rusqlite::Result<()> {
     let mut drop = connection.prepare_cached(
         "DELETE FROM change WHERE revision = ?1 AND path IN (SELECT path FROM change WHERE revision = ?1 LIMIT ?2)",
     )?;
-    for id in large {
-        loop {
-            let _turn = turns.patient();
-            if drop.execute(params![id, CHANGES_AT_ONCE])? == 0 {
-                break;
-            }
+    loop {
+        let _turn = turns.patient();
+        if drop.execute(params![row, CHANGES_AT_ONCE])? == 0 {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 fn tidy(connection: &mut Connection, turns: &Turns, found: &Tidying) -> rusqlite::Result<u64> {

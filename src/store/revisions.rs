@@ -5,15 +5,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Packed, Store, contents, loose, retention, tree, trouble};
+use super::{Packed, Store, contents, drifts, retention, tree, trouble};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
 use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
 use crate::mirror::path::RelPath;
 use crate::mirror::scan::Stamp;
-
-/// Drifts kept; older ones go. Branches of a divergence are kept for ever (spec 7.6).
-const DRIFTS_MAX: u32 = 200;
 
 /// A kept revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,12 +186,14 @@ impl Store {
             for (digest, bytes) in commit.contents {
                 contents::insert(&transaction, digest, bytes)?;
             }
+            let named = self.named_up_to();
             if let Some(plan) = commit.branch {
-                leave_main_line(&transaction, plan)?;
+                leave_main_line(&transaction, plan, named)?;
             }
             if let Some(revision) = commit.revision {
-                insert_revision(&transaction, revision, None)?;
+                insert_revision(&transaction, revision, None, named)?;
             }
+            drifts::release(&transaction, commit.tree)?;
             let number: Option<i64> = transaction
                 .prepare_cached("SELECT max(number) FROM revision WHERE branch IS NULL")?
                 .query_row([], |row| row.get(0))?;
@@ -203,7 +202,8 @@ impl Store {
                 transaction.execute("DELETE FROM journal", [])?;
                 transaction.execute("DELETE FROM journal_part", [])?;
             }
-            transaction.commit()
+            transaction.commit()?;
+            self.all_named(&connection)
         };
         write().map_err(|error| trouble("commit a revision", &error))?;
         drop((turn, connection));
@@ -277,7 +277,13 @@ pub(super) fn row_of(row: &Row<'_>) -> rusqlite::Result<RevisionRow> {
     Ok(RevisionRow { row: row.get(0)?, revision, author: row.get(4)?, at: row.get(5)?, message: row.get(6)? })
 }
 
-fn insert_revision(connection: &Connection, new: &NewRevision, branch: Option<&str>) -> rusqlite::Result<()> {
+/// `named`: the row of contents up to which some revision may name each.
+fn insert_revision(
+    connection: &Connection,
+    new: &NewRevision,
+    branch: Option<&str>,
+    named: i64,
+) -> rusqlite::Result<()> {
     let parent: Option<i64> = connection
         .prepare_cached("SELECT id FROM revision WHERE branch IS ?1 ORDER BY number DESC LIMIT 1")?
         .query_row([branch], |row| row.get(0))
@@ -299,14 +305,19 @@ fn insert_revision(connection: &Connection, new: &NewRevision, branch: Option<&s
             branch
         ])?;
     let row = connection.last_insert_rowid();
-    let weight = retention::weigh(connection, &new.changes)?;
-    if weight > 0 {
-        retention::put_weight(connection, row, weight)?;
+    if branch.is_some_and(drifts::is_drift) {
+        drifts::keep(connection, row, &new.changes, named)?;
+    } else {
+        drifts::release(connection, &new.changes)?;
+        let weight = retention::weigh(connection, &new.changes)?;
+        if weight > 0 {
+            retention::put_weight(connection, row, weight)?;
+        }
     }
     tree::write_changes(connection, row, &new.changes)
 }
 
-fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Result<()> {
+fn leave_main_line(connection: &Connection, plan: &BranchPlan, named: i64) -> rusqlite::Result<()> {
     let name = plan.branch.name.as_str();
     let json =
         serde_json::to_string(&plan.branch).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -314,14 +325,6 @@ fn leave_main_line(connection: &Connection, plan: &BranchPlan) -> rusqlite::Resu
     connection
         .prepare_cached("UPDATE revision SET branch = ?1 WHERE branch IS NULL AND number > ?2")?
         .execute(params![name, plan.after.cast_signed()])?;
-    if let Some(uncommitted) = &plan.uncommitted {
-        insert_revision(connection, uncommitted, Some(name))?;
-    }
-    let gone = connection
-        .prepare_cached(
-            "DELETE FROM branch WHERE name LIKE 'drift-%' AND rowid NOT IN \
-             (SELECT rowid FROM branch WHERE name LIKE 'drift-%' ORDER BY rowid DESC LIMIT ?1)",
-        )?
-        .execute([DRIFTS_MAX])?;
-    if gone > 0 { loose::may_be_loose(connection) } else { Ok(()) }
+    let Some(uncommitted) = &plan.uncommitted else { return Ok(()) };
+    insert_revision(connection, uncommitted, Some(name), named)
 }

@@ -49,6 +49,8 @@ const LATER: &str = "
 -- What only history keeps because of a revision: the contents that it replaced or removed, packed.
 CREATE TABLE IF NOT EXISTS weight (
     revision INTEGER PRIMARY KEY REFERENCES revision (id) ON DELETE CASCADE, bytes INTEGER NOT NULL);
+-- Contents that one drift alone holds, and the revision that it is.
+CREATE TABLE IF NOT EXISTS drift_content (digest BLOB PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
 -- Contents that were removed on purpose, and when.
 CREATE TABLE IF NOT EXISTS forgotten (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 -- More of the plan in the journal, where it is long.

@@ -49,6 +49,46 @@ fn drift_is_found_told_put_back_and_kept() {
     pair.wait_settled(&pair.a, &pair.b);
 }
 
+/// spec 4.5, 5.6: drifts that hold more than the history may go, the oldest first, and the events say which.
+#[test]
+fn drifts_that_hold_too_much_go_and_are_told() {
+    let pair = Pair::ready(&Wish { service: false, ..Wish::default() });
+    let (settings, new) = (pair.b.home.join("settings.yaml"), pair.b.home.join("settings.new"));
+    let text = fs::read_to_string(&settings).unwrap();
+    let smaller = text.replace("    size: 1073741824", "    size: 1048576");
+    assert_ne!(smaller, text);
+    fs::write(&new, smaller).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, settings).unwrap();
+    eventually("in force", || pair.b.ok(&["events"]).contains("configuration.history.size is in force"));
+    let stray = pair.b.directory.join("stray");
+    let drifts = || {
+        let list = pair.b.ok(&["config", "branches"]);
+        let names = list.lines().filter_map(|line| line.split_whitespace().next());
+        names.filter(|name| name.starts_with("drift-")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // They do not pack: each number is drawn from the one before.
+    let mut number = 1_u64;
+    let mut draw = || {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        number.to_be_bytes()[0]
+    };
+    let mut stray_of = || {
+        let before = drifts();
+        fs::write(&stray, (0..600_000).map(|_| draw()).collect::<Vec<_>>()).unwrap();
+        eventually("it is put back", || !stray.exists());
+        eventually("it is kept", || drifts().last() != before.last());
+        drifts()
+    };
+    let first = stray_of();
+    let second = stray_of();
+    eventually("the first one is told to have gone", || {
+        let told = pair.b.ok(&["events"]);
+        told.lines().any(|line| line.contains(&first[0]) && line.contains("configuration.history.size"))
+    });
+    assert_eq!(drifts(), second[second.len() - 1..]);
+}
+
 /// spec 4.5: what was changed while the shadow was down is found when it starts.
 #[test]
 fn drift_of_the_night_is_found_at_the_start() {

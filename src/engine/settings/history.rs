@@ -14,7 +14,7 @@ pub struct History {
     /// From then on: 1 h to 10 years.
     #[serde(with = "duration")]
     pub age: u64,
-    /// What only older revisions need, packed: 1 MiB to 1 TiB. Bytes.
+    /// What only older revisions, or drifts, need, packed: 1 MiB to 1 TiB. Bytes.
     pub size: u64,
 }
 

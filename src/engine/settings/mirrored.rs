@@ -13,7 +13,7 @@ pub struct Configuration {
     /// How long the directory must be quiet before a change is committed: 0 to 60 s.
     #[serde(with = "duration")]
     pub quiet_time: u64,
-    /// The longest wait for quiet: up to 10 min.
+    /// The longest wait for quiet, and for the next write to a file that is open and was written to: up to 10 min.
     #[serde(with = "duration")]
     pub quiet_time_limit: u64,
     /// A larger file stops the commit with an alert. Bytes.

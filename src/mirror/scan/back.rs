@@ -3,9 +3,10 @@
 use std::thread;
 
 use super::seen::Seen;
-use super::{Found, Leaves, Manner, Scanner, Stamps};
+use super::{Found, HoldBack, Leaves, Manner, Scanner, Stamps};
 use crate::engine::base::{Digest, Problem};
 use crate::mirror::accounts::Belongs;
+use crate::mirror::content::Content;
 use crate::mirror::ground::Ground;
 use crate::mirror::path::RelPath;
 use crate::mirror::tree::Tree;
@@ -32,7 +33,8 @@ pub(in crate::mirror) fn read_all(
 }
 
 /// Takes the content of something that is not as it should be.
-pub(in crate::mirror) type Stray<'a> = dyn Fn(&RelPath, Digest, Vec<u8>) -> Result<(), Problem> + Sync + 'a;
+pub(in crate::mirror) type Stray<'a> =
+    dyn Fn(&RelPath, Digest, Content) -> Result<Option<HoldBack>, Problem> + Sync + 'a;
 
 /// Reads what was placed a moment ago, every byte: as [`super::look_at`], but nothing is waited for, [`Found::changes`] stays empty,
 /// and a file so young that it may change again without a new time gets no stamp. Many paths are read by several threads.
@@ -50,7 +52,7 @@ pub(in crate::mirror) fn read_back(
         let (file_size_limit, leaves) = (CONTENT_MAX_BYTES, Leaves::NOTHING);
         let manner = Manner { is_full: true, keeps_held: false, file_size_limit, leaves, owners };
         let no_stamps = Stamps::new();
-        let mut sink = |path: &RelPath, _, digest, bytes| stray(path, digest, bytes).map(|()| None);
+        let mut sink = |path: &RelPath, _, digest, bytes| stray(path, digest, bytes);
         let mut scanner = Scanner::new(known, &no_stamps, manner, &mut sink);
         scanner.heard = Some(heard);
         scanner.look_at(ground, some.iter().copied())?;

@@ -9,6 +9,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::{Stamp, now_ns, plain};
+use crate::engine::base::Digest;
+use crate::mirror::content::{Content, digest_of};
+use crate::mirror::digest::of_content;
+use crate::store::LARGE_BYTES;
 
 /// Tries before a file that keeps changing is held back.
 const READ_TRIES: u64 = 5;
@@ -26,15 +30,17 @@ pub(super) enum Unread {
     Because(String),
 }
 
-/// The bytes of a file as they were at one moment, and what the file system says of it. The file is looked at again after
+/// A file that was read.
+pub(super) struct Stable {
+    pub content: Content,
+    pub digest: Digest,
+    pub stat: Stat,
+}
+
+/// The content of a file as it was at one moment, and what the file system says of it. The file is looked at again after
 /// reading, by its name too; if anything changed meanwhile it is read again. With `waits` a change from now on gives it
 /// another time.
-pub(super) fn read_stable(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
-    limit: u64,
-    waits: bool,
-) -> Result<(Vec<u8>, Stat), Unread> {
+pub(super) fn read_stable(parent: BorrowedFd<'_>, name: &[u8], limit: u64, waits: bool) -> Result<Stable, Unread> {
     let because = |error: Errno| match error {
         Errno::NOENT => Unread::Gone,
         error => Unread::Because(format!("cannot be read: {}", plain(error))),
@@ -50,24 +56,33 @@ pub(super) fn read_stable(
         if size > limit {
             return Err(Unread::Because(format!("has {size} bytes, the limit (file_size_limit) is {limit}")));
         }
-        let mut file = File::from(fd);
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        (&mut file)
-            .take(size.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|error| Unread::Because(format!("cannot be read: {error}")))?;
+        let file = File::from(fd);
+        let (bytes, digest, length) =
+            read(&file, size).map_err(|error| Unread::Because(format!("cannot be read: {error}")))?;
         if waits {
             wait_for_tick(&before);
         }
         let after = fstat(&file).map_err(because)?;
         let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(because)?;
         let is_same = |stat: &Stat| Stamp::of(stat, 0) == Stamp::of(&before, 0);
-        if bytes.len() as u64 == size && is_same(&after) && is_same(&named) {
-            return Ok((bytes, after));
+        if length == size && is_same(&after) && is_same(&named) {
+            let content = bytes.map_or(Content::Disk(file, size), Content::Memory);
+            return Ok(Stable { content, digest, stat: after });
         }
         std::thread::sleep(Duration::from_millis(attempt * READ_PAUSE_MS));
     }
     Err(Unread::Because("is being written all the while".into()))
+}
+
+/// Digest and length of a file that should have `size` bytes; the bytes where they are few.
+fn read(mut file: &File, size: u64) -> std::io::Result<(Option<Vec<u8>>, Digest, u64)> {
+    if size > LARGE_BYTES {
+        return digest_of(file, size).map(|(digest, length)| (None, digest, length));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+    (&mut file).take(size.saturating_add(1)).read_to_end(&mut bytes)?;
+    let (digest, length) = (of_content(&bytes), bytes.len() as u64);
+    Ok((Some(bytes), digest, length))
 }
 
 /// It may change again without a new time.

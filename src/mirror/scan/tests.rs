@@ -124,7 +124,8 @@ fn a_file_that_keeps_changing_is_never_half_read() {
             }
         });
         for _ in 0..15 {
-            let mut sink = |_: &RelPath, _: Option<Entry>, _: Digest, bytes: Vec<u8>| {
+            let mut sink = |_: &RelPath, _: Option<Entry>, _: Digest, content: Content| {
+                let bytes = content.bytes().unwrap();
                 assert!(bytes.windows(2).all(|pair| pair[0] == pair[1]), "two writes mixed");
                 Ok(None)
             };

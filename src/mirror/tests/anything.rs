@@ -175,8 +175,7 @@ fn what_is_no_file_is_held_back() {
     assert_eq!(there, wanted.map(|(path, content)| (PathBuf::from(path), content.as_bytes().to_vec())));
 }
 
-/// spec 5.2: what is newly excluded leaves the mirror, and neither disk; what the master removes goes with what is excluded
-/// in it
+/// spec 5.2: what is newly excluded leaves the mirror, and neither disk
 #[test]
 fn what_is_excluded_is_left_alone_on_both() {
     let (master, shadow) = (Side::new(), Side::new());
@@ -216,6 +215,7 @@ fn what_is_excluded_is_left_alone_on_both() {
     master.commit(1).unwrap();
     shadow.pull(&master, false).unwrap();
     assert!(!shadow.at("d").exists() && shadow.at("a.log").exists());
+    fs::remove_dir_all(shadow.at(".standin-kept-d")).unwrap();
     // One alone that excludes less has the last word where the master mirrors it.
     master.mirror().set_exclude(Exclude::default());
     while master.commit(1).is_none() {
@@ -224,6 +224,57 @@ fn what_is_excluded_is_left_alone_on_both() {
     shadow.pull(&master, false).unwrap();
     assert_eq!(fs::read(shadow.at("a.log")).unwrap(), b"1");
     shadow.assert_like(&master);
+}
+
+/// spec 5.2, 5.3: what is excluded is not deleted when the master removes or renames its directory, or makes a file of it, nor
+/// when a directory found on the shadow is put back: it is kept beside it, and nothing looks at it
+#[test]
+fn what_is_excluded_outlives_its_directory() {
+    let (master, shadow) = (Side::new(), Side::new());
+    for side in [&master, &shadow] {
+        side.mirror().set_exclude(Exclude::new(&["*.log".into(), "cache/".into()]));
+    }
+    let logs = |names: &[&str]| names.iter().for_each(|name| shadow.write(name, "of the shadow"));
+    let is_kept = |name: &str| fs::read(shadow.at(name)).is_ok_and(|bytes| bytes == b"of the shadow");
+    for (round, is_complete) in [false, true].into_iter().enumerate() {
+        let number = if round == 0 { "" } else { "-2" };
+        for directory in ["gone/inner", "old", "turned", "plain"] {
+            fs::create_dir_all(master.at(directory)).unwrap();
+            master.write(&format!("{directory}/x"), &format!("{directory} {round}"));
+        }
+        master.commit(1).unwrap();
+        shadow.pull(&master, is_complete).unwrap();
+        fs::create_dir(shadow.at("old/cache")).unwrap();
+        logs(&["gone/inner/a.log", "old/cache/x", "turned/b.log"]);
+        shadow.write("plain/x~", "of an editor");
+        fs::remove_dir_all(master.at("gone")).unwrap();
+        fs::remove_dir_all(master.at("plain")).unwrap();
+        fs::rename(master.at("old"), master.at("new")).unwrap();
+        fs::remove_dir_all(master.at("turned")).unwrap();
+        master.write("turned", "a file");
+        master.commit(1).unwrap();
+        assert_eq!(shadow.pull(&master, is_complete).unwrap().1, None);
+        assert_eq!(shadow.mirror().verify_own().unwrap().0, master.mirror().verify_own().unwrap().0);
+        assert!(is_kept(&format!(".standin-kept-gone{number}/.standin-kept-inner/a.log")));
+        assert!(is_kept(&format!(".standin-kept-old{number}/cache/x")));
+        assert!(is_kept(&format!(".standin-kept-turned{number}/b.log")));
+        for name in ["gone", "old", "plain", ".standin-kept-plain"] {
+            assert!(!shadow.at(name).exists(), "{name}");
+        }
+        assert_eq!(fs::read(shadow.at("turned")).unwrap(), b"a file");
+        for name in ["new", "turned"] {
+            let at = master.at(name);
+            if at.is_dir() { fs::remove_dir_all(at).unwrap() } else { fs::remove_file(at).unwrap() }
+        }
+        master.commit(1).unwrap();
+        shadow.pull(&master, is_complete).unwrap();
+    }
+    assert_eq!(shadow.mirror().drifts().unwrap(), [], "it is neither read nor kept in the history");
+    fs::create_dir(shadow.at("stray")).unwrap();
+    logs(&["stray/c.log"]);
+    assert_eq!(shadow.mirror().restore_drift().unwrap(), 1);
+    assert!(is_kept(".standin-kept-stray/c.log") && !shadow.at("stray").exists());
+    assert_eq!(shadow.mirror().restore_drift().unwrap(), 0);
 }
 
 /// spec 5.4: a directory that is empty because it is another one is not taken for the configuration

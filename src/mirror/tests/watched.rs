@@ -113,3 +113,30 @@ fn fresh_files_settle() {
     assert_eq!(settled(&side), 1);
     assert_eq!(side.commit(1).unwrap().paths, ["b"]);
 }
+
+/// spec 5.2: a file that is written with long pauses while it stays open is not taken half, within the limit that is set
+#[test]
+fn who_writes_with_long_pauses_is_waited_for() {
+    use std::io::Write as _;
+    let side = watched();
+    side.write("slow", "whole");
+    side.commit(1).unwrap();
+    side.mirror().set_writing_idle(60_000);
+    let mut file = fs::File::create(side.at("slow")).unwrap();
+    for text in ["first half, ", "second half"] {
+        file.write_all(text.as_bytes()).unwrap();
+        std::thread::sleep(WRITING_IDLE + Duration::from_millis(100));
+        side.write("other", text);
+        let outcome = side.mirror().scan_and_commit(Term(1), "anna", "").unwrap();
+        assert_eq!((outcome.committed.unwrap().paths.as_slice(), outcome.postponed), (&["other".to_owned()][..], 1));
+    }
+    drop(file);
+    side.commit(1).unwrap();
+    assert_eq!(side.mirror().show("slow", None).unwrap().text, "first half, second half");
+    // One that is never closed is taken at last.
+    side.mirror().set_writing_idle(0);
+    let mut file = fs::File::create(side.at("slow")).unwrap();
+    file.write_all(b"a log").unwrap();
+    std::thread::sleep(WRITING_IDLE + Duration::from_millis(100));
+    assert_eq!(side.commit(1).unwrap().paths, ["slow"]);
+}

@@ -64,6 +64,7 @@ impl MirrorDesk {
                 self.drift.store(watch.paths(), Ordering::Relaxed);
                 if drift.paths_total > 0 {
                     self.tell_drift(&drift);
+                    self.tidy_drifts();
                 }
                 match Stuck::words(&drift.stuck) {
                     Some(why) => self.not_put_back(watch, why),

@@ -236,7 +236,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.quiet_time_limit",
         label: "Quiet time limit",
-        help: "The longest wait for quiet, and for a file that is being written to",
+        help: "The longest wait for quiet, and for the next write to an open file (at least 2 s)",
         kind: Kind::Duration(0, 10 * MINUTE),
         absent: "",
         effect: Effect::AtOnce,
@@ -296,7 +296,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.history.size",
         label: "History: size",
-        help: "Contents that only older revisions need take at most so much in the database",
+        help: "Contents that only older revisions, or drifts, need take at most so much in the database",
         kind: Kind::Bytes(1_024 * KIB, 1_024 * GIB),
         absent: "",
         effect: Effect::AtOnce,
