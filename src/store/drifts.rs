@@ -2,15 +2,15 @@
 //! history, and the oldest drifts go when there are too many, or when they hold too much. Branches of a divergence never go
 //! by themselves (spec 7.6).
 //!
-//! Who holds a content is noted when it comes and when somebody else comes to name it, so that neither to weigh drifts nor
-//! to drop one costs a look at the history.
+//! Who holds a content is noted when it comes and when somebody else comes to name it, so that to weigh drifts costs no look at
+//! the history. Before the contents of one that is dropped go, which is rare, it is looked whether they really have no name.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::loose::may_be_loose;
+use super::loose::{each_digest, may_be_loose};
 use super::retention::{CHANGE_BYTES, drop_changes, put_weight};
 use super::{Store, tree, trouble};
 use crate::engine::base::{Digest, Problem, UnixMillis};
@@ -50,7 +50,7 @@ impl Store {
     pub fn tidy_drifts(&self, bytes: u64) -> Result<Vec<DroppedDrift>, Problem> {
         let failed = |error: rusqlite::Error| trouble("tidy the drifts", &error);
         let found = held(&self.mirror()).map_err(failed)?;
-        let (mut sum, mut dropped) = (0_u64, Vec::new());
+        let (mut sum, mut dropped, mut only_here) = (0_u64, Vec::new(), BTreeSet::new());
         for (index, drift) in found.into_iter().enumerate() {
             sum = sum.saturating_add(drift.bytes);
             let is_one_too_many = index >= DRIFTS_MAX;
@@ -58,13 +58,26 @@ impl Store {
                 continue;
             }
             self.write_point()?;
-            let only_here = self.drop_drift(&drift).map_err(failed)?;
-            self.drop_contents(&only_here, |_, _| Ok(()))?;
+            only_here.extend(self.drop_drift(&drift).map_err(failed)?);
             dropped.push(DroppedDrift { name: drift.name, bytes: drift.bytes, is_one_too_many });
         }
+        self.without_named(&mut only_here).map_err(failed)?;
+        self.drop_contents(&only_here.into_iter().collect::<Vec<_>>(), |_, _| Ok(()))?;
         // As they came: the oldest first.
         dropped.reverse();
         Ok(dropped)
+    }
+
+    /// Nothing that has a name goes, whatever is noted: a wrong note would cost a file of the history (spec 5.6).
+    fn without_named(&self, digests: &mut BTreeSet<Digest>) -> rusqlite::Result<()> {
+        for sql in ["SELECT digest, NULL FROM tree", "SELECT new_digest, old_digest FROM change"] {
+            if !digests.is_empty() {
+                each_digest(&self.mirror(), sql, None, &mut |digest| {
+                    digests.remove(&digest);
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// The branch goes; what it alone held is to be dropped. A death between leaves loose contents, which the next start drops.
@@ -158,6 +171,16 @@ impl Store {
     pub(super) fn lower_named(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.inner.named_up_to.fetch_min(newest_content(connection)?, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// As a fault of the notes would: the oldest drift is said to hold a content alone.
+    pub(crate) fn note_wrongly_as_a_drift(&self, digest: &Digest) {
+        let connection = self.mirror();
+        let oldest = held(&connection).unwrap().pop().unwrap().row;
+        connection.execute("INSERT INTO drift_content VALUES (?1, ?2)", params![&digest.0, oldest]).unwrap();
     }
 }
 

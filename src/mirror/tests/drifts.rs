@@ -198,3 +198,16 @@ fn large_drift_in_its_own_process() {
     let grown = peak_kb() - before;
     assert!(grown < GROWN_MAX_KB, "{grown} kB for files of {MEGABYTES} MB");
 }
+
+/// spec 5.6: a note that is wrong costs nothing of the history
+#[test]
+fn what_has_a_name_stays_whatever_is_noted() {
+    let (master, shadow) = two();
+    stray(&shadow, 1);
+    let right = digest::of_content(b"right");
+    shadow.mirror().inner.store.note_wrongly_as_a_drift(&right);
+    stray(&shadow, 2);
+    assert_eq!(drop_over(&shadow, 0).len(), 1);
+    assert!(!has(&shadow, 1) && shadow.mirror().inner.store.has_content(&right).unwrap());
+    shadow.assert_like(&master);
+}
