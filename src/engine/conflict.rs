@@ -148,6 +148,8 @@ impl Engine {
     pub(super) fn gave_way(&mut self, reason: Reason, order: Option<u64>) {
         self.note(EventKind::Role, Severity::Warning, format!("this instance is now shadow, reason {}", reason.word()));
         self.note_role_change();
+        // Whoever has the role said so, and tells copies apart when they come (spec 7.6).
+        self.facts.is_copied = false;
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, reason);
         if let Some(order) = order {

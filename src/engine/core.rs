@@ -52,6 +52,8 @@ pub(super) struct Facts {
     pub fingerprint: Fingerprint,
     pub service_kind: String,
     pub is_copied: bool,
+    /// See [`super::message::Hello::start`].
+    pub start: u64,
     pub started: UnixMillis,
 }
 
@@ -127,6 +129,7 @@ impl Engine {
                 fingerprint: boot.fingerprint,
                 service_kind: boot.service_kind,
                 is_copied: boot.is_copied,
+                start: boot.seed,
                 started: now.wall,
             },
             now,

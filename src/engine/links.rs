@@ -45,6 +45,8 @@ pub(super) struct Link {
     pub greeted: bool,
     /// Run of the other end, as heard over this link.
     pub run: Run,
+    /// See [`Hello::start`], of the other end.
+    pub start: u64,
     /// When something was last heard over it.
     pub heard_at: Option<Millis>,
     /// Master: `MayTakeOver` was said over it.
@@ -105,6 +107,7 @@ impl Engine {
             purpose: None,
             greeted: false,
             run: Run(0),
+            start: 0,
             heard_at: None,
             told_may: false,
         };
@@ -267,6 +270,7 @@ impl Engine {
             kit: Some(self.kit_for_hello()),
             active: Some(self.is_serving()),
             unwatched: self.durable.unwatched,
+            start: self.facts.start,
         }
     }
 
@@ -338,14 +342,21 @@ impl Engine {
         self.said(id, heard, envelope, host_problem);
     }
 
-    /// A newer run says hello while an earlier one still speaks: a home started twice, or connections of a machine that died
-    /// a moment ago (spec 7.6). The newer has to wait until the earlier is silent.
+    /// A newer run, or another start of the same, says hello while an earlier one still speaks: a home started twice, or
+    /// connections of a machine that died a moment ago (spec 7.6). The newer has to wait until the earlier is silent.
     fn is_second_copy(&self, envelope: &Envelope) -> bool {
+        let Body::Hello(hello) = &envelope.body else { return false };
         let timing = self.timing();
         let alive_ms = (timing.check_interval_ms + timing.request_timeout_ms).min(ALIVE_LIMIT_MS);
         let is_alive = |link: &Link| link.heard_at.is_some_and(|at| self.now.mono.since(at) <= alive_ms);
-        let is_earlier = |link: &&Link| link.whose == Whose::Peer && link.greeted && link.run < envelope.run;
-        envelope.run > self.heard_run && self.links.all.values().filter(is_earlier).any(is_alive)
+        let is_newer = envelope.run > self.heard_run;
+        // A home that was copied counts its runs on from where it was, so both may come to the same.
+        let is_other = |link: &Link| link.start != 0 && hello.start != 0 && link.start != hello.start;
+        let is_earlier = |link: &&Link| {
+            let is_first = (is_newer && link.run < envelope.run) || is_other(link);
+            link.whose == Whose::Peer && link.greeted && is_first
+        };
+        self.links.all.values().filter(is_earlier).any(is_alive)
     }
 
     /// The copy has not knocked for a while: it was given a new identity, or is gone.
@@ -384,6 +395,9 @@ impl Engine {
         self.heard_term = self.heard_term.max(envelope.term);
         if let Some(link) = self.links.all.get_mut(&id) {
             link.run = envelope.run;
+            if let Body::Hello(hello) | Body::Welcome(hello) = &envelope.body {
+                link.start = hello.start;
+            }
             link.heard_at = Some(self.now.mono);
         }
         if over.whose == Whose::Peer {

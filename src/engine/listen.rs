@@ -241,6 +241,7 @@ impl Engine {
     /// What every hello carries beside who it is.
     fn hello_told(&mut self, hello: &Hello) {
         self.reign.peer_serves = hello.active;
+        self.reign.has_stopped = false;
         self.reign.peer_unwatched = hello.unwatched;
         self.takeovers_told(&hello.takeovers);
         if let Some(kit) = &hello.kit {

@@ -82,6 +82,8 @@ pub(super) struct Reign {
     pub peer_serves: Option<bool>,
     /// What it last said of [`Durable::unwatched`].
     pub peer_unwatched: bool,
+    /// It handed the role over because it was stopped by plan, and was not heard since (spec 2.7, 7.9).
+    pub has_stopped: bool,
     /// Term of the other master that was met and gave way.
     pub met_loser: Option<Term>,
     pub frozen: bool,
@@ -186,7 +188,7 @@ impl Engine {
 
     /// The shadow has been silent for three check intervals.
     pub(super) fn silent_due(&mut self) {
-        if !self.is_master() || self.peer().is_none() || self.durable.peer_promise.is_some() {
+        if !self.is_master() || self.peer().is_none() || self.durable.peer_promise.is_some() || self.reign.has_stopped {
             return;
         }
         if !self.reign.is_silent {
@@ -384,7 +386,7 @@ impl Engine {
                 (false, false) => LinkState::Connected,
             };
         }
-        if self.durable.peer_promise.is_some() {
+        if self.durable.peer_promise.is_some() || self.reign.has_stopped {
             return LinkState::Alone;
         }
         let was_heard = self.reign.last_heard.is_some() && !self.reign.is_silent;

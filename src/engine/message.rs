@@ -197,6 +197,10 @@ pub struct Hello {
     /// (spec 7.6).
     #[serde(default)]
     pub unwatched: bool,
+    /// Drawn when the program started, so that two that run from copies of one home are told apart (spec 7.6). 0: an earlier
+    /// version, which does not tell.
+    #[serde(default)]
+    pub start: u64,
 }
 
 /// A master asks for a promise (spec 7.11): whoever receives it does not become active for so long from then.

@@ -46,7 +46,7 @@ impl Engine {
         let notice = self.master_notice(term, reason, timeline);
         let ungranted = self.has_arbiter().then(|| self.highest_term());
         let draft = Durable { ungranted, ..self.master_draft(term, reason, notice) };
-        self.write(draft, Then::TookOffer { link: id, term });
+        self.write(draft, Then::TookOffer { link: id, term, kind: offer.kind });
     }
 
     fn why_not_take(&self, offer: &Offer) -> Option<String> {
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// The term is on disk: start the service, then say so.
-    pub(super) fn took_offer(&mut self, link: LinkId) {
+    pub(super) fn took_offer(&mut self, link: LinkId, kind: OfferKind) {
         self.note(
             EventKind::Role,
             Severity::Warning,
@@ -87,6 +87,7 @@ impl Engine {
             self.received_failing();
         }
         self.begin_reign(StartFor::Offer, reason, Some(link));
+        self.reign.has_stopped = kind == OfferKind::Stop;
     }
 
     /// The service runs: the other one may become shadow.
@@ -99,8 +100,13 @@ impl Engine {
 
     /// The service does not start here: give the role back (spec 7.7).
     pub(super) fn give_back(&mut self, why: &str) {
+        self.give_back_for(format!("the service could not be started: {why}"));
+    }
+
+    /// The same for another reason.
+    pub(super) fn give_back_for(&mut self, why: String) {
         self.reign.activity = Activity::GivingWay;
-        self.reign.hold_why = format!("the service could not be started: {why}");
+        self.reign.hold_why = why;
         self.stop_service(StopFor::GiveBack, 0, Reason::ServiceFailed);
     }
 
@@ -142,5 +148,6 @@ impl Engine {
         }
         self.enter_shadow();
         self.watch.refused_offer = term;
+        self.leave_given_back();
     }
 }

@@ -217,6 +217,17 @@ impl Engine {
             };
             return self.refuse(id, "not resumed", why, todo);
         }
+        if self.facts.is_copied && self.is_master() && self.reign.activity == Activity::Holding {
+            // Which of the copies is the instance is the operator's to say; whether it is active, the others' (spec 7.5, 7.11).
+            self.facts.is_copied = false;
+            self.note(EventKind::Role, Severity::Warning, "an operator said resume: this home is no copy any more");
+            if self.has_arbiter() {
+                let text = "this home counts as the instance again; it becomes active when the other instance or the arbiter confirms it";
+                self.reign.hold_why =
+                    format!("asking {} and the arbiter whether this instance is still master", self.peer_name());
+                return self.done(id, text);
+            }
+        }
         if self.has_arbiter() && self.reign.activity == Activity::Holding {
             let why = "with an arbiter nobody becomes active without its word, or the other instance's";
             let todo = "It asks all the while; if the other is certainly not active: `ha become-master --force`";

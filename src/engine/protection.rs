@@ -38,7 +38,7 @@ impl Engine {
         if self.peer().is_none() {
             return Err("there is no shadow: if this machine fails, the service is down".into());
         }
-        if self.reign.shadow.is_none() && self.durable.peer_promise.is_some() {
+        if self.reign.shadow.is_none() && (self.durable.peer_promise.is_some() || self.reign.has_stopped) {
             return Err(format!("{name} left by plan and does not take over"));
         }
         if self.reign.shadow.is_none() {
@@ -58,7 +58,7 @@ impl Engine {
             return Err(format!("the two do not agree on the arbiter ({why}): nobody takes over"));
         }
         if let Some(why) = self.arbiter_problem() {
-            return Err(format!("{why}: nobody can take over"));
+            return Err(format!("{why} this master: unless it answers {name}, nobody can take over"));
         }
         let their_service = self.reign.hello.as_ref().map_or("", |hello| hello.service.as_str());
         if their_service == "none" && self.facts.service_kind != "none" {
@@ -121,9 +121,16 @@ impl Engine {
         let in_sync = self.watch.master_head.is_some() && self.watch.master_head == self.head_id();
         let level = reduced_by(self.full_or_reduced("this shadow", behind, in_sync), self.own_addresses_problem());
         let level = reduced_by(level, self.held_problem());
+        let level = reduced_by(level, self.fence_problem());
         let theirs = self.watch.master_directory.as_ref();
         let level = reduced_by(level, theirs.map(|why| format!("changes on {name} are not taken up: {why}")));
         Ok(reduced_by(reduced_by(level, self.start_problem()), self.old_promise()))
+    }
+
+    /// Without it no takeover goes on where it is required (spec 7.13), and it failed when it was last needed.
+    fn fence_problem(&self) -> Option<String> {
+        let is_required = self.in_force().hooks.fence_required && self.book.holds("V-011", "");
+        is_required.then(|| "its fence command, which a takeover requires, failed the last time".to_owned())
     }
 
     /// What was promised while there was an arbiter outlasts the takeover delay (spec 7.11).

@@ -18,6 +18,9 @@ const QUESTIONS_OPEN_MAX: usize = 8;
 const HOLD_AGAIN_MS: u64 = 5_000;
 /// A probe while nothing presses, ms at least.
 const PROBE_PAUSE_MS: u64 = 1_000;
+/// What a former master whose home is a copy waits for: the one it was copied from would be given the same answers.
+pub(super) const COPIED_TODO: &str = "this home was restored or copied: only an operator makes it active, with `ha resume`, if no \
+     other instance runs from it";
 
 impl Engine {
     /// Dials the peer when there is something to ask or to tell.
@@ -162,7 +165,12 @@ impl Engine {
         if role == Role::Master && term == self.durable.term {
             return self.halt("the other instance is master with the same term");
         }
-        if role == Role::Shadow {
+        if role == Role::Shadow && self.facts.is_copied {
+            // The home it was copied from may run, and be given the same answer (spec 7.6).
+            self.reign.hold_why = format!("{} has not taken over; {COPIED_TODO}", self.peer_name());
+            let why = self.reign.hold_why.clone();
+            self.hold_alert("H-020", "", &why);
+        } else if role == Role::Shadow {
             self.note(EventKind::Role, Severity::Information, "the shadow has not taken over; this master goes on");
             self.resume();
         } else {
@@ -211,6 +219,7 @@ impl Engine {
             // Reset while it was alone, and active since: whoever has no shadow waits for nobody.
             self.met_loser(term);
         } else if self.reign.activity == Activity::Holding
+            && !self.facts.is_copied
             && refusal.code == RefusalCode::NotMyPair
             && role == Role::Shadow
         {

@@ -225,9 +225,17 @@ impl Engine {
 type Differs = fn(&Settings, &Settings) -> bool;
 
 fn locked_keys(role: Role) -> &'static [(&'static str, Differs)] {
+    const HOST: (&str, Differs) = ("host", |a, b| a.host != b.host);
+    const PORT: (&str, Differs) =
+        ("high_availability.port", |a, b| a.high_availability.port != b.high_availability.port);
+    // The same port, unless the link has one of its own.
+    const LINK_PORT: (&str, Differs) = ("administration.port", |a, b| a.link_port() != b.link_port());
     const MASTER: &[(&str, Differs)] = &[
         ("high_availability.enabled", |a, b| a.high_availability.enabled != b.high_availability.enabled),
-        ("high_availability.port", |a, b| a.high_availability.port != b.high_availability.port),
+        PORT,
+        LINK_PORT,
+        // The other one knows it by that, and lets nobody else in once the roles have changed.
+        HOST,
         ("high_availability.permitted_shadow_host", |a, b| {
             a.high_availability.permitted_shadow_host != b.high_availability.permitted_shadow_host
         }),
@@ -236,8 +244,9 @@ fn locked_keys(role: Role) -> &'static [(&'static str, Differs)] {
     const SHADOW: &[(&str, Differs)] = &[
         ("shadow.master_hosts", |a, b| a.shadow.master_hosts != b.shadow.master_hosts),
         ("shadow.master_port", |a, b| a.shadow.master_port != b.shadow.master_port),
-        ("host", |a, b| a.host != b.host),
-        ("high_availability.port", |a, b| a.high_availability.port != b.high_availability.port),
+        HOST,
+        PORT,
+        LINK_PORT,
     ];
     match role {
         Role::Master => MASTER,

@@ -86,6 +86,10 @@ impl Engine {
                 (LinkState::Disconnected, Some("not paired with the master yet: connect".to_owned()))
             };
             self.set_state(state, message);
+        } else if self.durable.connect_wanted && self.facts.is_copied {
+            // The home it was copied from may be the shadow: two of one identity would push each other out (spec 7.6).
+            let why = "this home was restored or copied: `shadow connect`, if no other instance runs from it";
+            self.set_state(LinkState::Disconnected, Some(why.into()));
         } else if self.durable.connect_wanted {
             self.set_state(LinkState::Handshake, Some("looking for the master".into()));
             self.timers.clear(Timer::Redial);
@@ -333,6 +337,10 @@ impl Engine {
             format!("revision {} applied, {} changed", revision.number, super::push::paths(files)),
         );
         self.hook_configuration();
+        if self.watch.state == Some(LinkState::Ready) {
+            // What went wrong before is over.
+            self.watch.message = None;
+        }
         self.watch.applying = None;
         if self.watch.link == Some(link) {
             self.send(link, Body::Applied(super::message::Applied { revision, files }));
@@ -479,7 +487,8 @@ impl Engine {
             // A change of role that is being written ends the search for the master.
             && self.is_settled_on_disk()
             && !(self.watch.lost.is_some() && breaks(Fault::StopsLooking));
-        if is_free && self.durable.connect_wanted && self.peer().is_some() && !self.watch.gave_up {
+        let is_wanted = self.durable.connect_wanted && !self.facts.is_copied;
+        if is_free && is_wanted && self.peer().is_some() && !self.watch.gave_up {
             self.dial(Purpose::Attach);
         }
     }

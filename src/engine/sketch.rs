@@ -252,6 +252,7 @@ impl Engine {
         pen.flags(&[
             reign.hold_ends.is_some(),
             reign.is_silent,
+            reign.has_stopped,
             reign.peer_ready,
             reign.peer_checks_pass,
             reign.was_in_sync,

@@ -72,7 +72,7 @@ impl Engine {
         if self.durable.offer.is_some() {
             self.begin_hold(&format!("asking {name} whether it took the role that was offered"));
         } else if self.facts.is_copied {
-            self.begin_hold("this home was restored or copied: only an answer or `ha resume` makes it active");
+            self.begin_hold(super::question::COPIED_TODO);
         } else if self.has_left_its_arbiter() {
             self.begin_hold(&format!(
                 "its settings name no arbiter any more, and {name}, which goes by one, may have been granted the role: only an \

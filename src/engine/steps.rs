@@ -114,7 +114,7 @@ impl Engine {
                 format!("Expected gap {total}: the last stop took {}, {start}", seconds_text(took_ms))
             }
             None => {
-                let most = seconds_text(grace_ms.max(settings.service.stop_grace));
+                let most = seconds_text(grace_ms.saturating_add(settings.service.stop_grace));
                 format!("The service was not stopped yet: that may take up to {most}; {start}")
             }
         }

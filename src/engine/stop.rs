@@ -23,6 +23,8 @@ const RESTART_PAUSE_MS: u64 = 120_000;
 pub(super) const PAUSE_ANSWER_MS: u64 = 2_000;
 /// The whole stop takes no longer than this beyond the service's own stop budget, ms.
 const STOP_LIMIT_MS: u64 = 700_000;
+/// For word of a role that was given back to reach the other end, ms.
+const GIVEN_BACK_MS: u64 = 200;
 
 /// A planned stop under way.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub(super) enum LeaveStage {
     Stopping,
     /// The role is being handed over.
     HandingOver,
+    /// A role that was on trial was given back: whoever offered it hears so.
+    GivenBack,
     /// The master is told.
     Farewell,
     /// Everything is done.
@@ -122,6 +126,9 @@ impl Engine {
         if self.handover.is_some() && self.durable.offer.is_none() {
             self.handover_ended("this instance is stopping");
         }
+        if !self.work.is_role_sure() {
+            return self.leave_on_trial(orders, keep_role);
+        }
         if !keep_role || !self.durable.may_take_over {
             self.leaving =
                 Some(Leaving { orders, stage: LeaveStage::Stopping, keep_role, is_done: false, release_until: None });
@@ -138,6 +145,24 @@ impl Engine {
             Some(Leaving { orders, stage: LeaveStage::Pausing, keep_role, is_done: false, release_until: None });
         self.send(link, Body::Pause { for_ms: RESTART_PAUSE_MS, kind: PauseKind::Restart });
         self.timers.set(Timer::Leave, self.after(PAUSE_ANSWER_MS));
+    }
+
+    /// The offered role was taken, and whoever offered it waits for word of the service: it goes on instead (spec 7.7, 7.9).
+    fn leave_on_trial(&mut self, orders: Vec<u64>, keep_role: bool) {
+        let stage = LeaveStage::Stopping;
+        self.leaving = Some(Leaving { orders, stage, keep_role, is_done: false, release_until: None });
+        self.timers.set(Timer::Leave, self.after(STOP_LIMIT_MS));
+        if self.work.starting.is_some() {
+            self.give_back_for(format!("{} is being stopped", self.in_force().host));
+        }
+    }
+
+    /// It is given back on disk, and was said; the connection ends with the program.
+    pub(super) fn leave_given_back(&mut self) {
+        if let Some(leaving) = self.leaving.as_mut().filter(|leaving| leaving.stage == LeaveStage::Stopping) {
+            leaving.stage = LeaveStage::GivenBack;
+            self.timers.set(Timer::Leave, self.after(GIVEN_BACK_MS));
+        }
     }
 
     /// The service first (spec 7.9).
@@ -174,7 +199,8 @@ impl Engine {
     pub(super) fn leave_due(&mut self) {
         let Some(leaving) = &mut self.leaving else { return };
         if leaving.stage != LeaveStage::Pausing {
-            return self.leave_now("not answered in time");
+            let is_given_back = leaving.stage == LeaveStage::GivenBack;
+            return self.leave_now(if is_given_back { "the role was given back" } else { "not answered in time" });
         }
         let orders = std::mem::take(&mut leaving.orders);
         self.leaving = None;

@@ -77,6 +77,8 @@ impl Engine {
         let not_ready = why.map_or(format!("{name} is not READY"), |why| format!("{name} is not READY: {why}"));
         add("the shadow is READY", self.reign.peer_ready, not_ready);
         add("same revision", self.in_sync(), format!("{name} has not the newest revision yet"));
+        let directory = self.directory_problem.clone().or_else(|| self.book.why_of("F-001", "").map(str::to_owned));
+        add("changes here are taken up", directory.is_none(), directory.unwrap_or_default());
         add("the versions can talk", is_paired, "there is no pair yet".into());
         let told =
             if is_connected { format!("those of {name} fail") } else { "not known before it is connected".into() };
@@ -239,7 +241,8 @@ impl Engine {
                     OfferKind::Failing => (0, Reason::ServiceFailed),
                     OfferKind::Switch | OfferKind::Stop => (pair_grace_ms, Reason::Switch),
                 };
-                self.step("the shadow has the last changes; the service is told to stop");
+                let peace = if grace_ms > 0 { format!(", and has {grace_ms} ms to end before") } else { String::new() };
+                self.step(format!("the shadow has the last changes; the service is told to stop{peace}"));
                 self.stop_service(StopFor::Handover, grace_ms, reason);
             }
             Stage::Resyncing => self.write_offer(),
@@ -279,7 +282,9 @@ impl Engine {
         self.note(EventKind::Role, Severity::Information, format!("term {term} offered to {}", self.peer_name()));
         // The service has stopped: the arbiter can grant the offered term at once (spec 7.11).
         self.release_vote();
-        self.timers.set(Timer::OfferDoubt, self.after(DOUBT_TIMEOUTS * self.timing().request_timeout_ms));
+        // The answer comes when the service has run for its start time there (spec 7.13).
+        let answer_ms = DOUBT_TIMEOUTS * self.timing().request_timeout_ms + self.settings.service.start_time;
+        self.timers.set(Timer::OfferDoubt, self.after(answer_ms));
         self.offer_again();
         if self.reign.shadow.is_none() {
             self.doubt("the shadow is gone");
@@ -326,9 +331,10 @@ impl Engine {
     /// The shadow's connection ended while something is handed over.
     pub(super) fn handover_link_gone(&mut self, why: &str) {
         match self.handover.as_ref().map(|handover| handover.stage) {
-            Some(Stage::Syncing | Stage::Resyncing) => self.handover_abort(&format!("the shadow is gone: {why}")),
-            // Goes on when the service has stopped.
-            Some(Stage::Stopping) | None => {}
+            Some(Stage::Syncing | Stage::Stopping | Stage::Resyncing) => {
+                self.handover_abort(&format!("the shadow is gone: {why}"));
+            }
+            None => {}
             Some(Stage::Offered) => self.doubt(why),
         }
     }
@@ -357,7 +363,7 @@ impl Engine {
         }
         match handover.stage {
             Stage::Syncing => self.start_outdated(),
-            Stage::Stopping if self.work.stopping.is_some() => {}
+            // Also while it stops: whatever was not yet told to end goes on, the rest is started again when it has ended.
             _ => self.start_again(),
         }
     }

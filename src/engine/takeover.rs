@@ -273,6 +273,7 @@ impl Engine {
             && !self.durable.complete_wanted
             && !self.durable.forced_shadow
             && !self.durable.arbiter_differs
+            && !self.facts.is_copied
             && self.head.is_some()
     }
 

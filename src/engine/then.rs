@@ -5,7 +5,7 @@ use super::conflict::Again;
 use super::core::Engine;
 use super::effect::{Effect, Hook};
 use super::event::{EventKind, Severity};
-use super::message::{PairGrant, Refusal, RefusalCode};
+use super::message::{OfferKind, PairGrant, Refusal, RefusalCode};
 use super::timers::Timer;
 
 /// A continuation, as data.
@@ -24,7 +24,7 @@ pub(super) enum Then {
     /// Shadow: it is master now.
     TookOver { reason: Reason, order: Option<u64> },
     /// Shadow: it took an offered role.
-    TookOffer { link: LinkId, term: Term },
+    TookOffer { link: LinkId, term: Term, kind: OfferKind },
     /// It gave an offered role back.
     GaveBack,
     /// Master: the offer.
@@ -75,7 +75,7 @@ impl Engine {
             Then::NotedMay { link, head } => self.tell_may(link, head),
             Then::HeardFarewell { link } => self.farewell_noted(link),
             Then::TookOver { reason, order } => self.took_over(reason, order),
-            Then::TookOffer { link, term: _ } => self.took_offer(link),
+            Then::TookOffer { link, term: _, kind } => self.took_offer(link, kind),
             Then::GaveBack => self.gave_back(),
             Then::Offered => self.offer_written(),
             Then::HandedOver { order } => self.handed_over(order),
@@ -122,7 +122,7 @@ impl Engine {
                 self.master_answered_in_vain();
             }
             Then::TookOver { reason: _, order } => self.takeover_not_written(why, order),
-            Then::TookOffer { link, term } => {
+            Then::TookOffer { link, term, kind: _ } => {
                 self.watch.refused_offer = self.watch.refused_offer.max(term);
                 let own_term = self.durable.term;
                 self.send(link, super::message::Body::OfferRefused { term, own_term, why: text });

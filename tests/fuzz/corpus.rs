@@ -51,6 +51,7 @@ fn hello() -> Hello {
         kit: None,
         active: Some(true),
         unwatched: false,
+        start: 7,
     }
 }
 

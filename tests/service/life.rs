@@ -65,6 +65,23 @@ fn a_shorter_grace_counts_for_what_runs() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
+/// spec 2.4, 7.7: what has time to end in peace and is wanted again before it was asked to end runs on, and says so at once
+#[test]
+fn a_stop_that_is_taken_back_in_time_stops_nothing() {
+    let rig = Rig::new();
+    let script = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.01; done";
+    let before = rig.started(script, |_| {});
+    assert_eq!(rig.line(), "up");
+    rig.supervisor.stop(3_600_000);
+    let again = rig.started(script, |_| {});
+    assert_eq!(before, again);
+    assert_eq!(rig.supervisor.status().state, "running");
+    // A later stop is as any other.
+    rig.supervisor.stop(0);
+    assert_eq!(rig.line(), "asked");
+    rig.stopped();
+}
+
 /// spec 7.13: a service that ends when asked costs no grace
 #[test]
 fn a_polite_service_stops_at_once_by_the_signal_of_its_settings() {

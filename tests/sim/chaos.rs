@@ -207,6 +207,7 @@ pub fn operate(world: &mut World) {
             world.order(node, Order::Connect);
         }
     }
+    settle_copies(world);
     let both_shadows = world.nodes.iter().all(|node| node.role() == Some(Role::Shadow));
     let neither = world.nodes.iter().any(|node| {
         node.disk
@@ -219,6 +220,27 @@ pub fn operate(world: &mut World) {
         let is_asked = world.pending.values().any(|(.., order)| matches!(order, Order::BecomeMaster { .. }));
         if !is_asked {
             choose_master(world);
+        }
+    }
+}
+
+/// Only an operator knows that no other instance runs from a home that was restored (spec 7.5, 7.6).
+fn settle_copies(world: &mut World) {
+    for node in 0..2 {
+        let Some(seen) = world.glance(node).filter(|_| world.nodes[node].disk.is_copied) else { continue };
+        let is_asked = world.pending.values().any(|(asked, ..)| *asked == node);
+        let is_alone = !world.glance(1 - node).is_some_and(|other| other.role == Some(Role::Master));
+        match seen.role {
+            _ if seen.is_active || seen.state == Some(LinkState::Ready) => world.nodes[node].disk.is_copied = false,
+            Some(Role::Shadow) if seen.state == Some(LinkState::Disconnected) && !is_asked => {
+                world.order(node, Order::Connect);
+            }
+            Some(Role::Master) if is_alone && !is_asked => {
+                world.check.was_forced = true;
+                world.check.permit_two(node, &world.nodes);
+                world.order(node, Order::Resume);
+            }
+            _ => {}
         }
     }
 }

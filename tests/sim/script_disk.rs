@@ -162,3 +162,46 @@ fn a_stalled_shadow_still_refuses() {
     assert_eq!(world.nodes[0].disk.durable.term.0, 3);
     assert_eq!(world.failure, None);
 }
+
+/// spec 7.5, 7.6: the home was copied, and the copy is started beside the one it was copied from: an answer of the shadow is given to
+/// both, so it makes the copy not active; an operator does.
+#[test]
+fn a_copy_of_the_master_waits_for_an_operator() {
+    for settings in [crate::pair::settings(), arbiter_settings()] {
+        let mut world = pair_of(&settings);
+        world.crash(0, false);
+        world.nodes[0].disk.is_copied = true;
+        world.start(0);
+        world.run_until(world.t + 400);
+        assert!(!crate::pair::is_active(&world, 0), "answered by a shadow that has not taken over");
+        let why = world.nodes[0].disk.alerts.values().find(|alert| alert.code == "H-020").unwrap().why.clone();
+        assert!(why.contains("only an operator"), "{why}");
+        world.check.was_forced = true;
+        world.check.permit_two(0, &world.nodes);
+        let id = world.order(0, Order::Resume);
+        world.run_until(world.t + 2_000);
+        assert!(world.answers[&id].is_ok() && crate::pair::is_active(&world, 0), "{:?}", world.answers.get(&id));
+        assert_eq!(world.failure, None);
+    }
+}
+
+/// spec 7.4, 7.6: a copy of the shadow does not push the real one out, and takes over from nobody
+#[test]
+fn a_copy_of_the_shadow_does_not_connect_by_itself() {
+    for settings in [crate::pair::settings(), arbiter_settings()] {
+        let mut world = pair_of(&settings);
+        world.crash(1, false);
+        world.nodes[1].disk.is_copied = true;
+        world.start(1);
+        world.run_until(world.t + 2_000);
+        assert_eq!(crate::pair::state(&world, 1), Some(standin::engine::base::LinkState::Disconnected));
+        world.crash(0, false);
+        world.run_until(world.t + 20_000);
+        assert!(!crate::pair::is_active(&world, 1));
+        world.start(0);
+        world.run_until(world.t + 5_000);
+        world.order(1, Order::Connect);
+        assert!(world.run_till(30_000, World::is_healthy));
+        assert_eq!(world.failure, None);
+    }
+}

@@ -6,7 +6,7 @@ use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
 use crate::pair::{
-    BUDGET_MS, arbiter_settings, break_link, condition, heal, healthy, is_active, pair_of, settings, well,
+    BUDGET_MS, arbiter_settings, break_link, condition, heal, healthy, holds, is_active, pair_of, role, settings, well,
 };
 use crate::sim::world::World;
 
@@ -82,4 +82,67 @@ fn a_later_stop_gives_no_more_time() {
     assert_eq!(world.nodes[0].guard.ending_until, until);
     assert!(world.run_till(GRACE_MS, |world| is_active(world, 1)));
     healthy(&mut world);
+}
+
+/// spec 7.7, 7.9: a role that is on trial goes back when its new holder is stopped: the service runs on the other one
+#[test]
+fn a_stop_on_trial_gives_the_role_back() {
+    for keep_role in [false, true] {
+        let mut world = pair_of(&settings());
+        world.nodes[1].start_ms = 2_000;
+        world.order(0, Order::Switch { dry_run: false });
+        assert!(world.run_till(5_000, |world| role(world, 1).0 == Some(Role::Master)));
+        world.run_until(world.t + 100);
+        let id = world.order(1, Order::Stop { keep_role });
+        assert!(world.run_till(10_000, |world| is_active(world, 0) && world.nodes[0].service), "nobody is active");
+        world.run_until(world.t + 1_000);
+        assert!(world.answers[&id].is_ok(), "{:?}", world.answers.get(&id));
+        assert_eq!(role(&world, 1).0, Some(Role::Shadow));
+        assert_eq!(world.failure, None);
+    }
+}
+
+/// spec 7.7: a service that needs long to count as started leaves no switch in doubt
+#[test]
+fn a_switch_waits_for_the_start_time() {
+    let mut long = settings();
+    long.service.start_time = 5_000;
+    let mut world = pair_of(&long);
+    world.nodes[1].start_ms = 5_000;
+    let id = world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| world.answers.contains_key(&id)));
+    assert!(world.answers[&id].is_ok(), "{:?}", world.answers[&id]);
+    assert!(is_active(&world, 1));
+}
+
+/// spec 2.7, 7.9: a master that was stopped by plan has left, and is not silent
+#[test]
+fn a_master_that_was_stopped_by_plan_has_left() {
+    let mut world = pair_of(&settings());
+    world.order(0, Order::Stop { keep_role: false });
+    assert!(world.run_till(5_000, |world| is_active(world, 1) && !world.nodes[0].is_up()));
+    world.run_until(world.t + 20_000);
+    assert_eq!(crate::pair::state(&world, 1), Some(standin::engine::base::LinkState::Alone));
+    assert!(!holds(&world, 1, "H-010"));
+    world.start(0);
+    healthy(&mut world);
+    world.crash(0, false);
+    world.run_until(world.t + 5_000);
+    assert!(holds(&world, 1, "H-010"), "this time it is");
+}
+
+/// spec 7.7: a switch that is ended while the service still has its time to end in peace lets it run
+#[test]
+fn a_switch_ends_with_its_shadow() {
+    let mut slow = settings();
+    slow.high_availability.grace_period = 5_000;
+    let mut world = pair_of(&slow);
+    let id = world.order(0, Order::Switch { dry_run: false });
+    world.run_until(world.t + 1_000);
+    world.crash(1, false);
+    assert!(world.run_till(1_500, |world| world.answers.contains_key(&id)), "at once, not when the grace is over");
+    assert!(world.answers[&id].is_err());
+    world.run_until(world.t + 8_000);
+    assert!(is_active(&world, 0) && world.nodes[0].service);
+    assert_eq!(world.failure, None);
 }

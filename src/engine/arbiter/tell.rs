@@ -32,7 +32,13 @@ impl Engine {
             let is_new = self.arb.silent_why.as_ref() != Some(why);
             if self.arb.silent_count >= SILENT_ALERT && (is_new || self.arb.silent_count == SILENT_ALERT) {
                 self.arb.silent_why = Some(why.clone());
-                let text = format!("the arbiter does not answer: {why}; nobody can take over");
+                let text = match self.is_master() {
+                    true => {
+                        let name = self.peer_name();
+                        format!("the arbiter does not answer: {why}; unless it answers {name}, nobody can take over")
+                    }
+                    false => format!("the arbiter does not answer: {why}; this shadow cannot take over"),
+                };
                 self.hold_alert("H-024", "", &text);
             }
             return;

@@ -170,6 +170,7 @@ pub(super) fn hello(host: &str) -> Envelope {
         kit: None,
         active: Some(true),
         unwatched: false,
+        start: 7,
     })))
 }
 

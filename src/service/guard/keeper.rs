@@ -22,19 +22,28 @@ const KILL_LIMIT: Duration = Duration::from_millis(Service::KILL_RESERVE_MS);
 /// From then on another kill after each of these.
 const STUCK_PAUSE: Duration = Duration::from_secs(1);
 
+/// A command that runs.
+#[derive(Clone, Copy)]
+struct Up {
+    pid: u32,
+    since: Instant,
+    /// It has run for the start time, and that was reported.
+    is_confirmed: bool,
+}
+
 enum State {
     /// Nothing runs.
     Idle,
-    Up {
-        pid: u32,
-        since: Instant,
-        /// It has run for the start time, and that was reported.
-        is_confirmed: bool,
-    },
+    Up(Up),
     /// Ended by itself; starts again then. Something of it may still run.
-    Pause { until: Instant },
+    Pause {
+        until: Instant,
+    },
     /// Must be gone before anything else happens.
-    Ending { purpose: Purpose, phase: Phase },
+    Ending {
+        purpose: Purpose,
+        phase: Phase,
+    },
 }
 
 enum Purpose {
@@ -59,8 +68,8 @@ enum Purpose {
 }
 
 enum Phase {
-    /// It may end by itself (spec 2.4).
-    Peace { until: Instant },
+    /// It may end by itself (spec 2.4): nothing was asked of it yet, and it goes on if it is wanted again.
+    Peace { until: Instant, up: Up },
     /// It was asked to end.
     Grace { until: Instant },
     /// It is being killed.
@@ -105,11 +114,11 @@ impl Keeper {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Idle => None,
-            State::Up { is_confirmed: true, since, .. } => self.restarts.steady_at(*since),
-            State::Up { since, .. } => Some(*since + self.start_time()),
+            State::Up(Up { is_confirmed: true, since, .. }) => self.restarts.steady_at(*since),
+            State::Up(Up { since, .. }) => Some(*since + self.start_time()),
             State::Pause { until } => Some(*until),
             State::Ending { phase, .. } => Some(match phase {
-                Phase::Peace { until } | Phase::Grace { until } => *until,
+                Phase::Peace { until, .. } | Phase::Grace { until } => *until,
                 Phase::Kill { next, .. } | Phase::Stuck { next } => *next,
             }),
         }
@@ -127,13 +136,11 @@ impl Keeper {
     pub fn start(&mut self, start: Start) {
         match &self.state {
             State::Idle => self.begin(start),
-            State::Up { pid, is_confirmed, .. } if self.current.as_ref().is_some_and(|it| it.runs_the_same(&start)) => {
-                if *is_confirmed {
-                    self.outbox.report(Report::Started { id: start.id, pid: *pid });
-                }
-                self.current = Some(start);
+            State::Up(up) if self.runs(&start) => self.go_on(*up, start),
+            State::Ending { phase: Phase::Peace { up, .. }, .. } if self.runs(&start) && self.children.any() => {
+                self.go_on(*up, start);
             }
-            State::Up { .. } => {
+            State::Up(_) => {
                 self.next = Some(start);
                 self.ask_to_end(Purpose::Replace);
             }
@@ -146,18 +153,33 @@ impl Keeper {
         }
     }
 
+    fn runs(&self, start: &Start) -> bool {
+        self.current.as_ref().is_some_and(|it| it.runs_the_same(start))
+    }
+
+    /// What runs is what is wanted.
+    fn go_on(&mut self, up: Up, start: Start) {
+        if up.is_confirmed {
+            self.outbox.report(Report::Started { id: start.id, pid: up.pid });
+        }
+        self.next = None;
+        self.current = Some(start);
+        self.state = State::Up(up);
+    }
+
     pub fn stop(&mut self, id: u64, grace_ms: u64) {
         self.next = None;
         let peace = Instant::now() + Duration::from_millis(grace_ms);
         match &mut self.state {
-            State::Up { .. } if grace_ms > 0 => {
-                self.state = State::Ending { purpose: Purpose::Stop { id }, phase: Phase::Peace { until: peace } };
+            State::Up(up) if grace_ms > 0 => {
+                let phase = Phase::Peace { until: peace, up: *up };
+                self.state = State::Ending { purpose: Purpose::Stop { id }, phase };
             }
-            State::Idle | State::Up { .. } | State::Pause { .. } => self.ask_to_end(Purpose::Stop { id }),
+            State::Idle | State::Up(_) | State::Pause { .. } => self.ask_to_end(Purpose::Stop { id }),
             State::Ending { purpose, phase } => {
                 *purpose = Purpose::Stop { id };
                 match phase {
-                    Phase::Peace { until } => *until = (*until).min(peace),
+                    Phase::Peace { until, .. } => *until = (*until).min(peace),
                     // So that the new ask has its answer too.
                     Phase::Stuck { .. } => self.kill(Purpose::Stop { id }),
                     Phase::Grace { .. } | Phase::Kill { .. } => {}
@@ -182,7 +204,7 @@ impl Keeper {
     }
 
     pub fn ended(&mut self, ended: &Ended) {
-        let State::Up { pid, since, is_confirmed } = &self.state else { return };
+        let State::Up(Up { pid, since, is_confirmed }) = &self.state else { return };
         // Others are the command's own children, adopted; they come and go.
         if i64::from(ended.pid) != i64::from(*pid) {
             return;
@@ -198,7 +220,7 @@ impl Keeper {
 
     /// It runs and does not do its work.
     pub fn restart_unwell(&mut self, why: String) {
-        if let State::Up { since, is_confirmed: true, .. } = &self.state {
+        if let State::Up(Up { since, is_confirmed: true, .. }) = &self.state {
             let ran = since.elapsed();
             self.outbox.report(Report::Exited { status: why });
             self.ask_to_end(Purpose::Unwell { ran });
@@ -219,7 +241,7 @@ impl Keeper {
         self.next = None;
         match &mut self.state {
             State::Idle => {}
-            State::Up { .. } | State::Pause { .. } => self.ask_to_end(Purpose::Expired),
+            State::Up(_) | State::Pause { .. } => self.ask_to_end(Purpose::Expired),
             State::Ending { purpose, phase } => {
                 let is_peace = matches!(phase, Phase::Peace { .. });
                 let old = std::mem::replace(purpose, Purpose::Expired);
@@ -243,13 +265,13 @@ impl Keeper {
     /// Does what is due.
     pub fn tick(&mut self, now: Instant) {
         match &self.state {
-            State::Up { pid, since, is_confirmed: false } if now >= *since + self.start_time() => {
+            State::Up(up @ Up { is_confirmed: false, .. }) if now >= up.since + self.start_time() => {
                 if let Some(start) = &self.current {
-                    self.outbox.report(Report::Started { id: start.id, pid: *pid });
+                    self.outbox.report(Report::Started { id: start.id, pid: up.pid });
                 }
-                self.state = State::Up { pid: *pid, since: *since, is_confirmed: true };
+                self.state = State::Up(Up { is_confirmed: true, ..*up });
             }
-            State::Up { since, is_confirmed: true, .. } if self.restarts.is_steady(now, *since) => {
+            State::Up(Up { since, is_confirmed: true, .. }) if self.restarts.is_steady(now, *since) => {
                 self.outbox.report(Report::Steady);
             }
             State::Pause { until } if now >= *until => {
@@ -283,7 +305,7 @@ impl Keeper {
         self.current = Some(start);
         match self.launch() {
             // `tick` comes right after this and reports, at once where the start time is 0.
-            Ok(pid) => self.state = State::Up { pid, since: Instant::now(), is_confirmed: false },
+            Ok(pid) => self.state = State::Up(Up { pid, since: Instant::now(), is_confirmed: false }),
             Err(why) => {
                 self.state = State::Idle;
                 self.outbox.report(Report::StartFailed { id, why });
@@ -295,7 +317,7 @@ impl Keeper {
         match self.launch() {
             Ok(pid) => {
                 self.outbox.report(Report::Restarted { pid });
-                self.state = State::Up { pid, since: Instant::now(), is_confirmed: true };
+                self.state = State::Up(Up { pid, since: Instant::now(), is_confirmed: true });
             }
             Err(why) => {
                 self.outbox.report(Report::Exited { status: format!("it could not be started again: {why}") });
@@ -381,7 +403,7 @@ impl Keeper {
     fn press_on(&mut self, now: Instant) {
         let State::Ending { purpose, phase } = &mut self.state else { return };
         match phase {
-            Phase::Peace { until } if now >= *until => self.cut_peace(),
+            Phase::Peace { until, .. } if now >= *until => self.cut_peace(),
             Phase::Grace { until } if now >= *until => {
                 self.children.kill();
                 *phase = Phase::Kill { until: now + KILL_LIMIT, next: now + KILL_AGAIN };

@@ -216,6 +216,13 @@ impl Keeper {
         }
         self.may_run = self.may_run && is_same;
         self.service = service;
+        if let (State::Peace { .. }, true) = (&self.state, is_same) {
+            // Nothing was asked of it yet: if it still runs it goes on.
+            self.look(Instant::now());
+            if matches!(self.state, State::Peace { .. }) {
+                self.state = State::Up { since: Instant::now() };
+            }
+        }
         if let (State::Up { .. }, true) = (&self.state, is_same) {
             let status = self.set("running", self.process(), None);
             return self.tell(ServiceChange::Started(status));

@@ -50,6 +50,7 @@ fn hello() -> Hello {
         kit: None,
         active: Some(true),
         unwatched: false,
+        start: 7,
     }
 }
 
