@@ -92,11 +92,19 @@ pub fn new_identity(home: &Path, host: &str) -> Result<Vec<String>, Problem> {
     if let Some(seal) = super::system::seal_of(home) {
         store.set_seal(&seal)?;
     }
-    Ok(vec![
+    let mut lines = vec![
         format!("instance {}, {} at term {}", new.instance, role.word(), new.term),
         format!("certificate of the link {}", identity.fingerprint()),
         format!("the old identity is kept in {}", aside.display()),
-    ])
+    ];
+    if role == Role::Master {
+        lines.push(
+            "it is a master of its own: once started it is active and runs its service, whatever the instance does that it was \
+             copied from. For a spare, set up an empty home with --role shadow"
+                .into(),
+        );
+    }
+    Ok(lines)
 }
 
 /// What the database last knew, for a home where nothing runs.

@@ -111,7 +111,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("H-007", Error, HighAvailability, "You are no longer my pair",
         "The other instance has forgotten this one; there is no protection", "Reset this shadow and pair again (on a master: reset high availability)", &[OpenPair, BecomeMaster]),
     entry("H-008", Error, HighAvailability, "The same instance on two machines: a copied home",
-        "Two copies of one instance would both be master", "Run `standin setup --new-identity` in the copied home", &[OpenPair]),
+        "Two copies of one instance would both be master", "Stop the copy, or run `standin setup --new-identity` in its home: a copied master is then one of its own, and runs its service", &[OpenPair]),
     entry("H-009", Error, HighAvailability, "Two masters with the same term",
         "Both have stopped their service: one home is a copy of the other", "Run `standin setup --new-identity` in the copied home", &[OpenPair]),
     entry("H-010", Error, HighAvailability, "The shadow is silent",
