@@ -106,7 +106,7 @@ impl Engine {
             return false;
         }
         if self.is_master() {
-            return self.in_sync() && self.reign.peer_unlike.is_none();
+            return self.in_sync() && self.reign.peer_unlike.is_none() && !self.reign.is_silent;
         }
         let watch = &self.watch;
         let is_same = watch.attached && watch.master_head.is_some() && watch.master_head == self.head_id();

@@ -131,7 +131,12 @@ impl Engine {
             compatible: !self.book.holds("H-005", ""),
             fingerprint: Some(peer.fingerprint),
             certificate_expires: None,
-            connected_since: if is_master { self.reign.connected_since } else { self.watch.connected_since },
+            connected_since: if is_master {
+                // One that is silent may still have its connection (spec 2.7).
+                self.reign.connected_since.filter(|_| !self.reign.is_silent)
+            } else {
+                self.watch.connected_since
+            },
             last_check: if is_master { self.reign.shown_check } else { self.watch.shown_check },
             round_trip_ms: None,
             revision: their_number,

@@ -188,6 +188,9 @@ impl Engine {
             "this instance becomes its shadow".into(),
         ];
         steps.extend(self.start_problem().map(|why| format!("WARNING: {why}")));
+        steps.extend(self.held_problem().map(|why| {
+            format!("WARNING: {why}: as shadow this instance puts back the last good content, and keeps what is there as a drift")
+        }));
         steps.extend(self.vote_used_up().map(|why| format!("WARNING: {why}")));
         Rehearsal {
             possible: checks.iter().all(|check| check.ok),
