@@ -40,6 +40,7 @@ mod forget;
 mod heart;
 pub mod home;
 pub mod hosts;
+pub mod last_known;
 mod log;
 pub mod net;
 mod orders;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+pub use crate::node::last_known::LastKnown;
 pub use crate::node::signals;
 pub use crate::node::system::own_program;
 pub use crate::node::{Running, ServeOptions};
@@ -23,7 +24,7 @@ use crate::engine::history::{DiffReport, LogEntry, Version};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::VirtualAddress;
 use crate::engine::settings::{Settings, read};
-use crate::engine::status::{LinkStep, Status};
+use crate::engine::status::LinkStep;
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Scheme, Theme};
 
@@ -104,10 +105,10 @@ pub fn role_of(home: &Path) -> Result<Option<Role>, Problem> {
     home::role(home)
 }
 
-/// What the home's database last knew, when nothing runs.
+/// What the disk says, when nothing runs.
 #[must_use]
-pub fn last_known(home: &Path, settings: &Path) -> Option<Status> {
-    home::last_known(home, settings)
+pub fn last_known(home: &Path, settings: &Path) -> Option<LastKnown> {
+    node::last_known::last_known(home, settings)
 }
 
 /// The files of the newest revision, when nothing runs.
@@ -278,7 +279,7 @@ pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
 /// End of validity of the own link certificate, when nothing runs.
 #[must_use]
 pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
-    home::certificate_expires(home, "")
+    home::certificate_expires(home)
 }
 
 /// Reaches every endpoint of the arbiter, step by step; each with its steps. `writes`: also a test key.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use serde_yaml::Value;
+
 use super::backup::directory_of;
 use super::shared::lock;
 use crate::engine::base::Problem;
@@ -45,7 +47,10 @@ impl SettingsDesk {
     /// With every fault of the file, each on a line of its own; the directory to mirror is where Standin keeps its own files.
     pub fn open(path: &Path, home: &Path) -> Result<Self, Problem> {
         let text = read(path)?;
-        let settings = parse(&text).map_err(|faults| wrong(path, &faults))?;
+        let settings = parse(&text).map_err(|faults| {
+            let todo = "Correct the file, then start Standin.".to_owned();
+            Problem { todo, ..wrong(path, &faults) }
+        })?;
         may_be_mirrored(home, &directory_of(home, &settings))?;
         Ok(Self {
             path: path.to_owned(),
@@ -140,6 +145,20 @@ impl SettingsDesk {
         }
         Ok(())
     }
+}
+
+/// What can be read of a file that is not valid: each key whose value is of the right kind, all others as by default; none:
+/// nothing, because it is not there or no YAML. For people alone, who look for what was written.
+#[must_use]
+pub fn readable_part(path: &Path) -> Option<Settings> {
+    let whole: Value = serde_yaml::from_str(&read(path).ok()?).ok()?;
+    let _ = whole.as_mapping()?;
+    let at = |key: &str| key.split('.').try_fold(&whole, |value, part| value.get(part)).cloned();
+    let written = table::ROWS.iter().filter_map(|row| Some((row.key, at(row.key)?)));
+    Some(
+        written
+            .fold(Settings::default(), |settings, (key, value)| table::set(&settings, key, value).unwrap_or(settings)),
+    )
 }
 
 fn read(path: &Path) -> Result<String, Problem> {

@@ -1,5 +1,6 @@
 //! The real binary: help, usage, exit status, what goes where.
 
+mod at_rest;
 mod config;
 mod engine;
 mod keeping;
