@@ -16,6 +16,7 @@ use crate::files;
 
 mod certificate;
 
+use certificate::certificate_host;
 pub use certificate::{certificate_expiry, pem};
 
 const KEY_FILE: &str = "link-key.pem";
@@ -46,12 +47,14 @@ impl fmt::Debug for Identity {
 }
 
 /// What can be told of a certificate without its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnCertificate {
     /// What an operator compares (spec 3.1).
     pub fingerprint: Fingerprint,
     /// End of validity (spec 3.4).
     pub expires: UnixMillis,
+    /// The own host when it was made; none: it carries none.
+    pub host: Option<String>,
 }
 
 /// The certificate of the link in `directory`, only read; none: there is none.
@@ -64,7 +67,7 @@ pub fn own_certificate(directory: &Path) -> Result<Option<OwnCertificate>, Probl
     let Some(bytes) = found else { return Ok(None) };
     let der = CertificateDer::from_pem_slice(&bytes).map_err(|error| unusable(&path, &error))?;
     let expires = certificate_expiry(&der).map_err(|error| unusable(&path, &error))?;
-    Ok(Some(OwnCertificate { fingerprint: fingerprint_of(&der), expires }))
+    Ok(Some(OwnCertificate { fingerprint: fingerprint_of(&der), expires, host: certificate_host(&der) }))
 }
 
 /// The certificate (DER) kept in `directory` for the peer of this `fingerprint`; none: not kept.

@@ -297,6 +297,28 @@ pub fn host_names() -> Vec<String> {
     node::hosts::host_names()
 }
 
+/// That the settings file of a home with a role is lost, and the ways out; none: it is not.
+#[must_use]
+pub fn lost_settings(home: &Path, settings: &Path) -> Option<Problem> {
+    node::lost_settings::look(home, settings)
+}
+
+/// What is known of the settings without their file.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn settings_of_record(home: &Path) -> Result<Settings, Problem> {
+    node::lost_settings::known(home)
+}
+
+/// Writes the commented default with these settings.
+///
+/// # Errors
+/// They are not valid, or cannot be written.
+pub fn write_settings(path: &Path, settings: &Settings) -> Result<(), Problem> {
+    node::write_settings(path, settings)
+}
+
 /// A new identity for a copied home (spec 7.6).
 ///
 /// # Errors

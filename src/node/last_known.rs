@@ -241,6 +241,27 @@ mod tests {
         assert_eq!(state("shadow:\n  master_hosts: [node-a]\n", &shadow), LinkState::Disconnected);
     }
 
+    /// spec 2.8: without the settings file the record still knows the pair: a shadow finds its master, with the same timing
+    #[test]
+    fn the_record_knows_the_settings_of_the_pair() {
+        let known = |role| {
+            let home = home("", |durable| {
+                durable.role = Some(role);
+                durable.peer = Some(Peer { grace_period_ms: 2_000, ..peer() });
+            });
+            std::fs::remove_file(home.path().join("settings.yaml")).unwrap();
+            assert!(seen(&home).settings.unwrap().what.contains("lost"));
+            crate::node::lost_settings::known(home.path()).unwrap()
+        };
+        let shadow = known(Role::Shadow);
+        assert_eq!(
+            (&*shadow.host, &*shadow.shadow.master_hosts, shadow.shadow.master_port),
+            ("node-a", &["node-b".to_owned()][..], 9_443)
+        );
+        assert_eq!((shadow.shadow.takeover_delay, shadow.high_availability.grace_period), (3_000, 2_000));
+        assert!(known(Role::Master).high_availability.enabled);
+    }
+
     /// spec 8.1: settings that are not valid are told with their reason; what can be read of them counts, nothing is made up
     #[test]
     fn settings_that_are_not_valid_are_no_defaults() {

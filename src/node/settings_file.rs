@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_yaml::Value;
 
 use super::backup::directory_of;
+use super::lost_settings;
 use super::shared::lock;
 use crate::engine::base::Problem;
 use crate::engine::input::Input;
@@ -46,6 +47,9 @@ impl SettingsDesk {
     /// # Errors
     /// With every fault of the file, each on a line of its own; the directory to mirror is where Standin keeps its own files.
     pub fn open(path: &Path, home: &Path) -> Result<Self, Problem> {
+        if let Some(lost) = lost_settings::look(home, path) {
+            return Err(lost);
+        }
         let text = read(path)?;
         let settings = parse(&text).map_err(|faults| {
             let todo = "Correct the file, then start Standin.".to_owned();
@@ -82,6 +86,10 @@ impl SettingsDesk {
     pub fn look(&self) -> Look {
         let text = match read(&self.path) {
             Ok(text) => text,
+            Err(_) if self.is_lost() => {
+                let todo = "put it back, or `standin setup --write-settings` writes the settings in force";
+                return Look::Wrong(format!("{}: there is no such file: {todo}", self.path.display()));
+            }
             Err(problem) => return Look::Wrong(problem.to_string()),
         };
         if *lock(&self.last_text) == text {
@@ -119,10 +127,18 @@ impl SettingsDesk {
         }
     }
 
+    /// Removed under the running instance.
+    fn is_lost(&self) -> bool {
+        matches!(self.path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
     fn write_changes(&self, old: &Settings, new: &Settings) -> Result<(), Problem> {
         let faults = table::validate(new);
         if let Some((key, problem)) = faults.first() {
             return Err(Problem::new(format!("{key} was not set"), problem.why.clone(), problem.todo.clone()));
+        }
+        if self.is_lost() {
+            return write_anew(&self.path, new);
         }
         // From the file as it stands, so that comments and whatever an operator changed meanwhile are kept.
         let found = read(&self.path)?;
@@ -134,9 +150,7 @@ impl SettingsDesk {
         // Each may be valid and both together not.
         parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
         if found != changed {
-            crate::files::write_private(&self.path, changed.as_bytes()).map_err(|error| {
-                Problem::new("The settings were not written", format!("{}: {error}", self.path.display()), "")
-            })?;
+            write_text(&self.path, &changed)?;
         }
         let mut last = lock(&self.last_text);
         // Else an operator's change is yet to be noticed.
@@ -145,6 +159,27 @@ impl SettingsDesk {
         }
         Ok(())
     }
+}
+
+/// Writes the commented default with these settings, where there is no file.
+///
+/// # Errors
+/// They are not valid, or cannot be written.
+pub fn write_anew(path: &Path, settings: &Settings) -> Result<(), Problem> {
+    let values = table::differences(&Settings::default(), settings);
+    let text = text::set_all(&table::commented_default(), &values)?;
+    parse(&text).map_err(|faults| wrong(path, &faults))?;
+    write_text(path, &text)
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
+    crate::files::write_private(path, text.as_bytes()).map_err(|error| {
+        Problem::new(
+            "The settings were not written",
+            format!("{}: {error}", path.display()),
+            "Look at the directory of the file: owner, permissions, space on its disk.",
+        )
+    })
 }
 
 /// What can be read of a file that is not valid: each key whose value is of the right kind, all others as by default; none:
@@ -261,6 +296,24 @@ mod tests {
             let (what, rest) = told.split_once(": ").unwrap();
             assert!(what.starts_with(key) && !rest.starts_with(key), "{told}");
         }
+    }
+
+    /// spec 2.8: a file that is lost while Standin runs is written anew with all that is in force, and no default comes into force
+    #[test]
+    fn a_file_that_is_lost_is_written_anew_with_what_is_in_force() {
+        let (_home, desk) = desk();
+        fs::write(desk.path(), "host: node-a\n").unwrap();
+        let Look::Changed(settings) = desk.look() else { panic!("not noticed") };
+        desk.put_in_force(&settings);
+        fs::remove_file(desk.path()).unwrap();
+        let Look::Wrong(why) = desk.look() else { panic!("nothing is said of a lost file") };
+        assert!(why.contains("--write-settings") && !why.contains("never set up"), "{why}");
+        let told = desk.write(&patch());
+        assert!(matches!(told.as_slice(), [_, Input::SettingsWritten { problem: None }]), "{told:?}");
+        let text = fs::read_to_string(desk.path()).unwrap();
+        assert!(text.contains("host: node-a") && text.contains("enabled: true") && text.contains("# "), "{text}");
+        desk.put_in_force(&patch().applied_to(&desk.in_force()));
+        assert!(matches!(desk.look(), Look::SameMeaning), "which ends the alert");
     }
 
     /// spec 2.8: an own write is no change of an operator's

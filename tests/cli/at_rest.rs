@@ -47,3 +47,40 @@ fn status_at_rest_says_that_the_settings_are_not_valid() {
     let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert!(found["state_message"].as_str().is_some_and(|text| text.contains("The settings are not valid")), "{out}");
 }
+
+/// spec 1.3, 2.8: a lost settings file is no dead end: serve, setup and doctor name the same ways out, and one of them goes
+#[test]
+fn a_lost_settings_file_has_a_way_out() {
+    let home = master("");
+    std::fs::remove_file(file(home.path())).expect("it is there");
+    let setup = ["setup", "--role", "master", "--user", "ops", "--password-file", "/nonexistent"];
+    for (arguments, says) in [(&["serve"][..], 2), (&setup, 2), (&["doctor"], 1)] {
+        let (status, out, message) = run(home.path(), arguments);
+        let told = if says == 1 { out } else { message };
+        assert_eq!(status, Some(1), "{told}");
+        for word in ["The settings file is lost", "standin restore FILE", "standin setup --write-settings"] {
+            assert!(told.contains(word), "{arguments:?} says nothing of {word}: {told}");
+        }
+    }
+    let anew = ["setup", "--write-settings", "--admin-port", "9321"];
+    let (status, out, message) = run(home.path(), &anew);
+    assert_eq!((status, &*message), (Some(0), ""), "{out}");
+    assert!(out.contains("host: 127.0.0.1") && out.contains("administration.port: 9321"), "{out}");
+    assert!(out.contains("set again") && out.contains("arbiter"), "{out}");
+    let text = std::fs::read_to_string(file(home.path())).expect("written");
+    assert!(text.contains("# ") && text.contains("9321"), "{text}");
+    let (status, _, message) = run(home.path(), &anew);
+    assert_eq!(status, Some(1));
+    assert!(message.contains("is there: nothing was written"), "{message}");
+    let (_, out, _) = run(home.path(), &["doctor"]);
+    assert!(!out.contains("lost") && !out.contains("FAIL  settings"), "{out}");
+}
+
+/// spec 1.1: a home without role is set up, not given settings alone
+#[test]
+fn settings_alone_make_no_instance() {
+    let home = home();
+    let (status, _, message) = run(home.path(), &["setup", "--write-settings"]);
+    assert_eq!(status, Some(1));
+    assert!(message.contains("standin setup") && !file(home.path()).exists(), "{message}");
+}
