@@ -282,6 +282,22 @@ pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
     home::certificate_expires(home)
 }
 
+/// Whether the key and certificate of the link can be used, and are there where a pair needs them.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn check_identity(home: &Path) -> Result<(), Problem> {
+    home::check_identity(home)
+}
+
+/// Whether there is an administrator.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn check_users(home: &Path) -> Result<(), Problem> {
+    home::check_users(home)
+}
+
 /// Reaches every endpoint of the arbiter, step by step; each with its steps. `writes`: also a test key.
 ///
 /// # Errors

@@ -159,9 +159,47 @@ pub fn users(home: &Path) -> Result<Vec<(String, &'static str)>, Problem> {
 /// No such user, a password against spec 1.2, or the file cannot be written.
 pub fn set_password(home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
     let path = home.join(USERS_FILE);
-    let mut users = Users::load(&path)?;
+    // A lost file is made anew, as by a running instance; a home without role gets its first user by `standin setup`.
+    let mut users = if role(home)?.is_some() { Users::load_or_empty(&path)? } else { Users::load(&path)? };
     users.set_password(user, password.expose())?;
     users.save(&path)
+}
+
+/// Why the key and certificate of the link cannot be used at the next start, or would not be those that the other instance knows
+/// (spec 3.2); writes nothing.
+///
+/// # Errors
+/// What, why, and what to do.
+pub fn check_identity(home: &Path) -> Result<(), Problem> {
+    let directory = home.join("identity");
+    if Identity::check(&directory)? || pair(home).is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "The key and certificate of the link are missing",
+        format!(
+            "{}: the other instance knows this one by them, and refuses those that the next start makes",
+            directory.display()
+        ),
+        "Put the directory back: a copy of your own, or `standin restore FILE` of a backup with --identity. Else pair anew: \
+         `standin ha reset` on the master, `standin shadow reset` and `standin shadow connect` on the shadow.",
+    ))
+}
+
+/// Why nobody can log on, and no shadow can be paired (spec 3.1, 9.1).
+///
+/// # Errors
+/// What, why, and what to do.
+pub fn check_users(home: &Path) -> Result<(), Problem> {
+    let users = Users::load(&home.join(USERS_FILE))?;
+    if users.users.iter().any(|user| user.role == UserRole::Administrator) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "There is no administrator",
+        format!("{}: no user has this role", home.join(USERS_FILE).display()),
+        "Put the file back from a backup, or move it away: the first `standin users set-password NAME` makes an administrator.",
+    ))
 }
 
 /// End of validity of the own certificate of the link.

@@ -226,6 +226,20 @@ mod tests {
         assert_eq!(status.arbiter.unwrap().endpoints, ["http://e:2379"]);
     }
 
+    /// spec 3.2: a paired instance without its identity is refused by the other one, which doctor has to say
+    #[test]
+    fn a_lost_identity_matters_to_a_pair() {
+        let check = |change: &dyn Fn(&mut Durable)| {
+            let home = home("", change);
+            crate::node::home::check_identity(home.path()).unwrap();
+            std::fs::remove_dir_all(home.path().join("identity")).unwrap();
+            crate::node::home::check_identity(home.path())
+        };
+        check(&|_| {}).unwrap();
+        let problem = check(&|durable| durable.peer = Some(peer())).unwrap_err();
+        assert!(problem.what.contains("missing") && problem.todo.contains("restore"), "{problem}");
+    }
+
     /// spec 2.7, 4.3: the state that fits who is paired and who has left
     #[test]
     fn the_state_at_rest_follows_the_record() {

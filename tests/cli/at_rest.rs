@@ -84,3 +84,44 @@ fn settings_alone_make_no_instance() {
     assert_eq!(status, Some(1));
     assert!(message.contains("standin setup") && !file(home.path()).exists(), "{message}");
 }
+
+/// What doctor calls a failure, about this.
+fn failure(home: &Path, about: &str) -> String {
+    let (status, out, message) = run(home, &["doctor"]);
+    let line = out.lines().position(|line| line.starts_with(&format!("FAIL  {about}")));
+    let line = line.unwrap_or_else(|| panic!("no failure of {about}: {out}{message}"));
+    assert_eq!(status, Some(1), "{out}");
+    out.lines().skip(line).take(2).collect::<Vec<_>>().join("\n")
+}
+
+/// spec 3.2: a key of the link that cannot be used keeps it from starting, and doctor says so and what to do; it writes nothing
+#[test]
+fn doctor_finds_a_key_that_cannot_be_used() {
+    let home = master("");
+    let (_, out, _) = run(home.path(), &["doctor"]);
+    assert!(out.contains("ok    identity") && out.contains("ok    users"), "{out}");
+    let key = home.path().join("identity/link-key.pem");
+    std::fs::write(&key, "nonsense").expect("own directory");
+    let told = failure(home.path(), "identity");
+    assert!(told.contains("cannot be used") && told.contains("backup"), "{told}");
+    std::fs::remove_file(&key).expect("it is there");
+    assert!(failure(home.path(), "identity").contains("missing"));
+    assert!(!key.exists(), "doctor only looks");
+}
+
+/// spec 3.1, 9.1: without users no shadow can be paired: a failure, and what it names as the way out is one
+#[test]
+fn doctor_finds_that_nobody_can_log_on() {
+    let home = master("");
+    let users = home.path().join("users.yaml");
+    std::fs::remove_file(&users).expect("it is there");
+    let told = failure(home.path(), "users");
+    assert!(told.contains("standin users set-password NAME"), "{told}");
+    let password = home.path().join("password").display().to_string();
+    let (status, _, message) = run(home.path(), &["users", "set-password", "ops", "--password-file", &password]);
+    assert_eq!(status, Some(0), "{message}");
+    let (_, out, _) = run(home.path(), &["doctor"]);
+    assert!(out.contains("ok    users"), "{out}");
+    let (_, out, _) = run(home.path(), &["users", "list"]);
+    assert!(out.contains("administrator"), "{out}");
+}
