@@ -25,8 +25,9 @@ pub struct SettingsDesk {
     path: PathBuf,
     home: PathBuf,
     in_force: Arc<Mutex<Settings>>,
-    /// The text that was last read or written, so that an own write is not taken for an operator's.
-    last_text: Arc<Mutex<String>>,
+    /// The text that was last read or written, so that an own write is not taken for an operator's; none: it could not be read
+    /// since, so that whatever is there next is looked at.
+    last_text: Arc<Mutex<Option<String>>>,
 }
 
 /// What a look at the file found.
@@ -60,7 +61,7 @@ impl SettingsDesk {
             path: path.to_owned(),
             home: home.to_owned(),
             in_force: Arc::new(Mutex::new(settings)),
-            last_text: Arc::new(Mutex::new(text)),
+            last_text: Arc::new(Mutex::new(Some(text))),
         })
     }
 
@@ -87,17 +88,21 @@ impl SettingsDesk {
         let text = match read(&self.path) {
             Ok(text) => text,
             Err(_) if self.is_lost() => {
+                *lock(&self.last_text) = None;
                 let todo = "put it back, or `standin setup --write-settings` writes the settings in force";
                 return Look::Wrong(format!("{}: there is no such file: {todo}", self.path.display()));
             }
-            Err(problem) => return Look::Wrong(problem.to_string()),
+            Err(problem) => {
+                *lock(&self.last_text) = None;
+                return Look::Wrong(problem.to_string());
+            }
         };
-        if *lock(&self.last_text) == text {
+        if lock(&self.last_text).as_ref() == Some(&text) {
             return Look::Same;
         }
         match parse(&text) {
             Ok(settings) => {
-                *lock(&self.last_text) = text;
+                *lock(&self.last_text) = Some(text);
                 if settings == self.in_force() {
                     return Look::SameMeaning;
                 }
@@ -107,7 +112,7 @@ impl SettingsDesk {
                 }
             }
             Err(faults) => {
-                *lock(&self.last_text) = text;
+                *lock(&self.last_text) = Some(text);
                 Look::Wrong(wrong(&self.path, &faults).to_string())
             }
         }
@@ -154,8 +159,8 @@ impl SettingsDesk {
         }
         let mut last = lock(&self.last_text);
         // Else an operator's change is yet to be noticed.
-        if *last == found {
-            *last = changed;
+        if last.as_ref() == Some(&found) {
+            *last = Some(changed);
         }
         Ok(())
     }
@@ -314,6 +319,18 @@ mod tests {
         assert!(text.contains("host: node-a") && text.contains("enabled: true") && text.contains("# "), "{text}");
         desk.put_in_force(&patch().applied_to(&desk.in_force()));
         assert!(matches!(desk.look(), Look::SameMeaning), "which ends the alert");
+    }
+
+    /// spec 6.2: a file that was away and is back as it was ends the alert of its being away
+    #[test]
+    fn a_file_that_is_back_is_looked_at() {
+        let (_home, desk) = desk();
+        let aside = desk.path().with_extension("aside");
+        fs::rename(desk.path(), &aside).unwrap();
+        assert!(matches!(desk.look(), Look::Wrong(_)));
+        fs::rename(&aside, desk.path()).unwrap();
+        assert!(matches!(desk.look(), Look::SameMeaning));
+        assert!(matches!(desk.look(), Look::Same));
     }
 
     /// spec 2.8: an own write is no change of an operator's

@@ -4,6 +4,7 @@ mod at_rest;
 mod config;
 mod engine;
 mod keeping;
+mod running;
 mod talking;
 
 use std::io::Read;
