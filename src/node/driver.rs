@@ -344,7 +344,7 @@ impl Driver {
         self.is_stale = false;
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
-        self.facts.complete(&mut status);
+        self.facts.complete(&mut status, self.net.port());
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         status.configuration.drift = self.mirror.drift();

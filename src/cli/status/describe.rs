@@ -49,7 +49,7 @@ pub fn rows_at_rest(status: &Status, settings: Option<&Problem>, now: UnixMillis
                 }
             }
             "Listens" if has_settings => row.word = format!("nothing now; when it runs: {}", row.word),
-            "Listens" => row.word = format!("nothing now; {NO_SETTINGS}"),
+            "Listens" => *row = Row::plain("Listens", format!("nothing now; {NO_SETTINGS}")),
             "Program" => row.word = format!("standin {}, not running", status.version),
             _ => {}
         }
@@ -115,12 +115,7 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     rows.extend(status.addresses.iter().map(address));
     rows.extend(status.arbiter.as_ref().map(|arbiter| arbiter_row(arbiter, now)));
     rows.push(alerts(status.alerts));
-    let ports = if instance.ha_port == instance.admin_port {
-        format!("administration and link on {}", instance.admin_port)
-    } else {
-        format!("administration on {}, link on {}", instance.admin_port, instance.ha_port)
-    };
-    rows.push(Row::plain("Listens", ports));
+    rows.push(listens(status));
     if let Some(fingerprint) = instance.fingerprint {
         rows.push(Row::plain("Certificate", fingerprint.to_string()));
     }
@@ -137,6 +132,21 @@ fn progress(transfer: &Transfer) -> String {
     let rate = rate.map_or(String::new(), |rate| format!(", {}/s", bytes(rate)));
     let left = left_ms.map_or(String::new(), |ms| format!(", {} left", span(ms)));
     format!("{} {files_done} of {}, {done} of {total}{rate}{left}", step.word(), count(files_total, "file", "files"))
+}
+
+/// What is really bound, beside what the settings say where that is something else (alert N-001).
+fn listens(status: &Status) -> Row {
+    const LABEL: &str = "Listens";
+    let (admin, link, set) = (status.instance.admin_port, status.instance.ha_port, status.settings.link_port());
+    let ports = match link {
+        0 => "nothing".to_owned(),
+        _ if link == admin => format!("administration and link on {link}"),
+        _ => format!("administration on {admin}, link on {link}"),
+    };
+    if link == set {
+        return Row::plain(LABEL, ports);
+    }
+    Row::painted(LABEL, "PROBLEM", Paint::Error, format!("  {ports}, NOT on {set} as set: standin alerts (N-001)"))
 }
 
 /// A virtual address (spec 7.14).
