@@ -11,7 +11,7 @@ use crate::engine::base::UnixMillis;
 use crate::engine::settings::Settings;
 use crate::engine::status::Status;
 
-/// Below this, Standin itself alerts (spec 6.5).
+/// Below this it is worth a look (spec 6.5).
 const SPACE_WANTED_BYTES: u64 = 100_000_000;
 /// Below this, the next role change may find no room for its record.
 const SPACE_NEEDED_BYTES: u64 = 10_000_000;
@@ -51,7 +51,7 @@ pub(super) fn judge_space(free: u64) -> Finding {
             Finding::fail(ABOUT, found, "Make room: a change of role must be written to disk first.")
         }
         SPACE_NEEDED_BYTES..SPACE_WANTED_BYTES => {
-            Finding::warn(ABOUT, found, "Make room: less than 100 MB is an alert.")
+            Finding::warn(ABOUT, found, "Make room: Standin wants 100 MB for the history and for changes of role.")
         }
         _ => Finding::ok(ABOUT, found),
     }
