@@ -16,6 +16,7 @@ use crate::files;
 
 mod certificate;
 
+use certificate::certificate_host;
 pub use certificate::{certificate_expiry, pem};
 
 const KEY_FILE: &str = "link-key.pem";
@@ -45,6 +46,51 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// What can be told of a certificate without its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnCertificate {
+    /// What an operator compares (spec 3.1).
+    pub fingerprint: Fingerprint,
+    /// End of validity (spec 3.4).
+    pub expires: UnixMillis,
+    /// The own host when it was made; none: it carries none.
+    pub host: Option<String>,
+}
+
+/// The certificate of the link in `directory`, only read; none: there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn own_certificate(directory: &Path) -> Result<Option<OwnCertificate>, Problem> {
+    let path = directory.join(CERTIFICATE_FILE);
+    let found = files::read_bounded(&path, PEM_MAX_BYTES).map_err(|error| cannot("read", &path, &error))?;
+    let Some(bytes) = found else { return Ok(None) };
+    let der = CertificateDer::from_pem_slice(&bytes).map_err(|error| unusable(&path, &error))?;
+    let expires = certificate_expiry(&der).map_err(|error| unusable(&path, &error))?;
+    Ok(Some(OwnCertificate { fingerprint: fingerprint_of(&der), expires, host: certificate_host(&der) }))
+}
+
+/// The certificate (DER) kept in `directory` for the peer of this `fingerprint`; none: not kept.
+///
+/// # Errors
+/// When it cannot be read or is another certificate.
+pub fn peer_certificate(directory: &Path, fingerprint: Fingerprint) -> Result<Option<Vec<u8>>, Problem> {
+    let path = peer_path(directory, fingerprint);
+    let Some(bytes) = files::read_bounded(&path, PEM_MAX_BYTES).map_err(|error| cannot("read", &path, &error))? else {
+        return Ok(None);
+    };
+    let der = CertificateDer::from_pem_slice(&bytes).map_err(|error| unusable(&path, &error))?;
+    let found = fingerprint_of(&der);
+    if found != fingerprint {
+        return Err(unusable(&path, &format!("its fingerprint is {found}, not {fingerprint}")));
+    }
+    Ok(Some(der.to_vec()))
+}
+
+fn peer_path(directory: &Path, fingerprint: Fingerprint) -> PathBuf {
+    directory.join(format!("peer-{}.pem", &fingerprint.0.to_string()[..16]))
+}
+
 impl Identity {
     /// The identity kept in `directory` (`HOME/identity`); made anew, for `host`, when there is none.
     ///
@@ -52,13 +98,30 @@ impl Identity {
     /// When it cannot be read or written, when others may read the key, or when key and certificate do not belong together.
     pub fn load_or_create(directory: &Path, host: &str) -> Result<Self, Problem> {
         files::make_private_directory(directory).map_err(|error| cannot("make", directory, &error))?;
+        match Self::load(directory)? {
+            Ok(identity) => Ok(identity),
+            // A crash between the two files: the key is whole and nobody has seen a certificate of it.
+            Err(key) => Self::create(directory, host, key),
+        }
+    }
+
+    /// Whether the identity kept in `directory` could be used; false: there is none, and the next start makes it. Writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::load_or_create`].
+    pub fn check(directory: &Path) -> Result<bool, Problem> {
+        Ok(Self::load(directory)?.is_ok())
+    }
+
+    /// The identity kept in `directory`, or of an unfinished one the key.
+    fn load(directory: &Path) -> Result<Result<Self, Option<Zeroizing<String>>>, Problem> {
         let key_path = directory.join(KEY_FILE);
         let certificate_path = directory.join(CERTIFICATE_FILE);
         let key = read_key(&key_path)?;
         let certificate = files::read_bounded(&certificate_path, PEM_MAX_BYTES)
             .map_err(|error| cannot("read", &certificate_path, &error))?;
         match (key, certificate) {
-            (Some(key), Some(certificate)) => Self::from_pem(directory, &key, &certificate),
+            (Some(key), Some(certificate)) => Self::from_pem(directory, &key, &certificate).map(Ok),
             (None, Some(_)) => Err(Problem::new(
                 format!("the key of the link is missing: {}", key_path.display()),
                 "its certificate is there, but without the key it proves nothing",
@@ -67,8 +130,7 @@ impl Identity {
                     certificate_path.display()
                 ),
             )),
-            // A crash between the two files: the key is whole and nobody has seen a certificate of it.
-            (key, None) => Self::create(directory, host, key),
+            (key, None) => Ok(Err(key)),
         }
     }
 
@@ -125,7 +187,7 @@ impl Identity {
     }
 
     fn peer_path(&self, fingerprint: Fingerprint) -> PathBuf {
-        self.directory.join(format!("peer-{}.pem", &fingerprint.0.to_string()[..16]))
+        peer_path(&self.directory, fingerprint)
     }
 
     /// Keeps the certificate of a pinned peer, for people and for its expiry: what is trusted is the fingerprint.
@@ -141,17 +203,7 @@ impl Identity {
     /// # Errors
     /// When it cannot be read or is another certificate.
     pub fn load_peer(&self, fingerprint: Fingerprint) -> Result<Option<Vec<u8>>, Problem> {
-        let path = self.peer_path(fingerprint);
-        let Some(bytes) = files::read_bounded(&path, PEM_MAX_BYTES).map_err(|error| cannot("read", &path, &error))?
-        else {
-            return Ok(None);
-        };
-        let der = CertificateDer::from_pem_slice(&bytes).map_err(|error| unusable(&path, &error))?;
-        let found = fingerprint_of(&der);
-        if found != fingerprint {
-            return Err(unusable(&path, &format!("its fingerprint is {found}, not {fingerprint}")));
-        }
-        Ok(Some(der.to_vec()))
+        peer_certificate(&self.directory, fingerprint)
     }
 
     /// Removes the certificate kept for `fingerprint`, if there is one.

@@ -40,7 +40,9 @@ mod forget;
 mod heart;
 pub mod home;
 pub mod hosts;
+pub mod last_known;
 mod log;
+pub mod lost_settings;
 pub mod net;
 mod orders;
 mod progress;
@@ -142,6 +144,14 @@ pub fn start(options: &ServeOptions) -> Result<Running, Problem> {
 pub fn guard(addresses: Option<(PathBuf, String)>) -> i32 {
     let left = addresses.map(|(note, run)| crate::service::guard::Left { note, run });
     crate::service::guard::main(std::io::stdin(), std::io::stdout(), left)
+}
+
+/// Writes the commented default with these settings, where the file is lost.
+///
+/// # Errors
+/// They are not valid, or cannot be written.
+pub fn write_settings(path: &Path, settings: &Settings) -> Result<(), Problem> {
+    settings_file::write_anew(path, settings)
 }
 
 /// Whether this process may give files to others, as `configuration.owners` needs it.

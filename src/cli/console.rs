@@ -87,9 +87,9 @@ fn refuse_without_terminal() -> Result<(), Problem> {
 /// Starting an instance starts a service, or takes a role: never by surprise.
 fn agreed_to_start(context: &Context) -> Result<bool, Problem> {
     note(&format!("No instance runs for {}.", context.home.display()));
-    if let Some(status) = rooms::last_known(&context.home, &context.settings) {
-        note("What was last known:");
-        for row in describe::rows(&status, wall_now()) {
+    if let Some(last) = rooms::last_known(&context.home, &context.settings) {
+        note("As last written:");
+        for row in describe::rows_at_rest(&last.status, last.settings.as_ref(), wall_now()) {
             note(&format!("  {:<15}{}{}", row.label, row.word, row.rest));
         }
     }

@@ -10,6 +10,7 @@ use crate::engine::status::Status;
 mod addresses;
 mod arbiter;
 mod files;
+mod identity;
 mod machine;
 mod pair;
 mod service;
@@ -61,6 +62,7 @@ pub fn run(context: &Context, out: &mut Output) -> Outcome {
     let mut findings = files::home(context);
     let (settings, of_settings) = files::settings(context);
     findings.extend(of_settings);
+    findings.extend(identity::look(&context.home));
     findings.push(answer);
     findings.extend(machine::look(context, settings.as_ref(), status.as_ref()));
     findings.extend(settings.iter().flat_map(service::look));

@@ -317,7 +317,8 @@ fn settings_rows(status: &Status) -> Vec<(&'static str, String)> {
         };
         rows.push(("Shadow", todo.into()));
     }
-    if let Some(dial_back) = &status.dial_back {
+    // Of a shadow that is not known any more nothing is said.
+    if let Some(dial_back) = status.dial_back.as_ref().filter(|_| status.peer.is_some()) {
         rows.push(("Dials back", if dial_back.ok { "ok".into() } else { format!("FAIL: {}", dial_back.message) }));
     }
     trust_rows(status, &mut rows);

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+pub use crate::node::last_known::LastKnown;
 pub use crate::node::signals;
 pub use crate::node::system::own_program;
 pub use crate::node::{Running, ServeOptions};
@@ -23,7 +24,7 @@ use crate::engine::history::{DiffReport, LogEntry, Version};
 use crate::engine::order::{FileContent, FileEntry, Secret};
 use crate::engine::settings::VirtualAddress;
 use crate::engine::settings::{Settings, read};
-use crate::engine::status::{LinkStep, Status};
+use crate::engine::status::LinkStep;
 use crate::node::{self, home};
 use crate::terminal::{self, ColorLevel, Interrupt, Scheme, Theme};
 
@@ -104,10 +105,10 @@ pub fn role_of(home: &Path) -> Result<Option<Role>, Problem> {
     home::role(home)
 }
 
-/// What the home's database last knew, when nothing runs.
+/// What the disk says, when nothing runs.
 #[must_use]
-pub fn last_known(home: &Path, settings: &Path) -> Option<Status> {
-    home::last_known(home, settings)
+pub fn last_known(home: &Path, settings: &Path) -> Option<LastKnown> {
+    node::last_known::last_known(home, settings)
 }
 
 /// The files of the newest revision, when nothing runs.
@@ -278,7 +279,23 @@ pub fn settings_of(text: &str) -> Result<Settings, Vec<Problem>> {
 /// End of validity of the own link certificate, when nothing runs.
 #[must_use]
 pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
-    home::certificate_expires(home, "")
+    home::certificate_expires(home)
+}
+
+/// Whether the key and certificate of the link can be used, and are there where a pair needs them.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn check_identity(home: &Path) -> Result<(), Problem> {
+    home::check_identity(home)
+}
+
+/// Whether there is an administrator.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn check_users(home: &Path) -> Result<(), Problem> {
+    home::check_users(home)
 }
 
 /// Reaches every endpoint of the arbiter, step by step; each with its steps. `writes`: also a test key.
@@ -294,6 +311,28 @@ pub fn test_arbiter(home: &Path, settings: &Settings, writes: bool) -> Result<Ve
 #[must_use]
 pub fn host_names() -> Vec<String> {
     node::hosts::host_names()
+}
+
+/// That the settings file of a home with a role is lost, and the ways out; none: it is not.
+#[must_use]
+pub fn lost_settings(home: &Path, settings: &Path) -> Option<Problem> {
+    node::lost_settings::look(home, settings)
+}
+
+/// What is known of the settings without their file.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn settings_of_record(home: &Path) -> Result<Settings, Problem> {
+    node::lost_settings::known(home)
+}
+
+/// Writes the commented default with these settings.
+///
+/// # Errors
+/// They are not valid, or cannot be written.
+pub fn write_settings(path: &Path, settings: &Settings) -> Result<(), Problem> {
+    node::write_settings(path, settings)
 }
 
 /// A new identity for a copied home (spec 7.6).

@@ -5,13 +5,15 @@ use clap::Args;
 use super::client::{Client, unexpected};
 use super::home::Context;
 use super::output::{Exit, Failure, Outcome, Output, Paint, note};
-use super::rooms;
+use super::rooms::{self, LastKnown};
 use super::text::wall_now;
 use crate::engine::base::Problem;
 use crate::engine::order::{Order, Reply, ServerFrame};
 use crate::engine::status::{Protection, Status};
 
 pub mod describe;
+
+use describe::Row;
 
 /// `standin status`.
 #[derive(Debug, Args)]
@@ -49,15 +51,22 @@ pub fn health(status: &Status) -> Exit {
     if is_protected && status.alerts.error == 0 { Exit::Done } else { Exit::Degraded }
 }
 
-/// Nothing runs: the last known state, marked as such, and exit status 4.
+/// Nothing runs: what was last written, marked as such, and exit status 4.
 fn at_rest(context: &Context, arguments: &StatusArguments, problem: Problem, out: &mut Output) -> Outcome {
-    let Some(status) = rooms::last_known(&context.home, &context.settings) else {
+    let Some(LastKnown { mut status, settings }) = rooms::last_known(&context.home, &context.settings) else {
         return Err(Failure::NotRunning(problem));
     };
-    if !arguments.json {
-        out.pieces(&[("NOT RUNNING", Paint::Error), (": this is what was last known.", Paint::Plain)])?;
+    if arguments.json {
+        if let (Some(message), Some(settings)) = (&mut status.state_message, &settings) {
+            // One text for a program that shows it: each fault of the file is on a line of its own otherwise.
+            let told = settings.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            message.push_str(&format!("; it does not start: {told}"));
+        }
+        out.json(&status)?;
+    } else {
+        out.pieces(&[("NOT RUNNING", Paint::Error), (": this is as last written.", Paint::Plain)])?;
+        print_rows(&describe::rows_at_rest(&status, settings.as_ref(), wall_now()), out)?;
     }
-    print(&status, arguments.json, out)?;
     out.flush()?;
     note(&format!("standin: {problem}"));
     Ok(Exit::NotRunning)
@@ -67,7 +76,11 @@ fn print(status: &Status, is_json: bool, out: &mut Output) -> Result<(), Failure
     if is_json {
         return out.json(status);
     }
-    for row in describe::rows(status, wall_now()) {
+    print_rows(&describe::rows(status, wall_now()), out)
+}
+
+fn print_rows(rows: &[Row], out: &mut Output) -> Result<(), Failure> {
+    for row in rows {
         out.pieces(&[
             (&format!("{:<15}", row.label), Paint::Plain),
             (&row.word, row.paint),

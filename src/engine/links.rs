@@ -450,7 +450,10 @@ impl Engine {
             self.reign.peer_serves = hello.active;
             self.reign.peer_unwatched = hello.unwatched;
         }
-        self.refuse_link(id, RefusalCode::NotMyPair, "high availability was reset here; pair again");
+        // It is read on the other side: not `here`.
+        let own = self.in_force().host.clone();
+        let own = if own.is_empty() { "the other instance" } else { &own };
+        self.refuse_link(id, RefusalCode::NotMyPair, &format!("high availability was reset on {own}; pair again"));
         if self.is_master() && term > self.durable.term {
             self.relinquish(term, "the former shadow has a higher term");
         } else if self.is_master() && envelope.role == Role::Master && term < self.durable.term {

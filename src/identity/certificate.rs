@@ -1,8 +1,10 @@
 //! Making and reading certificates of the link.
 
+use std::net::IpAddr;
+
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use time::{Duration, OffsetDateTime};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::engine::base::UnixMillis;
 
@@ -49,6 +51,22 @@ fn subject_alternative_name(host: &str) -> Option<SanType> {
 pub fn certificate_expiry(der: &[u8]) -> Result<UnixMillis, String> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
     Ok(UnixMillis(certificate.validity().not_after.timestamp().saturating_mul(1_000)))
+}
+
+/// The host that the certificate `der` was made for; none: it carries none.
+#[must_use]
+pub fn certificate_host(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = &certificate.subject_alternative_name().ok()??.value.general_names;
+    names.iter().find_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// `der` as text, for files that people open with `openssl x509`.

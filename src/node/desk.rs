@@ -165,6 +165,10 @@ impl MirrorDesk {
         let (worker, pusher, runtime) = (desk.clone(), desk.clone(), Handle::current());
         spawn("mirror", move || worker.work_on_disk(&disk_jobs, &runtime))?;
         spawn("push", move || pusher.push_all(&push_jobs))?;
+        if std::fs::read_dir(directory).is_ok() {
+            // Of an earlier run. Before the watcher, which tells it anew where it is not so.
+            let _ = shared.inputs.try_send(Input::TroubleOver { code: "F-005", subject: String::new() });
+        }
         desk.watch()?;
         // What happened to the directory while nothing ran: a shadow puts it right, a master scans anyway.
         for problem in [Some("it was not looked at yet".to_owned()), None] {

@@ -77,6 +77,9 @@ pub struct Driver {
     pub log_level: super::log::Level,
 }
 
+/// What cannot be when an instance has started: it would not have, without valid settings, all of them in force, and a listener.
+const OVER_AT_START: [&str; 3] = ["F-010", "F-011", "N-001"];
+
 impl Driver {
     /// Runs until the engine says `Exit` or nobody can reach it any more.
     pub async fn run(
@@ -88,6 +91,7 @@ impl Driver {
         self.follow_peer(None);
         self.pending.push_back(self.facts.of_kit());
         self.pending.push_back(Input::Start);
+        self.pending.extend(OVER_AT_START.map(|code| Input::TroubleOver { code, subject: String::new() }));
         let mut has_ended = self.turn(&mut inputs);
         self.publish();
         // Whoever asks from now on gets an answer that means something.
@@ -340,7 +344,7 @@ impl Driver {
         self.is_stale = false;
         self.published = Instant::now();
         let mut status = self.engine.status(clock::now());
-        self.facts.complete(&mut status);
+        self.facts.complete(&mut status, self.net.port());
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
         status.configuration.held = self.mirror.held();
         status.configuration.drift = self.mirror.drift();

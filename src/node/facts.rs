@@ -89,8 +89,8 @@ impl Facts {
         }
     }
 
-    /// Completes the engine's status.
-    pub fn complete(&mut self, status: &mut Status) {
+    /// Completes the engine's status. `bound`: the port really listened on, 0: none, whatever the settings say (alert N-001).
+    pub fn complete(&mut self, status: &mut Status, bound: u16) {
         self.look_up_peer();
         let instance = &mut status.instance;
         instance.home = self.home.display().to_string();
@@ -98,8 +98,9 @@ impl Facts {
         instance.description.clone_from(&self.settings.description);
         instance.started = Some(self.started);
         instance.fingerprint = Some(self.identity.fingerprint());
-        instance.admin_port = self.settings.administration.port;
-        instance.ha_port = self.settings.link_port();
+        let is_shared = self.settings.link_port() == self.settings.administration.port;
+        instance.admin_port = if is_shared { bound } else { self.settings.administration.port };
+        instance.ha_port = bound;
         instance.process = std::process::id();
         instance.certificate_expires = Some(self.identity.expires());
         status.configuration.directory = self.directory.display().to_string();

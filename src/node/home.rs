@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::access::{UserRole, Users};
 use crate::engine::Engine;
-use crate::engine::base::{InstanceId, LinkState, PairId, Problem, Role, UnixMillis};
+use crate::engine::base::{Fingerprint, InstanceId, PairId, Problem, Role, UnixMillis};
 use crate::engine::durable::Durable;
 use crate::engine::history::{DiffReport, LogEntry};
 use crate::engine::order::{FileContent, FileEntry, Secret};
-use crate::engine::settings::{Settings, read};
-use crate::engine::status::{LastRoleChange, PeerStatus, Status};
-use crate::identity::Identity;
+use crate::engine::settings::read;
+use crate::identity::{self, Identity};
 use crate::store::Store;
 
 use super::clock;
@@ -107,80 +106,6 @@ pub fn new_identity(home: &Path, host: &str) -> Result<Vec<String>, Problem> {
     Ok(lines)
 }
 
-/// What the database last knew, for a home where nothing runs.
-#[must_use]
-pub fn last_known(home: &Path, settings_file: &Path) -> Option<Status> {
-    let store = Store::open_read_only(home).ok()?;
-    let durable = store.load_durable().ok()??;
-    let settings =
-        std::fs::read_to_string(settings_file).ok().and_then(|text| read::read(&text).ok()).unwrap_or_default();
-    let mut status = Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        role: durable.role,
-        term: durable.term,
-        since: Some(durable.since),
-        state_message: Some("nothing runs here: this is what was last written".to_owned()),
-        protection_message: "nothing runs here".to_owned(),
-        ..Status::default()
-    };
-    status.state =
-        durable.role.map(|role| if role == Role::Master { LinkState::Alone } else { LinkState::Disconnected });
-    status.last_role_change = durable.last_role_change.as_ref().map(|change| LastRoleChange {
-        at: change.at,
-        from: change.from,
-        reason: change.reason,
-    });
-    fill_instance(&mut status, home, &durable, &settings);
-    fill_configuration(&mut status, home, &store, &settings);
-    status.peer = durable.peer.as_ref().map(|peer| PeerStatus {
-        id: Some(peer.instance),
-        host: peer.host.clone(),
-        address: peer.address.clone(),
-        version: peer.version.clone(),
-        compatible: true,
-        fingerprint: Some(peer.fingerprint),
-        check_interval_ms: peer.timing.check_interval_ms,
-        takeover_delay_ms: peer.timing.takeover_delay_ms,
-        description: peer.description.clone(),
-        port: peer.port,
-        ..PeerStatus::default()
-    });
-    for alert in store.load_alerts().unwrap_or_default() {
-        match alert.severity {
-            crate::engine::event::Severity::Error => status.alerts.error += 1,
-            crate::engine::event::Severity::Warning => status.alerts.warning += 1,
-            crate::engine::event::Severity::Information => status.alerts.information += 1,
-        }
-    }
-    status.notice = durable.notice;
-    status.settings = settings;
-    Some(status)
-}
-
-fn fill_instance(status: &mut Status, home: &Path, durable: &Durable, settings: &Settings) {
-    let instance = &mut status.instance;
-    instance.id = Some(durable.instance);
-    instance.host.clone_from(&settings.host);
-    instance.description.clone_from(&settings.description);
-    instance.home = home.display().to_string();
-    instance.admin_port = settings.administration.port;
-    instance.ha_port = settings.link_port();
-    status.ha.enabled = settings.high_availability.enabled;
-    status.ha.permitted_shadow_host.clone_from(&settings.high_availability.permitted_shadow_host);
-    status.ha.grace_period_ms = settings.high_availability.grace_period;
-}
-
-fn fill_configuration(status: &mut Status, home: &Path, store: &Store, settings: &Settings) {
-    let configuration = &mut status.configuration;
-    configuration.directory =
-        settings.configuration.directory.clone().unwrap_or_else(|| home.join("configuration").display().to_string());
-    if let Ok(Some(newest)) = store.newest_revision() {
-        configuration.revision = newest.revision.number;
-        configuration.root = Some(newest.revision.root);
-        (configuration.files, configuration.bytes) = store.tree_sums().unwrap_or_default();
-    }
-}
-
 /// The files of the newest revision.
 #[must_use]
 pub fn files(home: &Path) -> Option<Vec<FileEntry>> {
@@ -242,14 +167,57 @@ pub fn users(home: &Path) -> Result<Vec<(String, &'static str)>, Problem> {
 /// No such user, a password against spec 1.2, or the file cannot be written.
 pub fn set_password(home: &Path, user: &str, password: &Secret) -> Result<(), Problem> {
     let path = home.join(USERS_FILE);
-    let mut users = Users::load(&path)?;
+    // A lost file is made anew, as by a running instance; a home without role gets its first user by `standin setup`.
+    let mut users = if role(home)?.is_some() { Users::load_or_empty(&path)? } else { Users::load(&path)? };
     users.set_password(user, password.expose())?;
     users.save(&path)
 }
 
+/// Why the key and certificate of the link cannot be used at the next start, or would not be those that the other instance knows
+/// (spec 3.2); writes nothing.
+///
+/// # Errors
+/// What, why, and what to do.
+pub fn check_identity(home: &Path) -> Result<(), Problem> {
+    let directory = home.join("identity");
+    if Identity::check(&directory)? || pair(home).is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "The key and certificate of the link are missing",
+        format!(
+            "{}: the other instance knows this one by them, and refuses those that the next start makes",
+            directory.display()
+        ),
+        "Put the directory back: a copy of your own, or `standin restore FILE` of a backup with --identity. Else pair anew: \
+         `standin ha reset` on the master, `standin shadow reset` and `standin shadow connect` on the shadow.",
+    ))
+}
+
+/// Why nobody can log on, and no shadow can be paired (spec 3.1, 9.1).
+///
+/// # Errors
+/// What, why, and what to do.
+pub fn check_users(home: &Path) -> Result<(), Problem> {
+    let users = Users::load(&home.join(USERS_FILE))?;
+    if users.users.iter().any(|user| user.role == UserRole::Administrator) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "There is no administrator",
+        format!("{}: no user has this role", home.join(USERS_FILE).display()),
+        "Put the file back from a backup, or move it away: the first `standin users set-password NAME` makes an administrator.",
+    ))
+}
+
 /// End of validity of the own certificate of the link.
 #[must_use]
-pub fn certificate_expires(home: &Path, host: &str) -> Option<UnixMillis> {
-    let folder = home.join("identity");
-    folder.exists().then(|| Identity::load_or_create(&folder, host).ok().map(|identity| identity.expires())).flatten()
+pub fn certificate_expires(home: &Path) -> Option<UnixMillis> {
+    identity::own_certificate(&home.join("identity")).ok().flatten().map(|own| own.expires)
+}
+
+/// End of validity of the certificate kept for the other instance.
+pub(super) fn pinned_expires(home: &Path, fingerprint: Fingerprint) -> Option<UnixMillis> {
+    let certificate = identity::peer_certificate(&home.join("identity"), fingerprint).ok()??;
+    identity::certificate_expiry(&certificate).ok()
 }

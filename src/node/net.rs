@@ -284,14 +284,14 @@ impl Net {
 
     /// Stops listening and closes every link, what was sent still going out.
     pub async fn stop(&self) {
-        self.listener.lock().await.stop().await;
+        self.listener.lock().await.stop(&self.shared).await;
         let links: Vec<LinkId> = self.shared.state().links.keys().copied().collect();
         for link in links {
             self.close(link, "Standin stops");
         }
     }
 
-    /// The port listened on.
+    /// The port listened on; 0: none, because it could not be.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.shared.state().bound.map_or(0, |bound| bound.port())

@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use serde_yaml::Value;
+
 use super::backup::directory_of;
+use super::lost_settings;
 use super::shared::lock;
 use crate::engine::base::Problem;
 use crate::engine::input::Input;
@@ -22,8 +25,9 @@ pub struct SettingsDesk {
     path: PathBuf,
     home: PathBuf,
     in_force: Arc<Mutex<Settings>>,
-    /// The text that was last read or written, so that an own write is not taken for an operator's.
-    last_text: Arc<Mutex<String>>,
+    /// The text that was last read or written, so that an own write is not taken for an operator's; none: it could not be read
+    /// since, so that whatever is there next is looked at.
+    last_text: Arc<Mutex<Option<String>>>,
 }
 
 /// What a look at the file found.
@@ -44,14 +48,20 @@ impl SettingsDesk {
     /// # Errors
     /// With every fault of the file, each on a line of its own; the directory to mirror is where Standin keeps its own files.
     pub fn open(path: &Path, home: &Path) -> Result<Self, Problem> {
+        if let Some(lost) = lost_settings::look(home, path) {
+            return Err(lost);
+        }
         let text = read(path)?;
-        let settings = parse(&text).map_err(|faults| wrong(path, &faults))?;
+        let settings = parse(&text).map_err(|faults| {
+            let todo = "Correct the file, then start Standin.".to_owned();
+            Problem { todo, ..wrong(path, &faults) }
+        })?;
         may_be_mirrored(home, &directory_of(home, &settings))?;
         Ok(Self {
             path: path.to_owned(),
             home: home.to_owned(),
             in_force: Arc::new(Mutex::new(settings)),
-            last_text: Arc::new(Mutex::new(text)),
+            last_text: Arc::new(Mutex::new(Some(text))),
         })
     }
 
@@ -77,14 +87,22 @@ impl SettingsDesk {
     pub fn look(&self) -> Look {
         let text = match read(&self.path) {
             Ok(text) => text,
-            Err(problem) => return Look::Wrong(problem.to_string()),
+            Err(_) if self.is_lost() => {
+                *lock(&self.last_text) = None;
+                let todo = "put it back, or `standin setup --write-settings` writes the settings in force";
+                return Look::Wrong(format!("{}: there is no such file: {todo}", self.path.display()));
+            }
+            Err(problem) => {
+                *lock(&self.last_text) = None;
+                return Look::Wrong(problem.to_string());
+            }
         };
-        if *lock(&self.last_text) == text {
+        if lock(&self.last_text).as_ref() == Some(&text) {
             return Look::Same;
         }
         match parse(&text) {
             Ok(settings) => {
-                *lock(&self.last_text) = text;
+                *lock(&self.last_text) = Some(text);
                 if settings == self.in_force() {
                     return Look::SameMeaning;
                 }
@@ -94,7 +112,7 @@ impl SettingsDesk {
                 }
             }
             Err(faults) => {
-                *lock(&self.last_text) = text;
+                *lock(&self.last_text) = Some(text);
                 Look::Wrong(wrong(&self.path, &faults).to_string())
             }
         }
@@ -114,10 +132,18 @@ impl SettingsDesk {
         }
     }
 
+    /// Removed under the running instance.
+    fn is_lost(&self) -> bool {
+        matches!(self.path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
     fn write_changes(&self, old: &Settings, new: &Settings) -> Result<(), Problem> {
         let faults = table::validate(new);
         if let Some((key, problem)) = faults.first() {
             return Err(Problem::new(format!("{key} was not set"), problem.why.clone(), problem.todo.clone()));
+        }
+        if self.is_lost() {
+            return write_anew(&self.path, new);
         }
         // From the file as it stands, so that comments and whatever an operator changed meanwhile are kept.
         let found = read(&self.path)?;
@@ -129,17 +155,50 @@ impl SettingsDesk {
         // Each may be valid and both together not.
         parse(&changed).map_err(|faults| wrong(&self.path, &faults))?;
         if found != changed {
-            crate::files::write_private(&self.path, changed.as_bytes()).map_err(|error| {
-                Problem::new("The settings were not written", format!("{}: {error}", self.path.display()), "")
-            })?;
+            write_text(&self.path, &changed)?;
         }
         let mut last = lock(&self.last_text);
         // Else an operator's change is yet to be noticed.
-        if *last == found {
-            *last = changed;
+        if last.as_ref() == Some(&found) {
+            *last = Some(changed);
         }
         Ok(())
     }
+}
+
+/// Writes the commented default with these settings, where there is no file.
+///
+/// # Errors
+/// They are not valid, or cannot be written.
+pub fn write_anew(path: &Path, settings: &Settings) -> Result<(), Problem> {
+    let values = table::differences(&Settings::default(), settings);
+    let text = text::set_all(&table::commented_default(), &values)?;
+    parse(&text).map_err(|faults| wrong(path, &faults))?;
+    write_text(path, &text)
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
+    crate::files::write_private(path, text.as_bytes()).map_err(|error| {
+        Problem::new(
+            "The settings were not written",
+            format!("{}: {error}", path.display()),
+            "Look at the directory of the file: owner, permissions, space on its disk.",
+        )
+    })
+}
+
+/// What can be read of a file that is not valid: each key whose value is of the right kind, all others as by default; none:
+/// nothing, because it is not there or no YAML. For people alone, who look for what was written.
+#[must_use]
+pub fn readable_part(path: &Path) -> Option<Settings> {
+    let whole: Value = serde_yaml::from_str(&read(path).ok()?).ok()?;
+    let _ = whole.as_mapping()?;
+    let at = |key: &str| key.split('.').try_fold(&whole, |value, part| value.get(part)).cloned();
+    let written = table::ROWS.iter().filter_map(|row| Some((row.key, at(row.key)?)));
+    Some(
+        written
+            .fold(Settings::default(), |settings, (key, value)| table::set(&settings, key, value).unwrap_or(settings)),
+    )
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
@@ -242,6 +301,36 @@ mod tests {
             let (what, rest) = told.split_once(": ").unwrap();
             assert!(what.starts_with(key) && !rest.starts_with(key), "{told}");
         }
+    }
+
+    /// spec 2.8: a file that is lost while Standin runs is written anew with all that is in force, and no default comes into force
+    #[test]
+    fn a_file_that_is_lost_is_written_anew_with_what_is_in_force() {
+        let (_home, desk) = desk();
+        fs::write(desk.path(), "host: node-a\n").unwrap();
+        let Look::Changed(settings) = desk.look() else { panic!("not noticed") };
+        desk.put_in_force(&settings);
+        fs::remove_file(desk.path()).unwrap();
+        let Look::Wrong(why) = desk.look() else { panic!("nothing is said of a lost file") };
+        assert!(why.contains("--write-settings") && !why.contains("never set up"), "{why}");
+        let told = desk.write(&patch());
+        assert!(matches!(told.as_slice(), [_, Input::SettingsWritten { problem: None }]), "{told:?}");
+        let text = fs::read_to_string(desk.path()).unwrap();
+        assert!(text.contains("host: node-a") && text.contains("enabled: true") && text.contains("# "), "{text}");
+        desk.put_in_force(&patch().applied_to(&desk.in_force()));
+        assert!(matches!(desk.look(), Look::SameMeaning), "which ends the alert");
+    }
+
+    /// spec 6.2: a file that was away and is back as it was ends the alert of its being away
+    #[test]
+    fn a_file_that_is_back_is_looked_at() {
+        let (_home, desk) = desk();
+        let aside = desk.path().with_extension("aside");
+        fs::rename(desk.path(), &aside).unwrap();
+        assert!(matches!(desk.look(), Look::Wrong(_)));
+        fs::rename(&aside, desk.path()).unwrap();
+        assert!(matches!(desk.look(), Look::SameMeaning));
+        assert!(matches!(desk.look(), Look::Same));
     }
 
     /// spec 2.8: an own write is no change of an operator's

@@ -1,8 +1,10 @@
 //! The real binary: help, usage, exit status, what goes where.
 
+mod at_rest;
 mod config;
 mod engine;
 mod keeping;
+mod running;
 mod talking;
 
 use std::io::Read;

@@ -54,8 +54,13 @@ fn a_forgotten_shadow_is_told() {
     pair.a.ok(&["ha", "enable"]);
     pair.network.heal();
     let status = pair.b.wait_role("shadow", "DISCONNECTED");
-    assert!(status["state_message"].as_str().unwrap_or_default().contains("pair"), "{}", status["state_message"]);
+    let message = status["state_message"].as_str().unwrap_or_default();
+    assert!(message.contains("pair") && message.contains("was reset on 10.77.0.1"), "not here: {message}");
+    let alerts = pair.b.alerts();
+    let why = alerts.iter().find(|alert| alert["code"] == "H-007").and_then(|alert| alert["why"].as_str());
+    assert!(why.is_some_and(|why| why.contains("was reset on 10.77.0.1")), "{alerts:?}");
     assert_eq!(pair.b.status()["role"], "shadow");
+    assert!(!pair.a.ok(&["ha", "show"]).contains("Dials back"), "there is no shadow any more");
     // The way out: reset there too, and pair again.
     pair.b.ok(&["shadow", "reset"]);
     pair.b.ok(&["shadow", "edit", "--master-host", "10.77.0.1", "--master-port", "8443"]);

@@ -124,6 +124,9 @@ pub fn settings(context: &Context) -> (Option<Settings>, Vec<Finding>) {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if let Some(lost) = rooms::lost_settings(&context.home, path) {
+                return (None, vec![Finding::fail(ABOUT, format!("{}: {}", lost.what, lost.why), lost.todo)]);
+            }
             let found = format!("{} does not exist yet", path.display());
             return (None, vec![Finding::warn(ABOUT, found, "standin setup writes it.")]);
         }

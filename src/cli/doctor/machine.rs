@@ -4,14 +4,14 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
-use super::Finding;
+use super::{Finding, Verdict};
 use crate::cli::home::Context;
 use crate::cli::text::{bytes, wall_now};
 use crate::engine::base::UnixMillis;
 use crate::engine::settings::Settings;
 use crate::engine::status::Status;
 
-/// Below this, Standin itself alerts (spec 6.5).
+/// Below this it is worth a look (spec 6.5).
 const SPACE_WANTED_BYTES: u64 = 100_000_000;
 /// Below this, the next role change may find no room for its record.
 const SPACE_NEEDED_BYTES: u64 = 10_000_000;
@@ -51,24 +51,34 @@ pub(super) fn judge_space(free: u64) -> Finding {
             Finding::fail(ABOUT, found, "Make room: a change of role must be written to disk first.")
         }
         SPACE_NEEDED_BYTES..SPACE_WANTED_BYTES => {
-            Finding::warn(ABOUT, found, "Make room: less than 100 MB is an alert.")
+            Finding::warn(ABOUT, found, "Make room: Standin wants 100 MB for the history and for changes of role.")
         }
         _ => Finding::ok(ABOUT, found),
     }
 }
 
-/// Free, or held by this home's own instance.
-fn ports(settings: &Settings, status: Option<&Status>) -> Vec<Finding> {
+/// Free, or held by this home's own instance: what it really listens on counts, not what is set.
+pub(super) fn ports(settings: &Settings, status: Option<&Status>) -> Vec<Finding> {
+    const ABOUT: &str = "port";
+    let link = settings.link_port();
     let mut ports = vec![settings.administration.port];
     ports.extend(settings.high_availability.port.filter(|port| *port != settings.administration.port));
-    let is_ours =
-        |port: u16| status.is_some_and(|status| port == status.instance.admin_port || port == status.instance.ha_port);
     let listen = &settings.administration.listen;
-    ports.into_iter().map(|port| if is_ours(port) { port_is_ours(port) } else { port_free(listen, port) }).collect()
-}
-
-fn port_is_ours(port: u16) -> Finding {
-    Finding::ok("port", format!("{port} is held by this instance"))
+    let look = |port: u16| {
+        let Some(bound) = status.map(|status| status.instance.ha_port) else { return port_free(listen, port) };
+        if port == bound {
+            return Finding::ok(ABOUT, format!("{port} is held by this instance"));
+        }
+        let found = port_free(listen, port);
+        if port != link || found.verdict == Verdict::Fail {
+            return found;
+        }
+        // Free again, or just changed: the instance has not taken it.
+        let listens = if bound == 0 { "on none".to_owned() } else { format!("on {bound}") };
+        let text = format!("{port} is free, but this instance listens {listens}");
+        Finding::fail(ABOUT, text, "Restart it: standin stop --keep-role, then start it. See alert N-001.")
+    };
+    ports.into_iter().map(look).collect()
 }
 
 pub(super) fn port_free(listen: &str, port: u16) -> Finding {

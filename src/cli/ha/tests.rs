@@ -99,3 +99,15 @@ fn a_rehearsal_shows_every_check_and_step() {
     print_rehearsal(&rehearsal, &mut out).unwrap();
     assert_eq!(written.text(), "ok    shadow READY  told\nFAIL  same revision  told\n   1  changes are frozen\n");
 }
+
+/// spec 4.1: nothing is said of dialling back a shadow that is not known any more
+#[test]
+fn a_shadow_that_is_forgotten_is_not_dialled_back() {
+    use crate::engine::status::{DialBack, PeerStatus};
+    let dial_back = DialBack { ok: true, at: crate::engine::base::UnixMillis(0), message: String::new() };
+    let mut status = Status { dial_back: Some(dial_back), ..Status::default() };
+    let is_told = |status: &Status| settings_rows(status).iter().any(|(label, _)| *label == "Dials back");
+    assert!(!is_told(&status));
+    status.peer = Some(PeerStatus::default());
+    assert!(is_told(&status));
+}

@@ -17,10 +17,10 @@ const PASSWORD_FILE_MAX_BYTES: u64 = 4_096;
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct SetupArgs {
     /// What this instance is: master or shadow
-    #[arg(long, value_parser = parse_role, required_unless_present = "new_identity")]
+    #[arg(long, value_parser = parse_role, required_unless_present_any = ["new_identity", "write_settings"])]
     pub role: Option<Role>,
     /// Name of the first administrator
-    #[arg(long, value_name = "NAME", required_unless_present = "new_identity")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["new_identity", "write_settings"])]
     pub user: Option<String>,
     /// File with the administrator's password; without it and --password-fd it is asked for
     #[arg(long, value_name = "FILE", conflicts_with = "password_fd")]
@@ -73,6 +73,9 @@ pub struct SetupArgs {
     /// Give a copied home an identity of its own
     #[arg(long, conflicts_with_all = ["role", "user", "password_file", "password_fd"])]
     pub new_identity: bool,
+    /// Write a lost settings file of a home with a role anew; other options set what is known of it
+    #[arg(long, conflicts_with_all = ["role", "user", "password_file", "password_fd", "new_identity"])]
+    pub write_settings: bool,
 }
 
 /// What the command asks for.
@@ -115,11 +118,17 @@ impl SetupArgs {
 
     /// The settings that the options make, and what is wrong with single ones.
     fn settings(&self, base: &Settings, host: &str) -> (Settings, Vec<Problem>) {
-        let mut settings = base.clone();
-        let mut problems = Vec::new();
-        if settings.host.is_empty() {
-            settings.host = host.to_owned();
+        let mut base = base.clone();
+        if base.host.is_empty() {
+            base.host = host.to_owned();
         }
+        self.settings_on(base)
+    }
+
+    /// `settings` with what the options say, and what is wrong with single ones.
+    #[must_use]
+    pub fn settings_on(&self, mut settings: Settings) -> (Settings, Vec<Problem>) {
+        let mut problems = Vec::new();
         for (option, key) in OPTIONS {
             let Some(text) = self.value_of(option) else { continue };
             match parsed(key, text).and_then(|value| table::set(&settings, key, value)) {

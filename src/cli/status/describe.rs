@@ -2,9 +2,12 @@
 
 use crate::cli::output::Paint;
 use crate::cli::text::{bytes, count, moment, span};
-use crate::engine::base::{Role, UnixMillis};
+use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::settings::duration;
 use crate::engine::status::{AddressStatus, AlertCounts, ArbiterStatus, PeerStatus, Protection, Status, Transfer};
+
+/// What is not known of an instance at rest whose settings cannot be read.
+const NO_SETTINGS: &str = "not known: the settings cannot be read";
 
 /// One line: a label, a word that may be painted, the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,46 @@ impl Row {
     fn painted(label: &'static str, word: impl Into<String>, paint: Paint, rest: impl Into<String>) -> Self {
         Self { label, word: word.into(), paint, rest: rest.into() }
     }
+}
+
+/// Of an instance that does not run, as last written: nothing in it is said to be so now. `settings`: why the settings file
+/// cannot be used.
+#[must_use]
+pub fn rows_at_rest(status: &Status, settings: Option<&Problem>, now: UnixMillis) -> Vec<Row> {
+    let mut rows = rows(status, now);
+    // Nobody listens there, so the port may be any: none was read.
+    let has_settings = status.instance.admin_port != 0;
+    for row in &mut rows {
+        match row.label {
+            "Instance" if status.instance.host.is_empty() && !has_settings => row.word = NO_SETTINGS.into(),
+            "Instance" if status.instance.host.is_empty() => row.word = "(host: the name of the machine)".into(),
+            "Peer" => {
+                if let Some(peer) = &status.peer {
+                    row.word = peer_at_rest(peer);
+                }
+            }
+            "Listens" if has_settings => row.word = format!("nothing now; when it runs: {}", row.word),
+            "Listens" => *row = Row::plain("Listens", format!("nothing now; {NO_SETTINGS}")),
+            "Program" => row.word = format!("standin {}, not running", status.version),
+            _ => {}
+        }
+    }
+    if let Some(problem) = settings {
+        let lines: Vec<&str> = problem.why.lines().map(str::trim).collect();
+        let text = format!("  it does not start: {}: {}", problem.what, lines.join("; "));
+        rows.insert(1.min(rows.len()), Row::painted("Settings", "PROBLEM", Paint::Error, text));
+        rows.insert(2.min(rows.len()), Row::plain("", problem.todo.clone()));
+    }
+    rows
+}
+
+fn peer_at_rest(peer: &PeerStatus) -> String {
+    let address = peer.address.as_deref().map_or(String::new(), |address| format!(" at {address}"));
+    let revision = match peer.revision {
+        0 => "its revision is not known".to_owned(),
+        number => format!("revision {number} was the last that both had"),
+    };
+    format!("{}{address}, {revision}", host(&peer.host))
 }
 
 /// 10 to 20 lines.
@@ -72,12 +115,7 @@ pub fn rows(status: &Status, now: UnixMillis) -> Vec<Row> {
     rows.extend(status.addresses.iter().map(address));
     rows.extend(status.arbiter.as_ref().map(|arbiter| arbiter_row(arbiter, now)));
     rows.push(alerts(status.alerts));
-    let ports = if instance.ha_port == instance.admin_port {
-        format!("administration and link on {}", instance.admin_port)
-    } else {
-        format!("administration on {}, link on {}", instance.admin_port, instance.ha_port)
-    };
-    rows.push(Row::plain("Listens", ports));
+    rows.push(listens(status));
     if let Some(fingerprint) = instance.fingerprint {
         rows.push(Row::plain("Certificate", fingerprint.to_string()));
     }
@@ -94,6 +132,21 @@ fn progress(transfer: &Transfer) -> String {
     let rate = rate.map_or(String::new(), |rate| format!(", {}/s", bytes(rate)));
     let left = left_ms.map_or(String::new(), |ms| format!(", {} left", span(ms)));
     format!("{} {files_done} of {}, {done} of {total}{rate}{left}", step.word(), count(files_total, "file", "files"))
+}
+
+/// What is really bound, beside what the settings say where that is something else (alert N-001).
+fn listens(status: &Status) -> Row {
+    const LABEL: &str = "Listens";
+    let (admin, link, set) = (status.instance.admin_port, status.instance.ha_port, status.settings.link_port());
+    let ports = match link {
+        0 => "nothing".to_owned(),
+        _ if link == admin => format!("administration and link on {link}"),
+        _ => format!("administration on {admin}, link on {link}"),
+    };
+    if link == set {
+        return Row::plain(LABEL, ports);
+    }
+    Row::painted(LABEL, "PROBLEM", Paint::Error, format!("  {ports}, NOT on {set} as set: standin alerts (N-001)"))
 }
 
 /// A virtual address (spec 7.14).
@@ -240,6 +293,9 @@ fn service(status: &Status) -> Row {
     let service = &status.service;
     if service.kind == "none" {
         return Row::plain("Service", "none configured");
+    }
+    if service.kind == "unknown" {
+        return Row::plain("Service", NO_SETTINGS);
     }
     let paint = if service.state == "failed" { Paint::Error } else { Paint::Plain };
     let message = service.message.as_deref().map_or(String::new(), |message| format!(": {message}"));

@@ -111,11 +111,11 @@ impl Listening {
         // One port cannot be listened on twice, so where only the address changes the old listener has to go first.
         let is_same_port = port == self.port;
         if is_same_port {
-            self.stop().await;
+            self.stop(shared).await;
         }
         match bind(address, port) {
             Ok(listener) => {
-                self.stop().await;
+                self.stop(shared).await;
                 *self = Self::run(shared, address, port, listener);
                 Ok(())
             }
@@ -128,11 +128,12 @@ impl Listening {
         }
     }
 
-    pub(super) async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self, shared: &Shared) {
         if let Some(task) = self.task.take() {
             task.abort();
             // Its end is what is waited for; that it was cancelled is known.
             let _ = task.await;
+            shared.state().bound = None;
         }
     }
 }
