@@ -21,7 +21,7 @@ const ARBITER_PERCENT: u64 = 60;
 /// Of 100 of those so many change the hold time, on one side or both, while they run.
 const EDIT_HOLD_PERCENT: u64 = 20;
 /// Of 100 lives so many give a service longer to end in peace, up to a minute.
-const LONG_GRACE_PERCENT: u64 = 15;
+const LONG_GRACE_PERCENT: u64 = 40;
 /// Of 100 lives so many have a unit for a service, which no guard stops when its allowance ends.
 const UNIT_PERCENT: u64 = 20;
 /// What came later is drawn apart, so that the other lives stay what they were.
