@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, statat};
 use rustix::io::Errno;
 
 use super::Dirty;
-use crate::mirror::exclude::{Exclude, is_left_out, is_temporary};
+use crate::mirror::exclude::{Exclude, is_own, is_temporary, never_mirrored};
 use crate::mirror::path::RelPath;
 use crate::mirror::scan::ENTRIES_MAX;
 
@@ -151,7 +151,7 @@ impl Watches {
             for entry in entries.flatten() {
                 let name = entry.file_name();
                 let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_directory && !is_left_out(name.as_bytes()) {
+                if is_directory && !is_own(name.as_bytes()) {
                     let child = RelPath::child(path.as_ref(), name.as_bytes()).ok();
                     waiting.extend(child.filter(|child| !self.exclude.covers(child, true)).map(Some));
                 }
@@ -233,7 +233,8 @@ impl Watches {
             }
             return Heard::Nothing;
         };
-        if is_left_out(name) {
+        let is_directory = what.contains(ReadFlags::ISDIR);
+        if never_mirrored(name, is_directory) {
             return if is_temporary(name) { Heard::AtWork } else { Heard::Nothing };
         }
         let Ok(path) = RelPath::child(directory.as_ref(), name) else {
@@ -244,7 +245,6 @@ impl Watches {
             }
             return Heard::Changed;
         };
-        let is_directory = what.contains(ReadFlags::ISDIR);
         if self.exclude.covers(&path, is_directory) {
             return Heard::Nothing;
         }
