@@ -102,6 +102,8 @@ impl Mirror {
 
     /// The operator's own validation command lets it pass (spec 5.4).
     fn validated(&self, work: &mut Work, target: &Tree, changes: &[diff::Change]) -> Result<(), Problem> {
+        // Who gives the order again wants to hear it anew.
+        work.candidate.doubt(Some(std::time::Duration::ZERO));
         match self.judge_tree(work, target, changes, &mut || Ok(()))? {
             None => Ok(()),
             Some(Rejection { why, output }) => {
