@@ -320,7 +320,7 @@ fn rejected(change: &Change, rejection: &Rejection) -> Held {
 }
 
 /// A file that [`yaml_fault`] looks at.
-fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
+pub(super) fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
     known.is_some_and(|known| known.kind == FileKind::File) && yaml::is_yaml_name(path.name())
 }
 
