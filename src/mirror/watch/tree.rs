@@ -267,13 +267,21 @@ impl Watches {
         Heard::Changed
     }
 
-    /// Who writes has the file open until it is closed.
+    /// An empty file that has one name was made by who opened it, and may not have begun to write. A link, a further name of a
+    /// file and what is renamed into place are never closed, and not waited for.
+    fn is_just_made(&self, path: &RelPath) -> bool {
+        statat(CWD, self.place(Some(path)), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && stat.st_size == 0
+        })
+    }
+
+    /// Who writes, or is about to, has the file open until it is closed.
     fn follow_writer(&mut self, path: &RelPath, what: ReadFlags) {
         if what.contains(ReadFlags::ISDIR) {
             if what.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE) {
                 self.writing.retain(|inside, _| !inside.is_within(path));
             }
-        } else if what.contains(ReadFlags::MODIFY) {
+        } else if what.contains(ReadFlags::MODIFY) || (what.contains(ReadFlags::CREATE) && self.is_just_made(path)) {
             if self.writing.len() < WRITING_MAX || self.writing.contains_key(path) {
                 let now = Instant::now();
                 self.writing.entry(path.clone()).or_insert((now, now)).1 = now;
