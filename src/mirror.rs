@@ -45,7 +45,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use self::candidate::Candidate;
-pub use self::candidate::{Judge, Rejection};
+pub use self::candidate::{Judge, RETRY_FIRST, Rejection};
 pub use self::change::Changed;
 pub use self::commit::ScanOutcome;
 pub use self::drift::{Drift, Drifted};

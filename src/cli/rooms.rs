@@ -163,7 +163,9 @@ pub fn diff_at_rest(
     paths: Vec<String>,
     show_secrets: bool,
 ) -> Result<DiffReport, Problem> {
-    home::diff(&context.home, &context.settings, &home::Wanted { from, to, paths, show_secrets })
+    let settings = std::fs::read_to_string(&context.settings).ok().and_then(|text| read::read(&text).ok());
+    let exclude = settings.map(|settings| settings.configuration.exclude).unwrap_or_default();
+    home::diff(&context.home, &context.settings, &home::Wanted { from, to, paths, exclude, show_secrets })
 }
 
 pub use crate::node::restore::Look as RestoreLook;

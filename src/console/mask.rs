@@ -2,8 +2,10 @@
 //! is not clear what belongs to a value, more is hidden rather than less.
 
 mod keys;
+mod output;
 
 pub use keys::is_secret_key;
+pub use output::{OutputMask, output};
 
 use super::facts::clean;
 use super::yaml::Lexer;

@@ -62,7 +62,7 @@ impl Engine {
             Order::TryNow => self.try_now(id),
             Order::PushNow => match self.push_now() {
                 Ok(text) => self.done(id, text),
-                Err(why) => self.refuse(id, "not pushed", why, "Connect the shadow first"),
+                Err((why, todo)) => self.refuse(id, "not pushed", why, todo),
             },
             Order::Change { change, message, dry_run } => self.order_change(id, actor, change, message, dry_run),
             Order::Stop { keep_role } => self.begin_leave(Some(id), keep_role),

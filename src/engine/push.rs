@@ -269,9 +269,15 @@ impl Engine {
     }
 
     /// `config push`: now, whatever the pause.
-    pub(super) fn push_now(&mut self) -> Result<&'static str, &'static str> {
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub(super) fn push_now(&mut self) -> Result<&'static str, (&'static str, &'static str)> {
+        if !self.is_master() {
+            return Err(("this instance is not the master", "Only the master pushes: give the order there"));
+        }
         if self.reign.shadow.is_none() {
-            return Err("no shadow is connected");
+            return Err(("no shadow is connected", "Connect the shadow first"));
         }
         if self.in_sync() {
             return Ok("the shadow has the newest revision already");
@@ -308,4 +314,36 @@ fn branch_text(keeper: &str, branch: &Branch) -> String {
         paths(branch.files_total),
         files.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::base::{InstanceId, Millis, Now, UnixMillis};
+    use crate::engine::durable::Durable;
+    use crate::engine::effect::Effects;
+    use crate::engine::input::{Boot, Input};
+    use crate::engine::order::{Actor, Order};
+
+    fn refusal(role: Role) -> String {
+        let now = Now { mono: Millis(1), wall: UnixMillis(1) };
+        let durable = Durable { role: Some(role), ..Durable::new(InstanceId(uuid::Uuid::from_u128(1))) };
+        let mut engine = Engine::new(now, Boot::of(durable, "none"));
+        let mut effects = Effects::default();
+        let actor = Actor { user: "anna".into() };
+        engine.handle(now, Input::Order { id: 7, actor, order: Order::PushNow }, &mut effects);
+        let answer = effects.take().into_iter().find_map(|effect| match effect {
+            Effect::Reply { id: 7, outcome } => outcome.err(),
+            _ => None,
+        });
+        answer.expect("it is refused").to_string()
+    }
+
+    /// spec 5.5: who cannot push says what is true of it, and what to do
+    #[test]
+    fn a_push_that_cannot_be_is_refused_with_the_truth() {
+        let of_shadow = refusal(Role::Shadow);
+        assert!(of_shadow.contains("not the master") && !of_shadow.contains("Connect"), "{of_shadow}");
+        assert!(refusal(Role::Master).contains("no shadow is connected"));
+    }
 }

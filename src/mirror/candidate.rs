@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::accounts::Belongs;
 use super::commit::Keep;
@@ -22,6 +23,10 @@ const FOLDER: &str = "validation";
 const TREE: &str = "tree";
 /// In it: what would change, a line each.
 const CHANGES: &str = "changes";
+/// A rejection may have had a passing reason (its schema server was away): the same state is judged again after so long.
+pub const RETRY_FIRST: Duration = Duration::from_secs(10);
+/// Each time it is rejected again the pause is twice as long, up to this.
+pub const RETRY_LONGEST: Duration = Duration::from_secs(300);
 
 /// What is asked: the place of the candidate, and of the list of what changed.
 pub type Judge = dyn Fn(&Path, &Path) -> Result<(), Rejection> + Send + Sync;
@@ -40,12 +45,46 @@ pub struct Rejection {
 pub(super) struct Candidate {
     tree: Tree,
     stamps: Stamps,
-    verdict: Option<(Digest, Option<Rejection>)>,
+    verdict: Option<Verdict>,
     /// Which judge it was.
     judge: u64,
 }
 
+/// What was said of a state.
+struct Verdict {
+    root: Digest,
+    rejection: Option<Rejection>,
+    /// When.
+    at: Instant,
+    /// A rejection is in doubt after so long.
+    pause: Duration,
+    /// It is to be judged again, whatever was said.
+    is_doubted: bool,
+}
+
+impl Verdict {
+    /// After `last`, which may have been about the same state.
+    fn new(root: Digest, rejection: Option<Rejection>, last: Option<&Self>) -> Self {
+        let again = last.filter(|last| last.root == root && last.rejection.is_some());
+        let pause = again.map_or(RETRY_FIRST, |last| (last.pause * 2).min(RETRY_LONGEST));
+        Self { root, rejection, at: Instant::now(), pause, is_doubted: false }
+    }
+}
+
 impl Candidate {
+    /// A rejection that is so old (none: as old as its pause) is not believed the next time.
+    pub(super) fn doubt(&mut self, after: Option<Duration>) {
+        if let Some(verdict) = self.verdict.as_mut().filter(|verdict| verdict.rejection.is_some()) {
+            verdict.is_doubted |= verdict.at.elapsed() >= after.unwrap_or(verdict.pause);
+        }
+    }
+
+    /// When the rejection that stands is in doubt by itself.
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        let verdict = self.verdict.as_ref().filter(|verdict| verdict.rejection.is_some())?;
+        Some(verdict.pause.saturating_sub(verdict.at.elapsed()))
+    }
+
     /// Another judge: nothing is known any more, and nothing is left on the disk.
     fn forget(&mut self, home: &Path, judge: u64) {
         *self = Self { judge, ..Self::default() };
@@ -97,7 +136,18 @@ impl Candidate {
 }
 
 impl Mirror {
-    /// What the operator's command says of a change; none: it may pass. The same state is judged once.
+    /// A rejection (spec 5.4) that is so old (none: as old as its pause, which grows) is not believed by the next scan: the
+    /// command judges the same state again. Its reason may have passed.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn doubt_rejection(&self, after: Option<Duration>) -> Result<(), Problem> {
+        self.work()?.candidate.doubt(after);
+        Ok(())
+    }
+
+    /// What the operator's command says of a change; none: it may pass. The same state is judged once, unless it was rejected
+    /// and that is in doubt.
     pub(super) fn judge(
         &self,
         work: &mut Work,
@@ -121,15 +171,15 @@ impl Mirror {
         }
         let Some(judge) = judge else { return Ok(None) };
         let root = tree.root();
-        if let Some((_, verdict)) = work.candidate.verdict.as_ref().filter(|(judged, _)| *judged == root) {
-            return Ok(verdict.clone());
+        if let Some(verdict) = work.candidate.verdict.as_ref().filter(|last| last.root == root && !last.is_doubted) {
+            return Ok(verdict.rejection.clone());
         }
         // The candidate is made of contents in the store; those that no revision needs go at the next start.
         flush()?;
         let (tree, changes) = work.candidate.check_out(&self.inner.store, tree, changes)?;
-        let verdict = judge(&tree, &changes).err();
-        work.candidate.verdict = Some((root, verdict.clone()));
-        Ok(verdict)
+        let rejection = judge(&tree, &changes).err();
+        work.candidate.verdict = Some(Verdict::new(root, rejection.clone(), work.candidate.verdict.as_ref()));
+        Ok(rejection)
     }
 }
 

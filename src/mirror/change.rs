@@ -1,6 +1,8 @@
 //! A change by an operator on the master: a new revision, brought to the directory as an apply is, whole or not at all
 //! (spec 5.2, 5.3, 5.6).
 
+mod held;
+
 use std::sync::Arc;
 
 use super::candidate::Rejection;
@@ -44,7 +46,7 @@ impl Mirror {
         dry_run: bool,
     ) -> Result<Changed, Problem> {
         if dry_run {
-            let now = self.on_disk()?.tree;
+            let now = self.seen_by(change)?;
             let outcome = self.target_of_change(&now, change).and_then(|wanted| {
                 let mut work = self.work()?;
                 self.validated(&mut work, &wanted.tree, &diff::between(&self.newest().tree, &wanted.tree))?;
@@ -54,7 +56,9 @@ impl Mirror {
         }
         let found = self.scan_and_commit(term, super::FOUND_AUTHOR, "")?.committed;
         match self.make_change(term, author, message, change) {
-            Ok((committed, report)) => Ok(Changed { committed: committed.or(found), outcome: Ok(report) }),
+            Ok((committed, report)) => {
+                Ok(Changed { committed: committed.or(found), outcome: self.with_held_back(change, report) })
+            }
             Err(problem) => Ok(Changed { committed: found, outcome: Err(problem) }),
         }
     }
@@ -102,6 +106,8 @@ impl Mirror {
 
     /// The operator's own validation command lets it pass (spec 5.4).
     fn validated(&self, work: &mut Work, target: &Tree, changes: &[diff::Change]) -> Result<(), Problem> {
+        // Who gives the order again wants to hear it anew.
+        work.candidate.doubt(Some(std::time::Duration::ZERO));
         match self.judge_tree(work, target, changes, &mut || Ok(()))? {
             None => Ok(()),
             Some(Rejection { why, output }) => {
@@ -158,6 +164,7 @@ impl Mirror {
                 let why = format!("{path} is neither in revision {number} nor in the newest one");
                 return Err(Problem::new(what, why, "`standin config log PATH` tells where it was"));
             }
+            self.is_in_mirror(&path, &then, now, &what)?;
             target.remove(&path);
             let parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
             let is_directory =
@@ -295,25 +302,28 @@ fn check_expected(what: &str, expected: Expected, known: Option<Entry>) -> Resul
     Err(Problem::new(what, why, "look at what is there now, and do it again"))
 }
 
+/// One path of it.
+fn told(change: &diff::Change) -> PathChange {
+    let what = match (change.old, change.new) {
+        (None, _) => Became::Added,
+        (_, None) => Became::Removed,
+        (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => {
+            if old.mode == new.mode {
+                Became::Owner
+            } else {
+                Became::Mode
+            }
+        }
+        _ => Became::Changed,
+    };
+    PathChange { path: change.path.to_string(), what }
+}
+
 /// What leads from one tree to the other, for people.
 fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, wanted: Target) -> ChangeReport {
     let changes = diff::between(from, &wanted.tree);
     let total = changes.len() as u64;
-    let told = changes.iter().take(CHANGES_TOLD_MAX).map(|change| PathChange {
-        path: change.path.to_string(),
-        what: match (change.old, change.new) {
-            (None, _) => Became::Added,
-            (_, None) => Became::Removed,
-            (Some(old), Some(new)) if (old.kind, old.digest) == (new.kind, new.digest) => {
-                if old.mode == new.mode {
-                    Became::Owner
-                } else {
-                    Became::Mode
-                }
-            }
-            _ => Became::Changed,
-        },
-    });
+    let told = changes.iter().take(CHANGES_TOLD_MAX).map(told);
     let conflicts_total = wanted.conflicts.len() as u64;
     let conflict = |(path, why): (RelPath, String)| PathConflict { path: path.to_string(), why };
     let conflicts = wanted.conflicts.into_iter().take(CHANGES_TOLD_MAX).map(conflict).collect();

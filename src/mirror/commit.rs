@@ -1,7 +1,7 @@
 //! From the directory to a revision (spec 5.2), drift (spec 4.5), and what is really on the disk (spec 5.7).
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::accounts::{Accounts, Belongs};
 use super::candidate::Rejection;
@@ -28,6 +28,8 @@ pub struct ScanOutcome {
     pub held: Vec<Held>,
     /// Why all that changed is held back; each path of it is in `held` too.
     pub rejected: Option<Rejection>,
+    /// When it is worth another look, as the reason may have passed: see [`Mirror::doubt_rejection`].
+    pub retry_in: Option<Duration>,
     /// How many files are being written to and stayed as they were.
     pub postponed: usize,
     /// Paths that were changed while this instance was shadow, and are put back (spec 7.3).
@@ -141,7 +143,8 @@ impl Mirror {
         {
             let mut held = found.held;
             held.extend(found.changes.iter().map(|change| rejected(change, &rejection)));
-            return Ok(ScanOutcome { held, rejected: Some(rejection), postponed, ..ScanOutcome::default() });
+            let retry_in = work.candidate.retry_in();
+            return Ok(ScanOutcome { held, rejected: Some(rejection), retry_in, postponed, ..ScanOutcome::default() });
         }
         let number = newest.head.map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: found.tree.root() };
@@ -317,7 +320,7 @@ fn rejected(change: &Change, rejection: &Rejection) -> Held {
 }
 
 /// A file that [`yaml_fault`] looks at.
-fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
+pub(super) fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
     known.is_some_and(|known| known.kind == FileKind::File) && yaml::is_yaml_name(path.name())
 }
 

@@ -10,10 +10,23 @@ const RANDOM_CHARS: usize = 6;
 /// First part of the name of a directory that went and was kept aside because of what is excluded in it; left out, too.
 pub(super) const KEPT: &[u8] = b".standin-kept-";
 
-/// Names that are never mirrored: temporary files of editors and tools, and Standin's own.
+/// Names that are never mirrored, whatever has them: Standin's own.
+#[must_use]
+pub fn is_own(name: &[u8]) -> bool {
+    name.starts_with(b".standin-")
+}
+
+/// Names that are never mirrored: Standin's own, and those of temporary files of editors and tools. The latter make no
+/// directories, so a directory with such a name is the operator's (`tenants/4913/`), and mirrored: see [`never_mirrored`].
 #[must_use]
 pub fn is_left_out(name: &[u8]) -> bool {
-    name.starts_with(b".standin-") || is_of_editor(name) || is_temporary(name)
+    is_own(name) || is_of_editor(name) || is_temporary(name)
+}
+
+/// The same of something that is known to be a directory or not.
+#[must_use]
+pub fn never_mirrored(name: &[u8], is_directory: bool) -> bool {
+    if is_directory { is_own(name) } else { is_left_out(name) }
 }
 
 /// Kept beside a file while it is edited, perhaps for hours.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Mirror;
 use super::accounts::{Accounts, Belongs, System};
+use super::exclude::Exclude;
 use super::ground::Ground;
 use super::scan::{Leaves, Manner, Stamps, scan};
 use super::tree::Tree;
@@ -23,14 +24,16 @@ pub struct OnDisk {
 }
 
 impl OnDisk {
-    /// Reads it; where a stamp says that a file is as `known`, it is not read.
+    /// Reads it; where a stamp says that a file is as `known`, it is not read. What `exclude` covers is looked at only where
+    /// `known` has it (spec 5.2).
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn read(directory: &Path, known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
+    pub fn read(directory: &Path, exclude: &[String], known: &Tree, stamps: &Stamps) -> Result<Self, Problem> {
         // Where names are mirrored is in the tree itself; what cannot be here is compared by a running instance alone.
         let accounts = (!known.owners().is_empty()).then(|| Accounts::new(Arc::new(System), Arc::default()));
-        Self::read_from(&Ground::open(directory)?, known, stamps, accounts.as_ref())
+        let ground = Ground::open(directory)?.with_exclude(Arc::new(Exclude::new(exclude)));
+        Self::read_from(&ground, known, stamps, accounts.as_ref())
     }
 
     fn read_from(ground: &Ground, known: &Tree, stamps: &Stamps, accounts: Option<&Accounts>) -> Result<Self, Problem> {

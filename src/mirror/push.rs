@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::diff::Change;
-use super::exclude::is_left_out;
+use super::exclude::{is_own, never_mirrored};
 use super::owners::Owners;
 use super::path::{PATH_MAX_BYTES, RelPath};
 use super::scan::ENTRIES_MAX;
@@ -162,7 +162,9 @@ impl<'a> Manifest<'a> {
 /// # Errors
 /// That it is not possible, for people.
 pub fn check_entry(path: &RelPath, entry: Option<Entry>) -> Result<(), Problem> {
-    if path.names().any(is_left_out) {
+    // What a path lies in is a directory; what goes may be one.
+    let is_directory = entry.is_none_or(|entry| entry.kind == FileKind::Directory);
+    if path.names().any(is_own) || never_mirrored(path.name(), is_directory) {
         return Err(refused(format!("it names {path}, which is never mirrored")));
     }
     let Some(entry) = entry else { return Ok(()) };

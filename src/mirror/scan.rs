@@ -22,7 +22,7 @@ use self::seen::Seen;
 use super::accounts::Belongs;
 use super::content::Content;
 use super::diff::Change;
-use super::exclude::{Exclude, is_left_out};
+use super::exclude::{Exclude, is_left_out, is_own, never_mirrored};
 use super::ground::Ground;
 use super::path::{RelPath, link_stays_inside, shown};
 use super::tree::{Child, Entry, LINK_MODE, Node, Tree};
@@ -127,9 +127,10 @@ impl Leaves<'_> {
     /// Everything is looked at.
     pub const NOTHING: Self = Self { exclude: None, but: [None, None], writing: None };
 
-    /// Whether `path` is left out, by pattern; names that never are mirrored come not so far.
+    /// Whether `path` is left out, by its name or by pattern.
     fn out(&self, path: &RelPath, is_directory: bool) -> bool {
-        self.exclude.is_some_and(|exclude| exclude.covers(path, is_directory))
+        let is_covered = || self.exclude.is_some_and(|exclude| exclude.covers(path, is_directory));
+        (never_mirrored(path.name(), is_directory) || is_covered())
             && self.but.iter().flatten().all(|tree| tree.get(path).is_none())
     }
 }
@@ -308,6 +309,8 @@ impl<'a, 's> Scanner<'a, 's> {
                 ));
             }
             match RelPath::child(path, &name) {
+                // Too long or too deep to be looked at closely: an editor's file is not told of.
+                Err(_) if is_left_out(&name) => {}
                 Err(why) => {
                     let mut shown_path = path.map_or(String::new(), |path| format!("{path}/"));
                     shown_path.push_str(&shown(&name));
@@ -518,7 +521,7 @@ fn names_in(fd: BorrowedFd<'_>) -> rustix::io::Result<Vec<Vec<u8>>> {
     for entry in Dir::read_from(fd)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." && !is_left_out(name) && names.len() <= ENTRIES_MAX {
+        if name != b"." && name != b".." && !is_own(name) && names.len() <= ENTRIES_MAX {
             names.push(name.to_vec());
         }
     }

@@ -146,7 +146,7 @@ fn write(
     file.sync_all().map_err(|error| unwritten(aside, &error))?;
     let bytes = file.metadata().map_err(|error| unwritten(aside, &error))?.len();
     let directory = directory_of(wanted.home, &settings);
-    let on_disk = OnDisk::read(&directory, &tree, &history::stamps(store)?);
+    let on_disk = OnDisk::read(&directory, &settings.configuration.exclude, &tree, &history::stamps(store)?);
     let uncommitted = on_disk.map_or(0, |found| crate::mirror::diff::between(&tree, &found.tree).len() as u64);
     Ok(Report { bytes, paths: tree.entries(), revision: newest, uncommitted })
 }

@@ -30,6 +30,8 @@ pub struct Wanted {
     pub to: Version,
     /// Only these; none: all.
     pub paths: Vec<String>,
+    /// The settings' patterns of what is not mirrored, where nothing runs; a running mirror knows them.
+    pub exclude: Vec<String>,
     /// Without masks.
     pub show_secrets: bool,
 }
@@ -69,7 +71,7 @@ pub fn at_rest(home: &Path, directory: &Path, wanted: &Wanted) -> Result<DiffRep
         Some(tree) => Ok(Tree::clone(tree)),
         None => history::newest_tree(&store).map(|tree| known.get_or_init(|| tree).clone()),
     };
-    let on_disk = || OnDisk::read(directory, &newest()?, &history::stamps(&store)?);
+    let on_disk = || OnDisk::read(directory, &wanted.exclude, &newest()?, &history::stamps(&store)?);
     let versions = Versions { store: &store, newest: &newest, on_disk: &on_disk };
     let (from, to) = (versions.side(&wanted.from)?, versions.side(&wanted.to)?);
     compare_sides(from, to, &wanted.paths, wanted.show_secrets)

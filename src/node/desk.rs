@@ -37,9 +37,11 @@ use crate::store::Store;
 pub(super) mod drifting;
 mod held;
 mod owners;
+mod rejected;
 mod tidying;
 
 use held::HeldBook;
+use rejected::Doubts;
 
 /// While a file is being written it is looked again so often whether it was closed.
 const WRITING_PAUSE: Duration = Duration::from_millis(5);
@@ -115,6 +117,8 @@ pub struct MirrorDesk {
     drift: Arc<AtomicU64>,
     /// Which, and what had become of them; at most [`crate::engine::order::HELD_MAX`].
     drifted: Arc<Mutex<BTreeMap<String, HeldFile>>>,
+    /// Why a rejected change is to be judged again.
+    doubts: Arc<Doubts>,
     /// The role is shadow: what is changed in the directory is drift.
     is_shadow: Arc<AtomicBool>,
     /// Putting drift back has failed, as the engine knows.
@@ -154,6 +158,7 @@ impl MirrorDesk {
             asked: Arc::default(),
             drift: Arc::default(),
             drifted: Arc::default(),
+            doubts: Arc::default(),
             is_shadow: Arc::default(),
             restore_owed: Arc::default(),
             not_given: Arc::default(),
@@ -178,13 +183,14 @@ impl MirrorDesk {
     }
 
     fn watch(&self) -> Result<(), Problem> {
-        let (quiet, shared) = (Arc::clone(&self.quiet), self.shared.clone());
+        let (quiet, shared, doubts) = (Arc::clone(&self.quiet), self.shared.clone(), Arc::clone(&self.doubts));
         self.mirror.watch(move |event| {
             let now_ms = clock::monotonic().0;
             if event == WatchEvent::AtWork {
                 return lock(&quiet).at_work(now_ms);
             }
             tell_watcher(&shared, &event);
+            doubts.touched();
             let is_first = {
                 let mut quiet = lock(&quiet);
                 let is_first = !quiet.is_pending();
@@ -385,8 +391,10 @@ impl MirrorDesk {
                 Err(RecvTimeoutError::Timeout) if until_drift.is_some_and(|until| until < rest) => continue,
                 Err(RecvTimeoutError::Timeout) if again.is_some() => {
                     // Left alone for a while, and perhaps never closed: it is taken up as it is. Or it can be put back by now.
+                    // Or the command that rejected it may find it good.
                     again = None;
                     rest = SETTLE_AFTER;
+                    self.doubt_rejection(None);
                     self.shared.input_blocking(Input::DirectoryChanged);
                     continue;
                 }
@@ -461,6 +469,7 @@ impl MirrorDesk {
             self.wait_quiet();
         }
         lock(&self.quiet).clear();
+        self.follow_doubts(wait_quiet);
         match self.mirror.scan_and_commit(term, FOUND_AUTHOR, "") {
             Ok(outcome) => {
                 held::tell(&self.held, &self.shared, &outcome.held, outcome.rejected.as_ref());
@@ -470,8 +479,12 @@ impl MirrorDesk {
                 if self.restore_owed.swap(false, Ordering::Relaxed) {
                     self.shared.input_blocking(Input::DriftRestored(true));
                 }
-                let again = [(outcome.postponed, self.mirror.writing_idle()), (outcome.stuck, STUCK_RETRY)];
-                let again = again.into_iter().find(|(count, _)| *count > 0).map(|(_, pause)| pause);
+                let again = [
+                    (outcome.postponed > 0).then(|| self.mirror.writing_idle()),
+                    (outcome.stuck > 0).then_some(STUCK_RETRY),
+                    outcome.retry_in,
+                ];
+                let again = again.into_iter().flatten().min();
                 (Input::Scanned { committed: outcome.committed, problem: None }, again)
             }
             Err(problem) => {

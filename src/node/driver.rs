@@ -25,6 +25,7 @@ use crate::engine::effect::{Effect, Effects};
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::message::Push;
+use crate::engine::order::Order;
 use crate::engine::settings::Settings;
 use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Status;
@@ -176,6 +177,9 @@ impl Driver {
     fn observe(&mut self, input: &Input) {
         match input {
             Input::LinkDown { link, .. } => self.mirror.link_down(*link),
+            Input::Order { order: Order::PushNow, .. } if self.mirror.push_wanted() => {
+                self.pending.push_back(Input::DirectoryChanged);
+            }
             Input::Settings(settings) => self.apply_settings(settings),
             Input::Service(change) => self.works.follow(change),
             Input::Received { envelope, .. } => self.trips.received(envelope),

@@ -76,7 +76,7 @@ impl Orders {
             Order::ShowBranch { name } => branches::show(self, &name).await,
             Order::CheckTimeouts => timeouts::check(self).await,
             Order::Diff { from, to, paths, show_secrets } => {
-                compare::diff(self, compare::Wanted { from, to, paths, show_secrets }).await
+                compare::diff(self, compare::Wanted { from, to, paths, exclude: Vec::new(), show_secrets }).await
             }
             Order::KeepContent { bytes } => {
                 let mirror = self.mirror.clone();

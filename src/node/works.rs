@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::desk::{MirrorDesk, drifting};
 use super::heart::Heart;
 use super::shared::{Shared, lock};
+use crate::console::mask::OutputMask;
 use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
@@ -95,7 +96,7 @@ impl Works {
             GuardCommand::of(program, mark).with_addresses(&note, &run),
             health::over_checks(&directory),
             with_addresses(&addresses, move |change| send(&changes, Input::Service(change))),
-            move |line| tell_output(&outputs, "service", &line),
+            without_secrets(move |line| tell_output(&outputs, "service", &line)),
         )?;
         let hooks = Runner::new(move |hook| tell_hook(&done, &hook))?;
         let fence = Runner::new(move |hook| tell_fence(&fenced, &hook))?;
@@ -391,6 +392,15 @@ fn send(shared: &Shared, input: Input) {
     }
 }
 
+/// What the service writes goes into events and the program log: values of secret keys do not (spec 5.8).
+fn without_secrets(tell: impl Fn(OutputLine) + Send + Sync + 'static) -> impl Fn(OutputLine) + Send + Sync + 'static {
+    let mask = Mutex::new(OutputMask::default());
+    move |line| {
+        let text = lock(&mask).line(&line.text);
+        tell(OutputLine { text, ..line });
+    }
+}
+
 fn tell_output(shared: &Shared, from: &str, line: &OutputLine) {
     if line.dropped > 0 {
         let text = format!("{from}: {} lines were dropped, there were too many", line.dropped);
@@ -433,4 +443,22 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Problem
             "Free memory or raise the limit of threads.",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spec 5.8: what the service writes is told without the values of secrets
+    #[test]
+    fn secrets_of_the_service_are_not_told() {
+        let (sender, told) = sync_channel(4);
+        let tell = without_secrets(move |line: OutputLine| sender.send(line).unwrap());
+        for text in ["password: hunter2svc", "listening on 8080"] {
+            tell(OutputLine { text: text.into(), is_error: false, dropped: 1 });
+        }
+        let line = told.recv().unwrap();
+        assert!(line.text.starts_with("password: ") && !line.text.contains("hunter") && line.dropped == 1, "{line:?}");
+        assert_eq!(told.recv().unwrap().text, "listening on 8080");
+    }
 }

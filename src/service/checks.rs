@@ -233,6 +233,11 @@ mod tests {
         assert!(quiet.ok && quiet.message.starts_with("exit status 0 ("), "{quiet:?}");
         let bad = run_command("echo no carrier >&2; exit 3", 10_000);
         assert_eq!((bad.ok, bad.message.as_str()), (false, "exit status 3: no carrier"));
+        let secret = run_command("echo password: hunter2; exit 3", 10_000);
+        assert!(
+            !secret.ok && secret.message.contains("password:") && !secret.message.contains("hunter2"),
+            "{secret:?}"
+        );
         let checks = TakeoverChecks { command: vec![vec!["no-such-program-here".into()]], ..TakeoverChecks::default() };
         assert_eq!(run(&checks, Path::new("/"))[0].message, "no-such-program-here was not found in PATH");
     }

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use super::lines::{OutputLine, read_lines};
 use super::{Env, lock, procs, spawn};
+use crate::console::mask;
 use crate::engine::base::Problem;
 use crate::engine::effect::Hook;
 
@@ -161,7 +162,22 @@ impl HookDone {
 /// Runs it here and now. Whatever of its process group is left when it ends is killed: what is to stay has to leave the
 /// group (`setsid`).
 fn run(hook: &HookRun) -> HookDone {
-    run_with(hook.hook, &hook.argv, &hook.directory_or_root(), &hook.env.variables(), hook.timeout_ms)
+    let done = run_with(hook.hook, &hook.argv, &hook.directory_or_root(), &hook.env.variables(), hook.timeout_ms);
+    HookDone { output: without_secrets(done.output), ..done }
+}
+
+/// What it wrote goes into events, alerts, mails and the program log: values of secret keys do not (spec 5.8).
+fn without_secrets(mut output: Vec<OutputLine>) -> Vec<OutputLine> {
+    // Each stream by itself: a value may go on in the next line of its own.
+    for is_error in [false, true] {
+        let texts: Vec<&str> =
+            output.iter().filter(|line| line.is_error == is_error).map(|line| line.text.as_str()).collect();
+        let masked = mask::output(&texts);
+        for (line, text) in output.iter_mut().filter(|line| line.is_error == is_error).zip(masked) {
+            line.text = text;
+        }
+    }
+    output
 }
 
 fn run_with(hook: Hook, argv: &[String], directory: &Path, env: &[(String, String)], timeout_ms: u64) -> HookDone {

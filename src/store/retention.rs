@@ -24,13 +24,19 @@ const FREE_PAGES_MIN: i64 = 256;
 /// Pages given back in one go: the record waits for no more than that.
 const PAGES_AT_ONCE: u32 = 250;
 
+/// So many of the newest revisions never go by their age alone, whatever a clock says.
+pub const YOUNG_MIN: u64 = 50;
+
 /// What is kept of the main line; what exceeds one of the first three goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Revisions.
     pub count: u64,
-    /// From this moment on, Unix milliseconds.
-    pub since: i64,
+    /// Up to this age, ms, counted back from `now` or from the newest revision, whichever is earlier: a clock that is wrong by
+    /// a year at one start makes nothing old. The newest [`YOUNG_MIN`] stay, however old.
+    pub age: u64,
+    /// Unix milliseconds, as the wall clock has it.
+    pub now: i64,
     /// Bytes that only older revisions need, less what drifts hold.
     pub bytes: u64,
     /// The other instance needs this revision and all later ones, whatever the others say; none: nobody does.
@@ -135,12 +141,20 @@ fn plan(connection: &Connection, keep: &Retention) -> rusqlite::Result<Option<Ti
     };
     let count = i64::try_from(keep.count).unwrap_or(i64::MAX);
     let bytes = i64::try_from(drifts::left_of(connection, keep.bytes)?).unwrap_or(i64::MAX);
-    let by_count =
-        number("SELECT number FROM revision WHERE branch IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1", &[&count])?;
+    let nth_newest = |count: i64| {
+        number("SELECT number FROM revision WHERE branch IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?1", &[&count])
+    };
+    let by_count = nth_newest(count)?;
     // The first that is young enough, and all that come after it, whatever a wrong clock wrote into them.
-    let first_young = number("SELECT min(number) FROM revision WHERE branch IS NULL AND at >= ?1", &[&keep.since])?;
+    let newest_at: Option<i64> = connection
+        .prepare_cached("SELECT at FROM revision WHERE branch IS NULL ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let since = newest_at.map_or(keep.now, |at| at.min(keep.now)).saturating_sub_unsigned(keep.age);
+    let first_young = number("SELECT min(number) FROM revision WHERE branch IS NULL AND at >= ?1", &[&since])?;
     let newest = number("SELECT max(number) FROM revision WHERE branch IS NULL", &[])?;
-    let by_age = if first_young == 0 { newest } else { first_young - 1 };
+    let old = if first_young == 0 { newest } else { first_young - 1 };
+    let by_age = old.min(nth_newest(YOUNG_MIN.cast_signed())?);
     let by_size = number(
         "SELECT max(number) FROM (SELECT number, sum(coalesce(bytes, 0)) OVER (ORDER BY number DESC) AS total \
          FROM revision LEFT JOIN weight ON weight.revision = revision.id WHERE branch IS NULL) WHERE total > ?1",
@@ -246,4 +260,57 @@ fn tidy(connection: &mut Connection, turns: &Turns, found: &Tidying) -> rusqlite
         is_tidy(connection)?;
     }
     Ok(dropped as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::base::{RevisionId, Term};
+    use crate::store::{Commit, NewRevision};
+
+    const DAY: i64 = 24 * 3_600 * 1_000;
+
+    /// A history of so many revisions, one a day; the newest one on this day.
+    fn grown(count: u64, last_day: i64) -> (tempfile::TempDir, Store) {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        for number in 1..=count {
+            let revision = RevisionId { number, term: Term(1), root: Digest([0; 32]) };
+            let at = (last_day - (count - number).cast_signed()) * DAY;
+            let changes = Arc::new(Vec::new());
+            let new = NewRevision { revision, author: "anna".into(), at, message: String::new(), changes };
+            store.commit(&Commit { revision: Some(&new), ..Commit::default() }).unwrap();
+        }
+        (home, store)
+    }
+
+    fn dropped(store: &Store, age_days: u64, now_day: i64) -> u64 {
+        let keep = Retention {
+            count: u64::MAX,
+            age: age_days * DAY.cast_unsigned(),
+            now: now_day * DAY,
+            bytes: u64::MAX,
+            needed: None,
+        };
+        store.plan_tidying(&keep).unwrap().map_or(0, |found| store.tidy(&found).unwrap())
+    }
+
+    /// spec 5.6: a clock that is far ahead at one start drops nothing, and the newest revisions do not go by age alone
+    #[test]
+    fn a_wrong_clock_drops_no_history() {
+        let (_home, store) = grown(80, 1_000);
+        assert_eq!(dropped(&store, 365, 1_400), 0, "all are of the last year, as the newest one counts");
+        assert_eq!(dropped(&store, 365, 600), 0, "a clock that is behind makes nothing old");
+        assert_eq!(dropped(&store, 69, 1_400), 10, "ten are older than the 70 that span 69 days");
+        assert_eq!(dropped(&store, 1, 1_001), 70 - YOUNG_MIN, "the newest stay, however old");
+        // A revision that the wrong clock itself dated.
+        let (_home, store) = grown(40, 1_000);
+        let revision = RevisionId { number: 41, term: Term(1), root: Digest([0; 32]) };
+        let changes = Arc::new(Vec::new());
+        let new = NewRevision { revision, author: "anna".into(), at: 1_400 * DAY, message: String::new(), changes };
+        store.commit(&Commit { revision: Some(&new), ..Commit::default() }).unwrap();
+        assert_eq!(dropped(&store, 365, 1_400), 0, "fewer than what always stays");
+    }
 }

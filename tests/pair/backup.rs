@@ -58,3 +58,36 @@ fn a_backup_comes_back_on_a_pair() {
     assert!(!stands("H-008"), "its own identity is that of no other machine: {:?}", pair.a.alerts());
     assert_eq!(tree(&pair.a.directory), wanted);
 }
+
+/// spec 5.2, 5.6: what is excluded is no difference, neither for `config diff` where nothing runs nor for a backup
+#[test]
+fn what_is_excluded_is_no_difference() {
+    let mut pair = Pair::prepared(&Wish { service: false, ..Wish::default() });
+    pair.a.set("configuration", "exclude", "['*.log', cache/]");
+    edit(&pair.a, "port.txt", b"8080\n");
+    fs::create_dir(pair.a.directory.join("cache")).unwrap();
+    edit(&pair.a, "cache/x", b"1");
+    edit(&pair.a, "noise.log", b"1");
+    pair.a.start();
+    pair.a.wait("a revision", |status| status["configuration"]["revision"].as_u64() > Some(0));
+    let password = pair.a.password_file("correct horse battery");
+    let file = pair.a.folder.join("one.backup").display().to_string();
+    let backup = |more: &[&str]| {
+        let output = pair.a.standin(&[&["backup", &file, "--password-file", &password][..], more].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = backup(&[]);
+    assert!(!said.contains("differ"), "{said}");
+    let running = pair.a.ok(&["config", "diff"]);
+    pair.a.ok(&["stop"]);
+    eventually("ended", || !pair.a.home.join("control.sock").exists());
+    // Its exit status says whether there is a difference.
+    let at_rest = || String::from_utf8_lossy(&pair.a.standin(&["config", "diff"]).stdout).into_owned();
+    assert_eq!(at_rest(), running);
+    assert!(!running.contains("noise.log") && !running.contains("cache"), "{running}");
+    edit(&pair.a, "port.txt", b"9090\n");
+    assert!(at_rest().contains("port.txt") && !at_rest().contains("noise.log"));
+    let said = backup(&["--force"]);
+    assert!(said.contains("1 path differs"), "{said}");
+}

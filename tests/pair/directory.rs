@@ -179,6 +179,33 @@ fn a_rejected_change_is_held_back_until_it_is_good() {
     assert!(!pair.b.ok(&["events"]).contains("LOST"), "{}", pair.b.ok(&["events"]));
 }
 
+/// spec 5.4: a rejection whose reason has passed lets the change through by itself, and at once when the operator pushes
+#[test]
+fn a_rejected_change_is_tried_again() {
+    let pair = pair();
+    let away = pair.a.home.join("schema-server-is-away");
+    fs::write(&away, "").unwrap();
+    let script = format!("! test -e {}", away.display());
+    validate_with(&pair.a, &script);
+    eventually("in force", || pair.a.ok(&["events"]).contains("configuration.validate.command is in force"));
+    let is_mirrored = |name: &str| pair.b.directory.join(name).exists();
+    edit(&pair.a, "waits.txt", b"1");
+    eventually("told", || stands(&pair.a, "F-006").is_some());
+    assert!(!is_mirrored("waits.txt"));
+    fs::remove_file(&away).unwrap();
+    eventually("through by itself", || is_mirrored("waits.txt"));
+    eventually("over", || stands(&pair.a, "F-006").is_none());
+
+    fs::write(&away, "").unwrap();
+    edit(&pair.a, "pushed.txt", b"1");
+    eventually("told again", || stands(&pair.a, "F-006").is_some());
+    fs::remove_file(&away).unwrap();
+    let asked = Instant::now();
+    pair.a.ok(&["config", "push"]);
+    eventually("through at once", || is_mirrored("pushed.txt"));
+    assert!(asked.elapsed() < Duration::from_secs(8), "before it is tried by itself: {:?}", asked.elapsed());
+}
+
 /// spec 5.4, 6.2: what was held back and is mended while Standin is down is over with the next start; what is not goes on
 #[test]
 fn what_is_mended_while_nothing_runs_is_over() {

@@ -180,8 +180,9 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
         _ if report.total == 0 && report.conflicts_total > 0 => out.line("Nothing was changed.")?,
         _ if report.total == 0 => out.line("Nothing to change: it is so already.")?,
         (_, true) => out.line(&format!("{paths} would change; nothing was changed."))?,
+        // What was held back gave way to what the newest revision has there.
+        (None, _) => out.line(&format!("{paths} put back; what was there is kept as a drift: config branches."))?,
         (Some(revision), _) => out.line(&format!("Revision {}: {paths} changed.", revision.number))?,
-        (None, _) => return Err(unexpected().into()),
     }
     if report.conflicts_total == 0 {
         return Ok(Exit::Done);

@@ -219,6 +219,9 @@ fn and_more(all: u64, told: usize) -> Option<String> {
 #[must_use]
 pub fn changed_text(report: &ChangeReport) -> String {
     match report.revision {
+        None if report.total > 0 => {
+            format!("{} put back; what was there is kept as a drift", facts::counted(report.total, "path"))
+        }
         None => "Nothing was changed: it is so already".into(),
         Some(revision) => {
             let conflicts = match report.conflicts_total {

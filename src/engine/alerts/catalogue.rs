@@ -66,7 +66,7 @@ pub const CATALOGUE: &[Entry] = &[
         "They do not become a revision and do not reach the shadow; the service goes on",
         "See the reason: the directory has to be there and readable for Standin, and the disk needs space for the history", &[OpenConfiguration]),
     entry("F-002", Warning, Configuration, "A file is held back: {}",
-        "Its last good content stays mirrored; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
+        "Its last good content stays mirrored, if it ever had one; all other files go on", "Correct the file, or move it out of the directory", &[OpenConfiguration]),
     entry("F-003", Warning, Configuration, "The configuration directory cannot be watched",
         "Changes are found by looking at everything every 10 seconds, and a takeover looks at every file", "Raise the limit that the message names (sysctl fs.inotify.max_user_watches)", &[OpenConfiguration]),
     entry("F-004", Warning, Configuration, "Changes came too fast to be told one by one",
@@ -196,7 +196,7 @@ pub const CATALOGUE: &[Entry] = &[
         "This shadow would become master, and its service would not run; a switch is refused",
         "See the reason; install or mend what is missing, or correct service in the settings. It is looked at again every 30 s", &[OpenEvents]),
     entry("V-010", Warning, Service, "A hook failed: {}",
-        "What it does for a change of role was not done", "See its output in the events", &[OpenEvents]),
+        "What the hook is for was not done, or only in part; the pair goes on without it", "See its output in the events", &[OpenEvents]),
     entry("V-011", Error, Service, "The fence command failed",
         "Where it is required no takeover goes on; after a failed stop what runs on is not fenced off", "See its output in the events; run it by hand", &[OpenEvents, BecomeMaster]),
     entry("V-020", Error, Service, "The service took longer to stop than the stop budget",
@@ -227,5 +227,13 @@ mod tests {
         {
             assert_eq!(entry_of(code).code, code);
         }
+    }
+
+    /// spec 5.4, 6.1: what an alert says is true of all that raise it: a pipe never was mirrored, and the hook
+    /// `new_configuration` changes no role
+    #[test]
+    fn alerts_say_only_what_is_true_of_all_that_raise_them() {
+        assert!(entry_of("F-002").means.contains("if it ever had one"));
+        assert!(!entry_of("V-010").means.contains("role"));
     }
 }

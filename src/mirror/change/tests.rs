@@ -246,6 +246,53 @@ fn held_back_content_is_kept() {
     assert_eq!(drifts[0].files, ["a.yaml"]);
 }
 
+/// spec 5.4, 5.6: a path that is held back comes back by name, from whatever it is held back for; the dry run says the same, and
+/// what was there is kept as a drift
+#[test]
+fn a_path_that_is_held_back_comes_back_by_name() {
+    let home = Home::new();
+    home.write("a.yaml", "a: 1\n");
+    home.write("d/b.yaml", "b: 1\n");
+    home.write("c.yaml", "c: 1\n");
+    home.commit();
+    home.write("a.yaml", "a: [broken\n");
+    home.write("d/b.yaml", "b: [broken\n");
+    home.write("c.yaml", "c: [broken\n");
+    home.write("d/large", &"x".repeat(100_001));
+    let outcome = |paths: &[&str], dry_run| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let change = Change::Restore { revision: 1, paths };
+        let made = home.mirror.change(Term(1), "anna", "", &change, dry_run).unwrap();
+        (made.committed.is_some(), told(&made.outcome.unwrap()))
+    };
+    // What is not named stays as it is, and is no change in either.
+    for dry_run in [true, false] {
+        assert_eq!(outcome(&[], dry_run), (false, vec![]));
+    }
+    for dry_run in [true, false] {
+        let expected = ["changed a.yaml", "changed d/b.yaml", "removed d/large"].map(str::to_owned).to_vec();
+        assert_eq!(outcome(&["a.yaml", "d"], dry_run), (false, expected), "{dry_run}");
+    }
+    assert_eq!(home.read("a.yaml"), Some("a: 1\n".into()));
+    assert_eq!((home.read("d/b.yaml"), home.read("d/large")), (Some("b: 1\n".into()), None));
+    assert_eq!(home.read("c.yaml"), Some("c: [broken\n".into()), "it was not named");
+    let drifts = home.mirror.drifts().unwrap();
+    assert_eq!(drifts.iter().map(|drift| drift.files.len()).collect::<Vec<_>>(), [3]);
+    let kept = home.mirror.content(&of_content(b"a: [broken\n")).unwrap();
+    assert_eq!(kept.unwrap(), b"a: [broken\n");
+    assert_eq!(home.mirror.head().unwrap().revision.number, 1, "the newest revision has them already");
+
+    // What is excluded is said to be so.
+    home.write("cache/x", "1");
+    home.commit();
+    home.mirror.set_exclude(crate::mirror::exclude::Exclude::new(&["cache/".to_owned()]));
+    home.commit();
+    for path in ["cache", "cache/x"] {
+        let problem = home.restore(2, &[path]).unwrap_err();
+        assert!(problem.why.contains(&format!("exclude {path} from the mirror")), "{problem}");
+    }
+}
+
 /// spec 5.3: whole or not at all, wherever the program dies; after the next start the directory is some revision.
 #[test]
 fn a_change_survives_a_crash_at_every_point() {

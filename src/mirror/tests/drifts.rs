@@ -102,7 +102,7 @@ fn what_drifts_hold_is_taken_off_the_size_of_the_history() {
         if drift {
             stray(&shadow, 1);
         }
-        let keep = Retention { count: u64::MAX, since: i64::MIN, bytes: size, needed: None };
+        let keep = Retention { count: u64::MAX, age: u64::MAX, now: 0, bytes: size, needed: None };
         shadow.mirror().tidy(&keep).unwrap();
         shadow.mirror().log(None, None, 100).unwrap().len()
     };

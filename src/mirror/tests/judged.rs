@@ -1,6 +1,6 @@
 //! Changes that the operator's command judges (spec 5.4).
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::*;
 
@@ -65,4 +65,50 @@ fn a_rejected_change_is_held_back_as_a_whole() {
     master.mirror().set_judge(None);
     assert_eq!(master.commit(1).unwrap().paths, ["bad"]);
     assert!(!copy.exists());
+}
+
+/// spec 5.4: a rejection whose reason has passed does not hold the change back for ever: it is doubted after a pause that grows,
+/// or when somebody asks, and the same state is judged again
+#[test]
+fn a_rejection_is_tried_again() {
+    let master = Side::new();
+    master.write("good", "1");
+    master.commit(1).unwrap();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (away, count) = (Arc::clone(&is_away), Arc::clone(&asked));
+    master.mirror().set_judge(Some(Arc::new(move |_: &Path, _: &Path| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let rejection = Rejection { why: "the schema server is away".into(), output: String::new() };
+        if away.load(Ordering::Relaxed) { Err(rejection) } else { Ok(()) }
+    })));
+    let scan = || master.mirror().scan_and_commit(Term(1), "anna", "").unwrap();
+    let doubt = |after| master.mirror().doubt_rejection(after).unwrap();
+    master.write("good", "2");
+    let first = scan();
+    assert!(first.rejected.is_some() && first.retry_in.unwrap() <= candidate::RETRY_FIRST);
+    // Young, and nobody asks: what was said stands.
+    doubt(None);
+    doubt(Some(candidate::RETRY_FIRST));
+    assert!(scan().retry_in.unwrap() <= candidate::RETRY_FIRST);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    // Each further rejection of the same state makes the pause longer, up to a limit.
+    let mut longest = std::time::Duration::ZERO;
+    for round in 2..10 {
+        doubt(Some(std::time::Duration::ZERO));
+        let pause = scan().retry_in.unwrap();
+        assert!(pause > candidate::RETRY_FIRST && pause <= candidate::RETRY_LONGEST, "{pause:?}");
+        longest = longest.max(pause);
+        assert_eq!(asked.load(Ordering::Relaxed), round);
+    }
+    assert!(longest > candidate::RETRY_LONGEST / 2);
+    // Another state is no further try of that one.
+    master.write("good", "3");
+    assert!(scan().retry_in.unwrap() <= candidate::RETRY_FIRST);
+    is_away.store(false, Ordering::Relaxed);
+    assert!(scan().rejected.is_some());
+    doubt(Some(std::time::Duration::ZERO));
+    let passed = scan();
+    assert_eq!((passed.committed.unwrap().paths.as_slice(), passed.held.len()), (&["good".to_owned()][..], 0));
+    assert_eq!(passed.retry_in, None);
 }

@@ -140,3 +140,25 @@ fn who_writes_with_long_pauses_is_waited_for() {
     std::thread::sleep(WRITING_IDLE + Duration::from_millis(100));
     assert_eq!(side.commit(1).unwrap().paths, ["slow"]);
 }
+
+/// spec 5.2: a new file is never mirrored empty because its writer has not begun; one that stays empty and open is, at last
+#[test]
+fn a_new_file_is_not_mirrored_empty_before_it_is_written() {
+    use std::io::Write as _;
+    let side = watched();
+    side.write("other", "1");
+    side.commit(1).unwrap();
+    side.mirror().set_writing_idle(60_000);
+    let mut file = fs::File::create(side.at("new.yaml")).unwrap();
+    side.write("other", "2");
+    let outcome = side.mirror().scan_and_commit(Term(1), "anna", "").unwrap();
+    assert_eq!((outcome.committed.unwrap().paths.as_slice(), outcome.postponed), (&["other".to_owned()][..], 1));
+    file.write_all(b"data: 1").unwrap();
+    drop(file);
+    assert_eq!(side.commit(1).unwrap().revision.number, 3);
+    assert_eq!(side.mirror().show("new.yaml", None).unwrap().text, "data: 1");
+    side.mirror().set_writing_idle(0);
+    let _lock = fs::File::create(side.at("lock")).unwrap();
+    std::thread::sleep(WRITING_IDLE + Duration::from_millis(100));
+    assert_eq!(side.commit(1).unwrap().paths, ["lock"]);
+}

@@ -206,6 +206,38 @@ fn who_writes_is_known_until_the_file_is_closed() {
     assert_eq!(names(&watcher), Vec::<String>::new());
 }
 
+/// spec 5.2: who has made a file and not begun to write it is waited for; what is made without being opened is not
+#[test]
+fn a_file_that_was_made_and_not_yet_written_is_waited_for() {
+    const LONG: Duration = Duration::from_secs(60);
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir_in(home.path().parent().unwrap()).unwrap();
+    let at = |name: &str| home.path().join(name);
+    let (watcher, _heard) = start(home.path());
+    let names = |watcher: &Watcher| {
+        let _ = watcher.take();
+        watcher.writing(LONG).keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let open = fs::File::create(at("new")).unwrap();
+    assert_eq!(names(&watcher), ["new"]);
+    assert!(watcher.pending(LONG).is_being_written);
+    assert!(!watcher.pending(Duration::ZERO).is_being_written, "left alone for so long");
+    drop(open);
+    assert_eq!(names(&watcher), Vec::<String>::new(), "empty is what it is meant to be");
+    fs::write(at("touched"), "").unwrap();
+    fs::hard_link(at("touched"), at("other-name")).unwrap();
+    std::os::unix::fs::symlink("touched", at("link")).unwrap();
+    fs::write(elsewhere.path().join("renamed"), "").unwrap();
+    fs::rename(elsewhere.path().join("renamed"), at("renamed")).unwrap();
+    fs::create_dir(at("directory")).unwrap();
+    assert_eq!(names(&watcher), Vec::<String>::new());
+    // Made, and gone before it was closed.
+    let _open = fs::File::create(at("gone")).unwrap();
+    assert_eq!(names(&watcher), ["gone"]);
+    fs::remove_file(at("gone")).unwrap();
+    assert_eq!(names(&watcher), Vec::<String>::new());
+}
+
 /// spec 5.2: the temporary file of rsync says that more is to come, and is itself nothing
 #[test]
 fn a_temporary_file_says_that_somebody_is_at_work() {

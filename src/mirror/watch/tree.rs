@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, statat};
 use rustix::io::Errno;
 
 use super::Dirty;
-use crate::mirror::exclude::{Exclude, is_left_out, is_temporary};
+use crate::mirror::exclude::{Exclude, is_own, is_temporary, never_mirrored};
 use crate::mirror::path::RelPath;
 use crate::mirror::scan::ENTRIES_MAX;
 
@@ -151,7 +151,7 @@ impl Watches {
             for entry in entries.flatten() {
                 let name = entry.file_name();
                 let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_directory && !is_left_out(name.as_bytes()) {
+                if is_directory && !is_own(name.as_bytes()) {
                     let child = RelPath::child(path.as_ref(), name.as_bytes()).ok();
                     waiting.extend(child.filter(|child| !self.exclude.covers(child, true)).map(Some));
                 }
@@ -233,7 +233,8 @@ impl Watches {
             }
             return Heard::Nothing;
         };
-        if is_left_out(name) {
+        let is_directory = what.contains(ReadFlags::ISDIR);
+        if never_mirrored(name, is_directory) {
             return if is_temporary(name) { Heard::AtWork } else { Heard::Nothing };
         }
         let Ok(path) = RelPath::child(directory.as_ref(), name) else {
@@ -244,7 +245,6 @@ impl Watches {
             }
             return Heard::Changed;
         };
-        let is_directory = what.contains(ReadFlags::ISDIR);
         if self.exclude.covers(&path, is_directory) {
             return Heard::Nothing;
         }
@@ -267,13 +267,21 @@ impl Watches {
         Heard::Changed
     }
 
-    /// Who writes has the file open until it is closed.
+    /// An empty file that has one name was made by who opened it, and may not have begun to write. A link, a further name of a
+    /// file and what is renamed into place are never closed, and not waited for.
+    fn is_just_made(&self, path: &RelPath) -> bool {
+        statat(CWD, self.place(Some(path)), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1 && stat.st_size == 0
+        })
+    }
+
+    /// Who writes, or is about to, has the file open until it is closed.
     fn follow_writer(&mut self, path: &RelPath, what: ReadFlags) {
         if what.contains(ReadFlags::ISDIR) {
             if what.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE) {
                 self.writing.retain(|inside, _| !inside.is_within(path));
             }
-        } else if what.contains(ReadFlags::MODIFY) {
+        } else if what.contains(ReadFlags::MODIFY) || (what.contains(ReadFlags::CREATE) && self.is_just_made(path)) {
             if self.writing.len() < WRITING_MAX || self.writing.contains_key(path) {
                 let now = Instant::now();
                 self.writing.entry(path.clone()).or_insert((now, now)).1 = now;

@@ -48,6 +48,11 @@ impl HeldBook {
         self.count > 0 || self.is_rejected || !self.told.is_empty()
     }
 
+    /// A change is held back as a whole.
+    pub fn is_rejected(&self) -> bool {
+        self.is_rejected
+    }
+
     /// How many.
     pub fn count(&self) -> u64 {
         self.count

@@ -4,6 +4,7 @@ use super::{Kept, MirrorDesk};
 use crate::engine::base::Problem;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
+use crate::engine::settings::History;
 use crate::node::clock;
 use crate::node::shared::lock;
 use crate::store::{DroppedDrift, Retention};
@@ -16,9 +17,8 @@ impl MirrorDesk {
     /// Drops what of the history is not to be kept any more.
     pub(super) fn tidy(&self) {
         let Kept { settings, needed } = *lock(&self.retention);
-        let age_ms = i64::try_from(settings.age).unwrap_or(i64::MAX);
-        let since = clock::wall().0.saturating_sub(age_ms);
-        let keep = Retention { count: settings.count, since, bytes: settings.size, needed };
+        let History { count, age, size: bytes } = settings;
+        let keep = Retention { count, age, now: clock::wall().0, bytes, needed };
         // First: what they held is given back together with the rest.
         let tidied = self.drop_drifts(settings.size).and_then(|()| self.mirror.tidy(&keep));
         match tidied {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{Outcome, took};
+use crate::console::mask::OutputMask;
 use crate::service::lines::read_lines;
 use crate::service::{procs, spawn};
 
@@ -66,9 +67,12 @@ fn follow(stream: Option<impl Read + Send + 'static>, words: &SyncSender<(Instan
     // Without a thread the pipe closes, and the command sees that its output has no reader.
     let _ = thread::Builder::new().name("check-output".into()).spawn(move || {
         let mut last = None;
+        // It goes into status and events: values of secret keys do not (spec 5.8).
+        let mut mask = OutputMask::default();
         read_lines(stream, false, |line| {
-            if !line.text.trim().is_empty() {
-                last = Some((Instant::now(), line.text));
+            let text = mask.line(&line.text);
+            if !text.trim().is_empty() {
+                last = Some((Instant::now(), text));
             }
         });
         if let Some(last) = last {

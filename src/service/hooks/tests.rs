@@ -31,6 +31,23 @@ fn texts(done: &HookDone) -> Vec<&str> {
     done.output.iter().map(|line| line.text.as_str()).collect()
 }
 
+/// spec 5.8: what a hook, a fence command or a health check writes goes on without the values of secrets
+#[test]
+fn secrets_in_the_output_go_nowhere() {
+    let (runner, done) = runner();
+    let script =
+        "echo api_key = hunter4; echo 'password: |'; echo '  hunter5'; echo port: 1; echo password hunter6 >&2; exit 1";
+    runner.run(hook(Hook::Fence, script, 10_000)).unwrap();
+    let done = done.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(done.output.len(), 5, "{done:?}");
+    assert!(!format!("{done:?} {}", done.summary()).contains("hunter"), "{done:?}");
+    assert!(texts(&done).contains(&"port: 1"), "{done:?}");
+    let one = hook(Hook::Fence, "", 10_000);
+    let argv = ["sh", "-c", "echo token: hunter7; exit 1"].map(str::to_owned);
+    let (is_good, how) = run_alone(&argv, &one.directory, &one.env, 10_000);
+    assert!(!is_good && how.starts_with("exit status 1: token: ") && !how.contains("hunter"), "{how}");
+}
+
 /// spec 7.13: one at a time, in order
 #[test]
 fn hooks_run_one_at_a_time_in_order() {

@@ -286,7 +286,7 @@ pub const ROWS: [Row; 74] = [
     Row {
         key: "configuration.history.age",
         label: "History: age",
-        help: "Older revisions are dropped",
+        help: "Older revisions are dropped; the newest 50 never by age alone",
         kind: Kind::Duration(HOUR, 10 * 365 * 24 * HOUR),
         absent: "",
         effect: Effect::AtOnce,
