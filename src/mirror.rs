@@ -11,6 +11,7 @@ pub mod compare;
 pub mod content;
 pub mod diff;
 pub mod digest;
+mod displaced;
 mod drift;
 pub mod exclude;
 mod ground;
@@ -19,6 +20,7 @@ mod intake;
 mod keeping;
 mod listing;
 mod on_disk;
+mod overtaken;
 pub mod owners;
 mod owning;
 pub mod path;
@@ -27,6 +29,7 @@ mod plan;
 pub mod push;
 pub mod quiet;
 mod reapply;
+mod recovery;
 pub mod scan;
 pub mod source;
 mod stage;
@@ -111,6 +114,8 @@ struct Inner {
     judge: RwLock<(u64, Option<Arc<Judge>>)>,
     /// What was changed behind Standin's back has to be put back before anything is taken up (spec 7.3).
     restore_due: AtomicBool,
+    /// See [`Mirror::take_overtaken`].
+    overtaken: Mutex<Vec<Drift>>,
     #[cfg(test)]
     crash: Arc<testing::Crash>,
 }
@@ -196,6 +201,7 @@ impl Mirror {
                 exclude: RwLock::default(),
                 judge: RwLock::default(),
                 restore_due: AtomicBool::default(),
+                overtaken: Mutex::default(),
                 #[cfg(test)]
                 crash,
             }),

@@ -289,7 +289,7 @@ pub struct PathConflict {
 }
 
 /// What came of a [`Change`], or would come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeReport {
     /// The new revision; none: nothing had to be changed, or it was a dry run.
     pub revision: Option<RevisionId>,
@@ -305,6 +305,20 @@ pub struct ChangeReport {
     /// How many in all.
     #[serde(default)]
     pub conflicts_total: u64,
+    /// What somebody else changed in the directory while this was put there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overtaken: Option<Overtaken>,
+}
+
+/// What was changed in the directory while a [`Change`] took its place: it is kept, and not in the directory any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overtaken {
+    /// The drift that has it; none: it is beside its place, as a file that no scan looks at.
+    pub kept_as: Option<String>,
+    /// In order, as many as a branch names.
+    pub paths: Vec<String>,
+    /// How many in all.
+    pub total: u64,
 }
 
 /// One path of a [`ChangeReport`].

@@ -5,20 +5,23 @@
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::accounts::{Accounts, Belongs};
 use super::commit::{Keep, now_ms};
 use super::diff::{self, Change};
+use super::displaced::stamps_of;
+use super::drift::Drift;
 use super::ground::Ground;
 use super::intake::{Count, Intake};
 use super::path::{RelPath, link_stays_inside};
-use super::plan::{DIVERGED, DRIFT, OwnSide, Parts, Plan, drift_branch};
+use super::place::Job;
+use super::plan::{DIVERGED, DRIFT, OwnSide, Plan};
 use super::push::{ContentSource, Manifest, PushPayload, refused};
-use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at, read_back};
+use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at};
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
 use super::watch::Dirty;
@@ -34,8 +37,23 @@ use crate::store::{CONTENT_MAX_BYTES, Commit, NewRevision, RevisionRow};
 const TOLD_OF_MIN: usize = 500;
 /// so often.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
-/// Mode of a directory that is only noted because of what is in it.
-const OWNER_ONLY: u32 = 0o700;
+
+/// Who wants a plan done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// An operator of this instance, the master: what others do in the directory are changes as good as this one.
+    Ours,
+    /// The other instance: what others do here is drift.
+    Theirs,
+}
+
+/// What came of a plan.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) committed: Committed,
+    /// What was changed while it was put in place, and is kept.
+    pub(super) overtaken: Option<Drift>,
+}
 
 impl Mirror {
     /// Brings the directory to a push, whole or not at all; what was acknowledged is on the disk (spec 5.3). With `complete`
@@ -84,7 +102,7 @@ impl Mirror {
         let all = ops.len();
         ops.retain(|op| !is_left_alone(&ground, op));
         let is_same = found.tree == newest.tree && ops.len() == all;
-        let staged = self.inner.stage.begin(accounts.clone())?;
+        let staged = self.begin(accounts.clone(), None)?;
         let done = self.fetch(&staged, &ops, &payload, source, progress)?;
         let own = OwnSide {
             store: &self.inner.store,
@@ -95,6 +113,7 @@ impl Mirror {
             kind: if is_complete { DIVERGED } else { DRIFT },
             author: "this instance",
             at: now_ms(),
+            reserved: None,
         };
         let branch = own.branch()?;
         let ops = Arc::new(ops);
@@ -113,8 +132,10 @@ impl Mirror {
         }
         let Found { tree, stamps, .. } = found;
         drop(tree);
-        let committed = self.carry_out(&mut work, &ground, &plan, (&target, stamps), (staged, &done), progress)?;
+        let committed =
+            self.carry_out(&mut work, &ground, &plan, (&target, stamps), (staged, &done, Whose::Theirs), progress)?;
         self.note_owners(accounts.as_deref());
+        let committed = committed.committed;
         let told = plan.branch.filter(|_| is_complete).map(|plan| plan.branch);
         Ok((committed, told))
     }
@@ -247,9 +268,9 @@ impl Mirror {
         ground: &Ground,
         plan: &Plan,
         (target, scanned): (&Tree, Vec<(RelPath, Stamp)>),
-        (staged, done): (Staged, &[bool]),
+        (staged, done, whose): (Staged, &[bool], Whose),
         progress: &mut dyn FnMut(Transfer),
-    ) -> Result<Committed, Problem> {
+    ) -> Result<Done, Problem> {
         self.crash_point()?;
         let mut writing = Counter::new(TransferStep::Writing, plan, progress);
         for (op, _) in plan.ops.iter().zip(done).filter(|(_, is_done)| **is_done) {
@@ -260,17 +281,33 @@ impl Mirror {
         writing.tell();
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?, plan.parts())?;
-        let step = &mut || self.crash_point();
-        let placed = place::place(ground, &staged, &plan.ops, &plan.obstacles, target, step)
-            .and_then(|()| self.finish(work, ground, plan, target, scanned, progress));
-        drop(staged);
-        placed.or_else(|problem| {
-            self.drop_damaged(plan);
-            if !self.is_crashed() {
-                self.undo(work, ground, plan, target, &problem)?;
+        let job = Job { ground, staged: &staged, ops: &plan.ops, obstacles: &plan.obstacles, target };
+        let mut displaced = Vec::new();
+        let placed = self.place(&job, &mut displaced);
+        let expected = stamps_of(&job, &displaced, &work.stamps, &scanned);
+        let done = placed.and_then(|()| self.finish(work, ground, plan, (target, whose), scanned, progress));
+        // As late as can be: what was open for writing when it was displaced may be written to until then.
+        let settled = self.keep_displaced(&job, &displaced, &expected, plan.branch_name());
+        match &settled {
+            Ok(_) => drop(staged),
+            Err(problem) => {
+                tracing::error!("{problem}");
+                staged.leave();
+                work.is_interrupted = true;
             }
-            Err(problem)
-        })
+        }
+        match (done, settled) {
+            (Ok(committed), settled) => Ok(Done { committed, overtaken: settled.ok().flatten() }),
+            // The journal is still there, and the next one to have its turn looks at it.
+            (Err(problem), Err(_)) => Err(problem),
+            (Err(problem), Ok(_)) => {
+                self.drop_damaged(plan);
+                if !self.is_crashed() {
+                    self.undo(work, ground, plan, target, &problem)?;
+                }
+                Err(problem)
+            }
+        }
     }
 
     /// After a failure: contents of a plan that the store does not give back as they were are asked for anew the next time.
@@ -290,28 +327,30 @@ impl Mirror {
         }
     }
 
-    /// Reads back what was placed and commits it.
-    fn finish(
+    /// Reads back what was placed and commits it. What has been changed since is put right, or, in an own directory, a later change
+    /// that stays, and that the next scan takes up.
+    pub(super) fn finish(
         &self,
         work: &mut Work,
         ground: &Ground,
         plan: &Plan,
-        target: &Tree,
+        (target, whose): (&Tree, Whose),
         mut stamps: Vec<(RelPath, Stamp)>,
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<Committed, Problem> {
         let dirty = self.take_dirty();
         let found = self.verified(ground, plan, target, progress);
-        self.give_back(without(dirty, plan, found.is_ok()));
-        let Found { tree, stamps: read, .. } = found?;
-        if tree.root() != plan.revision.root {
-            let why = "what is on the disk after it is not what the master has: something else changes the directory";
-            return Err(Problem::new(
-                "cannot apply the push of the master",
-                why,
-                "look what writes there, and try again",
-            ));
+        let mut dirty = without(dirty, plan, found.is_ok());
+        let late = found.as_ref().map(|found| diff::between(target, &found.tree)).unwrap_or_default();
+        let late: BTreeSet<RelPath> = late.into_iter().map(|change| change.path).collect();
+        late.iter().for_each(|path| dirty.add(path.clone(), true));
+        self.give_back(dirty);
+        let mut found = found?;
+        match whose {
+            Whose::Ours => found.stamps.retain(|(path, _)| !late.contains(path)),
+            Whose::Theirs => found = self.put_again(ground, plan, target, found)?,
         }
+        let Found { tree, stamps: read, .. } = found;
         self.crash_point()?;
         drop(tree);
         stamps.extend(read);
@@ -324,8 +363,10 @@ impl Mirror {
             ..Commit::default()
         })?;
         work.stamps.extend(stamps);
-        for change in plan.ops.iter().filter(|op| op.new.is_none_or(|entry| entry.kind != FileKind::File)) {
-            work.stamps.remove(&change.path);
+        let no_files = plan.ops.iter().filter(|op| op.new.is_none_or(|entry| entry.kind != FileKind::File));
+        let late = late.iter().filter(|_| whose == Whose::Ours);
+        for path in no_files.map(|op| &op.path).chain(late) {
+            work.stamps.remove(path);
         }
         // Committed is committed: at worst what is unused is dropped later.
         if self.inner.store.is_receiving().unwrap_or(false) {
@@ -368,108 +409,6 @@ impl Mirror {
         found
     }
 
-    /// Paths as they are on the disk now. What is neither as in `known` nor as in `target` is kept.
-    fn read_back(
-        &self,
-        ground: &Ground,
-        (known, target): (&Tree, &Tree),
-        paths: &[(&RelPath, bool)],
-        heard: &(dyn Fn(u64) + Sync),
-    ) -> Result<Found, Problem> {
-        let keep = Mutex::new(Keep::new(&self.inner.store));
-        let lock = || keep.lock().unwrap_or_else(PoisonError::into_inner);
-        let accounts = self.accounts();
-        let owners = Belongs::checked(accounts.as_deref()).towards(target);
-        let found = read_back(ground, known, owners, paths, heard, &|path, digest, content| {
-            let is_stray = target.get(path).is_none_or(|entry| entry.digest != digest);
-            if is_stray { lock().add(digest, content) } else { Ok(None) }
-        })?;
-        lock().flush()?;
-        Ok(found)
-    }
-
-    /// As before a plan and after it; with what is inside and in no tree. What is neither is kept.
-    fn read_deep(&self, ground: &Ground, plan: &Plan, before: &Tree, target: &Tree) -> Result<Found, Problem> {
-        let is_directory = |path: &RelPath| before.get(path).is_some_and(|entry| entry.kind == FileKind::Directory);
-        let paths: Vec<_> = plan.paths().into_iter().map(|path| (path, !is_directory(path))).collect();
-        self.read_back(ground, (before, target), &paths, &|_| {})
-    }
-
-    /// The directory as it was before a plan.
-    fn undo(&self, work: &mut Work, ground: &Ground, plan: &Plan, target: &Tree, why: &Problem) -> Result<(), Problem> {
-        let undone = plan.before(target).and_then(|before| {
-            let now = self.read_deep(ground, plan, &before, target)?;
-            self.keep_strays(&now.tree, &before, target)?;
-            let ops = diff::between(&now.tree, &before);
-            let staged = self.inner.stage.begin(self.accounts())?;
-            place::stage(&self.inner.store, &staged, &ops)?;
-            place::place(ground, &staged, &ops, &[], &before, &mut || self.crash_point())?;
-            self.inner.store.commit(&Commit { clears_journal: true, ..Commit::default() })
-        });
-        for path in plan.paths() {
-            work.stamps.remove(path);
-        }
-        undone.map_err(|problem| {
-            work.is_interrupted = true;
-            Problem::new(
-                why.what.clone(),
-                format!("{}; and it could not be undone: {problem}", why.why),
-                why.todo.clone(),
-            )
-        })
-    }
-
-    /// Keeps, as a drift, what came to the disk during an apply and is neither what was there nor what was to come.
-    fn keep_strays(&self, now: &Tree, before: &Tree, target: &Tree) -> Result<(), Problem> {
-        let newest = self.newest();
-        let mut strays = newest.tree.clone();
-        for change in diff::between(before, now) {
-            let is_expected =
-                |entry: &Entry| target.get(&change.path).is_some_and(|other| other.digest == entry.digest);
-            let Some(entry) = change.new.filter(|entry| entry.has_content() && !is_expected(entry)) else { continue };
-            let parents: Vec<_> = std::iter::successors(change.path.parent(), RelPath::parent).collect();
-            for parent in parents.iter().rev().filter(|parent| now.get(parent).is_some()) {
-                strays.set(parent, Entry::directory(OWNER_ONLY)).map_err(|missing| refused(missing.to_string()))?;
-            }
-            strays.set(&change.path, entry).map_err(|missing| refused(missing.to_string()))?;
-        }
-        if strays == newest.tree {
-            return Ok(());
-        }
-        let branch = drift_branch(&self.inner.store, &newest, &strays, "this instance")?;
-        self.inner.store.commit(&Commit { branch: branch.as_ref(), ..Commit::default() })
-    }
-
-    /// Brings an interrupted apply to its end, or undoes it (spec 5.3).
-    pub(super) fn recover(&self, work: &mut Work) -> Result<(), Problem> {
-        let mut parts = Parts::default();
-        let Some(journal) = self.inner.store.journal(|part| parts.add(&part))? else { return Ok(()) };
-        let plan = Plan::decode(&journal, parts)?;
-        let target = plan.target(&self.newest().tree)?;
-        let before = plan.before(&target)?;
-        make_directory(&self.inner.directory)?;
-        let ground = self.ground()?;
-        let again = || -> Result<Found, Problem> {
-            let now = self.read_deep(&ground, &plan, &before, &target)?;
-            self.keep_strays(&now.tree, &before, &target)?;
-            let obstacles: Vec<_> =
-                now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
-            let ops = diff::between(&now.tree, &target);
-            let staged = self.inner.stage.begin(self.accounts())?;
-            place::stage(&self.inner.store, &staged, &ops)?;
-            place::place(&ground, &staged, &ops, &obstacles, &target, &mut || self.crash_point())?;
-            Ok(now)
-        };
-        let finished =
-            again()
-                .and_then(|_| self.finish(work, &ground, &plan, &target, Vec::new(), &mut |_| {}).map(drop))
-                .or_else(|problem| {
-                    if self.is_crashed() { Err(problem) } else { self.undo(work, &ground, &plan, &target, &problem) }
-                });
-        self.note_owners(self.accounts().as_deref());
-        finished
-    }
-
     /// Where a test may let the program die.
     #[cfg_attr(not(test), allow(clippy::unused_self, clippy::unnecessary_wraps))]
     pub(super) fn crash_point(&self) -> Result<(), Problem> {
@@ -479,7 +418,7 @@ impl Mirror {
     }
 
     #[cfg_attr(not(test), allow(clippy::unused_self))]
-    fn is_crashed(&self) -> bool {
+    pub(super) fn is_crashed(&self) -> bool {
         #[cfg(test)]
         return self.inner.crash.is_down();
         #[cfg(not(test))]

@@ -124,7 +124,9 @@ impl Candidate {
         let ops = diff::between(&found.tree, target);
         let staged = Stage::new(&folder, &tree).begin(None)?;
         place::stage(store, &staged, &ops)?;
-        place::place(&ground, &staged, &ops, &obstacles, target, &mut || Ok(()))?;
+        let job = place::Job { ground: &ground, staged: &staged, ops: &ops, obstacles: &obstacles, target };
+        // Nothing in a private copy is anybody's.
+        place::place(&job, &mut Vec::new(), &mut || Ok(()))?;
         self.stamps.extend(found.stamps);
         for op in &ops {
             self.stamps.remove(&op.path);

@@ -5,6 +5,7 @@ mod held;
 
 use std::sync::Arc;
 
+use super::apply::Whose;
 use super::candidate::Rejection;
 use super::commit::{new_revision, yaml_fault};
 use super::diff;
@@ -16,7 +17,7 @@ use super::tree::{Entry, Tree};
 use super::{Mirror, Work, damaged, history, make_directory};
 use crate::engine::base::{Problem, RevisionId, Term};
 use crate::engine::history::{
-    Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, PATHS_MAX, PathChange, PathConflict,
+    Became, CHANGES_TOLD_MAX, Change, ChangeReport, Expected, NewFile, Overtaken, PATHS_MAX, PathChange, PathConflict,
 };
 use crate::engine::input::Committed;
 use crate::engine::order::FileKind;
@@ -29,6 +30,8 @@ pub struct Changed {
     pub committed: Option<Committed>,
     /// For the operator; or why the change itself was refused.
     pub outcome: Result<ChangeReport, Problem>,
+    /// The directory was being changed when it failed; it is as before, as far as it could be undone.
+    pub is_undone: bool,
 }
 
 impl Mirror {
@@ -52,14 +55,16 @@ impl Mirror {
                 self.validated(&mut work, &wanted.tree, &diff::between(&self.newest().tree, &wanted.tree))?;
                 Ok(report(None, true, &now, wanted))
             });
-            return Ok(Changed { committed: None, outcome });
+            return Ok(Changed { committed: None, outcome, is_undone: false });
         }
         let found = self.scan_and_commit(term, super::FOUND_AUTHOR, "")?.committed;
-        match self.make_change(term, author, message, change) {
+        let mut has_begun = false;
+        match self.make_change(term, author, message, change, &mut has_begun) {
             Ok((committed, report)) => {
-                Ok(Changed { committed: committed.or(found), outcome: self.with_held_back(change, report) })
+                let outcome = self.with_held_back(change, report);
+                Ok(Changed { committed: committed.or(found), outcome, is_undone: false })
             }
-            Err(problem) => Ok(Changed { committed: found, outcome: Err(problem) }),
+            Err(problem) => Ok(Changed { committed: found, outcome: Err(problem), is_undone: has_begun }),
         }
     }
 
@@ -69,6 +74,7 @@ impl Mirror {
         author: &str,
         message: &str,
         change: &Change,
+        has_begun: &mut bool,
     ) -> Result<(Option<Committed>, ChangeReport), Problem> {
         let mut work = self.work()?;
         let newest = self.newest();
@@ -89,7 +95,7 @@ impl Mirror {
         let revision = RevisionId { number, term, root: target.root() };
         let ops = diff::between(&found.tree, &target);
         // What is held back, and what came this very moment, is kept as a drift.
-        let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?;
+        let branch = drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR, None)?;
         let plan = Plan {
             revision,
             branch,
@@ -98,10 +104,16 @@ impl Mirror {
             ops: ops.into(),
             obstacles,
         };
-        let staged = (self.inner.stage.begin(accounts)?, [].as_slice());
-        let committed = self.carry_out(&mut work, &ground, &plan, (&target, found.stamps), staged, &mut |_| {})?;
-        let report = report(Some(committed.revision), false, &newest.tree, wanted);
-        Ok((Some(committed), report))
+        let staged = (self.begin(accounts, None)?, [].as_slice(), Whose::Ours);
+        *has_begun = true;
+        let done = self.carry_out(&mut work, &ground, &plan, (&target, found.stamps), staged, &mut |_| {})?;
+        let report = report(Some(done.committed.revision), false, &newest.tree, wanted);
+        let overtaken = done.overtaken.map(|drift| Overtaken {
+            kept_as: drift.kept.map(|branch| branch.name),
+            paths: drift.paths.iter().map(|drifted| drifted.path.clone()).collect(),
+            total: drift.paths_total,
+        });
+        Ok((Some(done.committed), ChangeReport { overtaken, ..report }))
     }
 
     /// The operator's own validation command lets it pass (spec 5.4).
@@ -327,7 +339,7 @@ fn report(revision: Option<RevisionId>, dry_run: bool, from: &Tree, wanted: Targ
     let conflicts_total = wanted.conflicts.len() as u64;
     let conflict = |(path, why): (RelPath, String)| PathConflict { path: path.to_string(), why };
     let conflicts = wanted.conflicts.into_iter().take(CHANGES_TOLD_MAX).map(conflict).collect();
-    ChangeReport { revision, dry_run, changes: told.collect(), total, conflicts, conflicts_total }
+    ChangeReport { revision, dry_run, changes: told.collect(), total, conflicts, conflicts_total, overtaken: None }
 }
 
 #[cfg(test)]

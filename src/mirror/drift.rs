@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 
 use super::accounts::Accounts;
 use super::diff::{self, Change};
+use super::displaced::stamps_of;
+use super::overtaken::list;
 use super::path::RelPath;
+use super::place::Job;
 use super::plan::drift_branch;
 use super::scan::{Held, Stamp, Stamps};
 use super::stuck::{Stuck, held_back};
@@ -174,12 +177,22 @@ impl Mirror {
             work.stamps.extend(found.stamps);
             return Ok((Drift { stuck, ..Drift::default() }, found.held));
         }
-        let kept = self.keep_drift(&newest, &found.tree)?;
-        let staged = self.inner.stage.begin(accounts.cloned())?;
+        let kept = self.keep_drift(&newest, &found.tree, None)?;
+        let staged = self.begin(accounts.cloned(), None)?;
         place::stage(&self.inner.store, &staged, &ops)?;
+        let (ops, obstacles) = (ops.as_slice(), obstacles.as_slice());
+        let job = Job { ground: &ground, staged: &staged, ops, obstacles, target: &newest.tree };
+        let mut displaced = Vec::new();
         let step = &mut || self.crash_point();
-        let failed = place::place_what_can(&ground, &staged, &ops, &obstacles, &newest.tree, step)?;
-        for op in &ops {
+        let placed = list(&job).and_then(|()| place::place_what_can(&job, &mut displaced, step));
+        let stamps = stamps_of(&job, &displaced, stamps, &found.stamps);
+        if let Err(problem) = self.keep_displaced(&job, &displaced, &stamps, None) {
+            staged.leave();
+            return Err(problem);
+        }
+        drop(staged);
+        let failed = placed?;
+        for op in ops {
             work.stamps.remove(&op.path);
         }
         let is_back = |path: &RelPath| !failed.contains_key(path);
@@ -204,8 +217,13 @@ impl Mirror {
     }
 
     /// Keeps what of `on_disk` is in no revision, once: what is found again and again is one drift, of the last time.
-    fn keep_drift(&self, newest: &Newest, on_disk: &Tree) -> Result<Option<Branch>, Problem> {
-        let Some(plan) = drift_branch(&self.inner.store, newest, on_disk, super::FOUND_AUTHOR)? else {
+    pub(super) fn keep_drift(
+        &self,
+        newest: &Newest,
+        on_disk: &Tree,
+        reserved: Option<&str>,
+    ) -> Result<Option<Branch>, Problem> {
+        let Some(plan) = drift_branch(&self.inner.store, newest, on_disk, super::FOUND_AUTHOR, reserved)? else {
             return Ok(None);
         };
         let is_same = |branch: &Branch| branch.head == plan.branch.head && branch.common == plan.branch.common;

@@ -38,6 +38,11 @@ impl Ground {
         Ok(Self { top, exclude: Arc::default() })
     }
 
+    /// Another one, that is open already.
+    pub(super) fn of(top: OwnedFd) -> Self {
+        Self { top, exclude: Arc::default() }
+    }
+
     /// What no scan looks at, and what is kept aside when its directory goes.
     pub(super) fn with_exclude(self, exclude: Arc<Exclude>) -> Self {
         Self { exclude, ..self }

@@ -72,6 +72,7 @@ impl Mirror {
         let store = &self.inner.store;
         let wanted = store.to_forget(path)?;
         let needles = needles(store, wanted.iter())?;
+        self.keep_left(None)?;
         self.inner.stage.clear();
         work.candidate.clear(store.home());
         let forgotten = store.forget(path, now_ms())?;

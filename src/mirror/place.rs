@@ -1,16 +1,18 @@
 //! Brings the directory from one tree to another: each file is moved into place in one step (spec 5.3).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RawMode, fchmod, fstat, fsync, mkdirat, openat, renameat, syncfs, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RawMode, RenameFlags, fchmod, fstat, fsync, linkat, mkdirat, openat,
+    renameat, renameat_with, statat, syncfs, unlinkat,
 };
 use rustix::io::{Errno, Result as SysResult};
 
 use super::accounts::Accounts;
 use super::diff::Change;
+use super::displaced::Displaced;
 use super::exclude::{KEPT, is_left_out};
 use super::ground::Ground;
 use super::path::RelPath;
@@ -28,6 +30,8 @@ const KEPT_MAX: u32 = 10_000;
 const KEPT_NAME_MAX: usize = 200;
 /// What the owner of a directory needs to change what is in it.
 const OWNER_ALL: RawMode = 0o700;
+/// Tries to move something into a place where others put and take away at the same time.
+const MOVE_TRIES: usize = 8;
 
 /// Writes all new files of `ops` aside, durably.
 pub(super) fn stage(store: &Store, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
@@ -86,30 +90,37 @@ pub(super) fn stage_rest(
     Ok(())
 }
 
-/// Moves them into place. `obstacles` are things that no tree can hold and that are in the way. `step` is called before
-/// each single change of the directory.
+/// What is to be done to the directory.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) ground: &'a Ground,
+    /// Has the new files, each by the number of its change; and gets what they displace.
+    pub(super) staged: &'a Staged,
+    pub(super) ops: &'a [Change],
+    /// Things that no tree can hold and that are in the way.
+    pub(super) obstacles: &'a [RelPath],
+    pub(super) target: &'a Tree,
+}
+
+/// Moves the new files into place. Nothing is overwritten or deleted: what stands there, which may be another thing by now than
+/// what was looked at, is moved aside, and added to `displaced` (spec 5.3). `step` is called before each single change of the
+/// directory.
 pub(super) fn place(
-    ground: &Ground,
-    staged: &Staged,
-    ops: &[Change],
-    obstacles: &[RelPath],
-    target: &Tree,
+    job: &Job<'_>,
+    displaced: &mut Vec<Displaced>,
     step: &mut dyn FnMut() -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    place_or(ground, staged, ops, obstacles, target, step, &mut |path, error| Err(failed_at(&path.to_string(), error)))
+    place_or(job, displaced, step, &mut |path, error| Err(failed_at(&path.to_string(), error)))
 }
 
 /// The same, path by path: what cannot be changed stays as it is, and is named with the reason, all else is done.
 pub(super) fn place_what_can(
-    ground: &Ground,
-    staged: &Staged,
-    ops: &[Change],
-    obstacles: &[RelPath],
-    target: &Tree,
+    job: &Job<'_>,
+    displaced: &mut Vec<Displaced>,
     step: &mut dyn FnMut() -> Result<(), Problem>,
 ) -> Result<BTreeMap<RelPath, String>, Problem> {
     let mut stuck = BTreeMap::new();
-    place_or(ground, staged, ops, obstacles, target, step, &mut |path, error| {
+    place_or(job, displaced, step, &mut |path, error| {
         stuck.entry(path.clone()).or_insert_with(|| super::scan::plain(error));
         Ok(())
     })?;
@@ -118,32 +129,31 @@ pub(super) fn place_what_can(
 
 /// `on_failure` says whether it goes on.
 fn place_or(
-    ground: &Ground,
-    staged: &Staged,
-    ops: &[Change],
-    obstacles: &[RelPath],
-    target: &Tree,
+    job: &Job<'_>,
+    displaced: &mut Vec<Displaced>,
     step: &mut dyn FnMut() -> Result<(), Problem>,
     on_failure: &mut dyn FnMut(&RelPath, Errno) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let mut placer = Placer { ground, touched: BTreeSet::new(), modes: BTreeMap::new(), open: None };
-    for path in obstacles {
+    let Job { ground, staged, ops, obstacles, target } = *job;
+    let (touched, modes) = (BTreeSet::new(), BTreeMap::new());
+    let mut placer = Placer { ground, staged, displaced, touched, modes, open: None };
+    for (index, path) in obstacles.iter().enumerate() {
         step()?;
-        placer.unlink(path, AtFlags::empty()).or_else(|error| on_failure(path, error))?;
+        placer.move_out(ops.len() + index, path).or_else(|error| on_failure(path, error))?;
     }
     // What is inside a directory goes before it.
-    for op in ops.iter().rev() {
+    for (index, op) in ops.iter().enumerate().rev() {
         if let Some(old) = op.old.filter(|old| goes_first(old, op.new)) {
             step()?;
-            placer.remove(&op.path, old).or_else(|error| on_failure(&op.path, error))?;
+            placer.remove(index, &op.path, old).or_else(|error| on_failure(&op.path, error))?;
         }
     }
     for (index, op) in ops.iter().enumerate() {
         let Some(new) = op.new else { continue };
         step()?;
         let placed = match new.kind {
-            FileKind::Directory => placer.directory(&op.path, op.old, new),
-            FileKind::File | FileKind::Link => placer.move_in(staged, index, &op.path),
+            FileKind::Directory => placer.directory(index, &op.path, op.old, new),
+            FileKind::File | FileKind::Link => placer.move_in(index, &op.path, op.old),
         };
         placed.or_else(|error| on_failure(&op.path, error))?;
     }
@@ -159,6 +169,9 @@ fn goes_first(old: &Entry, new: Option<Entry>) -> bool {
 
 struct Placer<'a> {
     ground: &'a Ground,
+    staged: &'a Staged,
+    /// What was moved aside.
+    displaced: &'a mut Vec<Displaced>,
     /// Directories in which something changed; none: the whole one.
     touched: BTreeSet<Option<RelPath>>,
     /// Directories whose mode has to be set at the end, with the mode where the target does not say.
@@ -196,9 +209,23 @@ impl Placer<'_> {
         }
     }
 
-    fn remove(&mut self, path: &RelPath, old: Entry) -> SysResult<()> {
+    /// Whatever is at `path` goes into the stage; nothing happens where there is nothing.
+    fn move_out(&mut self, index: usize, path: &RelPath) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        let displaced = Displaced::moved(index, self.displaced.len());
+        match renameat(&parent, path.name(), self.staged.fd(), displaced.name()) {
+            Ok(()) => self.displaced.push(displaced),
+            Err(Errno::NOENT) => {}
+            // Something is mounted inside the directory: nothing can be moved from there to the stage.
+            Err(Errno::XDEV) => return self.unlink(path, AtFlags::empty()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, index: usize, path: &RelPath, old: Entry) -> SysResult<()> {
         if old.kind != FileKind::Directory {
-            return self.unlink(path, AtFlags::empty());
+            return self.move_out(index, path);
         }
         self.open = None;
         self.touched.remove(&Some(path.clone()));
@@ -228,13 +255,8 @@ impl Placer<'_> {
     /// that is kept beside its place, by a name that no scan looks at.
     fn move_aside(&mut self, path: &RelPath) -> SysResult<()> {
         let parent = self.parent(path)?;
-        let name = path.name();
-        let name = &name[..name.len().min(KEPT_NAME_MAX)];
         for number in 1..KEPT_MAX {
-            let mut aside = [KEPT, name].concat();
-            if number > 1 {
-                aside.extend(format!("-{number}").into_bytes());
-            }
+            let aside = kept_name(path, number);
             match renameat(&parent, path.name(), &parent, aside.as_slice()) {
                 // Of an earlier time.
                 Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
@@ -249,18 +271,75 @@ impl Placer<'_> {
         Err(Errno::EXIST)
     }
 
-    fn directory(&mut self, path: &RelPath, old: Option<Entry>, new: Entry) -> SysResult<()> {
+    fn directory(&mut self, index: usize, path: &RelPath, old: Option<Entry>, new: Entry) -> SysResult<()> {
         if old.is_none_or(|old| old.kind != FileKind::Directory) {
-            let parent = self.parent(path)?;
-            mkdirat(&parent, path.name(), Mode::from_raw_mode(OWNER_ALL))?;
+            self.make_directory(index, path)?;
         }
         self.modes.insert(path.clone(), new.mode);
         Ok(())
     }
 
-    fn move_in(&mut self, staged: &Staged, index: usize, path: &RelPath) -> SysResult<()> {
+    fn make_directory(&mut self, index: usize, path: &RelPath) -> SysResult<()> {
         let parent = self.parent(path)?;
-        renameat(staged.fd(), index.to_string(), &parent, path.name())
+        for _ in 0..MOVE_TRIES {
+            match mkdirat(&parent, path.name(), Mode::from_raw_mode(OWNER_ALL)) {
+                Err(Errno::EXIST) => {}
+                other => return other,
+            }
+            // Made by somebody else in the last moment: what is in it stays, and is found by the next look.
+            if is_directory(&parent, path) {
+                return Ok(());
+            }
+            self.move_out(index, path)?;
+        }
+        Err(Errno::EXIST)
+    }
+
+    /// What should be there comes into the stage in the same step. If that has changed meanwhile, so that there is nothing, or
+    /// something where nothing was, it is the other way round; nothing is overwritten unseen.
+    fn move_in(&mut self, index: usize, path: &RelPath, old: Option<Entry>) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        let name = index.to_string();
+        let was_directory = old.is_some_and(|old| old.kind == FileKind::Directory);
+        let mut exchanges = old.is_some() && !was_directory;
+        for _ in 0..MOVE_TRIES {
+            let flags = if exchanges { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+            match self.staged.move_to(&name, &parent, path.name(), flags) {
+                Ok(()) => {
+                    if exchanges {
+                        self.displaced.push(Displaced::exchanged(index));
+                    }
+                    return Ok(());
+                }
+                // It could not be removed, or has come again.
+                Err(Errno::EXIST) if was_directory && is_directory(&parent, path) => return Err(Errno::ISDIR),
+                Err(Errno::EXIST) if !exchanges => exchanges = true,
+                Err(Errno::NOENT) if exchanges => exchanges = false,
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if was_directory && is_directory(&parent, path) => {
+                    return Err(Errno::ISDIR);
+                }
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.move_in_two_steps(index, path),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Errno::EXIST)
+    }
+
+    /// The same on a file system that cannot exchange two files: for a moment there is none.
+    fn move_in_two_steps(&mut self, index: usize, path: &RelPath) -> SysResult<()> {
+        let parent = self.parent(path)?;
+        let name = index.to_string();
+        for _ in 0..MOVE_TRIES {
+            self.move_out(index, path)?;
+            // Unlike a plain move it overwrites nothing.
+            match linkat(self.staged.fd(), name.as_str(), &parent, path.name(), AtFlags::empty()) {
+                Ok(()) => return unlinkat(self.staged.fd(), name.as_str(), AtFlags::empty()),
+                Err(Errno::EXIST) => {}
+                // No links there, or not of a file that was given away.
+                Err(_) => return renameat(self.staged.fd(), name.as_str(), &parent, path.name()),
+            }
+        }
+        Err(Errno::EXIST)
     }
 
     /// Innermost first, as a mode may close a directory. Its owner comes before: the mode may be taken away with it.
@@ -302,6 +381,49 @@ impl Placer<'_> {
         }
         Ok(())
     }
+}
+
+fn is_directory(parent: &OwnedFd, path: &RelPath) -> bool {
+    let stat = statat(parent, path.name(), AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Name beside `path` that no scan looks at.
+fn kept_name(path: &RelPath, number: u32) -> Vec<u8> {
+    let name = path.name();
+    let mut kept = [KEPT, &name[..name.len().min(KEPT_NAME_MAX)]].concat();
+    if number > 1 {
+        kept.extend(format!("-{number}").into_bytes());
+    }
+    kept
+}
+
+/// Moves `name` out of the stage, to lie beside `path`, where it stood: what cannot be kept in the history. Says as what.
+pub(super) fn put_beside(
+    ground: &Ground,
+    stage: BorrowedFd<'_>,
+    name: &RelPath,
+    path: &RelPath,
+) -> Result<String, Problem> {
+    let put = || {
+        let parent = ground.directory(path.parent().as_ref()).or_else(|_| ground.directory(None))?;
+        for number in 1..KEPT_MAX {
+            let kept = kept_name(path, number);
+            if statat(&parent, kept.as_slice(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                continue;
+            }
+            return match renameat_with(stage, name.as_bytes(), &parent, kept.as_slice(), RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => continue,
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    renameat(stage, name.as_bytes(), &parent, kept.as_slice())
+                }
+                other => other,
+            }
+            .map(|()| super::path::shown(&kept));
+        }
+        Err(Errno::EXIST)
+    };
+    put().map_err(|error: Errno| failed_at(&path.to_string(), error))
 }
 
 /// What is in a directory that goes.

@@ -159,6 +159,11 @@ impl Plan {
         changed(target, &changes)
     }
 
+    /// Of what leaves the main line with it.
+    pub(super) fn branch_name(&self) -> Option<&str> {
+        self.branch.as_ref().map(|plan| plan.branch.name.as_str())
+    }
+
     /// All that it touches, in order.
     pub(super) fn paths(&self) -> BTreeSet<&RelPath> {
         self.ops.iter().map(|op| &op.path).chain(&self.obstacles).collect()
@@ -191,14 +196,18 @@ pub(super) struct OwnSide<'a> {
     pub(super) author: &'a str,
     /// Now, Unix milliseconds.
     pub(super) at: i64,
+    /// A name that it must not have: that of a branch that is still to be kept.
+    pub(super) reserved: Option<&'a str>,
 }
 
-/// What of `on_disk` is in no revision, as a drift of the newest one (spec 4.5); none: nothing is. `author` takes its place.
+/// What of `on_disk` is in no revision, as a drift of the newest one (spec 4.5); none: nothing is. `author` takes its place. It is
+/// not named `reserved`.
 pub(super) fn drift_branch(
     store: &Store,
     newest: &Newest,
     on_disk: &Tree,
     author: &str,
+    reserved: Option<&str>,
 ) -> Result<Option<BranchPlan>, Problem> {
     let common = store.newest_revision()?;
     let own = OwnSide {
@@ -210,6 +219,7 @@ pub(super) fn drift_branch(
         kind: DRIFT,
         author,
         at: now_ms(),
+        reserved,
     };
     own.branch()
 }
@@ -271,7 +281,7 @@ impl OwnSide<'_> {
         let plain = format!("{}term-{}-rev-{}", self.kind, head.term, head.number);
         let mut name = plain.clone();
         let mut count = 1_u64;
-        while taken.contains(&name) {
+        while taken.contains(&name) || self.reserved == Some(&name) {
             count += 1;
             name = format!("{plain}-{count}");
         }

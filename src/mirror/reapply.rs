@@ -194,7 +194,7 @@ impl Mirror {
         // An empty directory is that of a new machine, and no change that somebody made.
         let branch = match found.tree.is_empty() {
             true => None,
-            false => drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR)?,
+            false => drift_branch(&self.inner.store, &newest, &found.tree, super::FOUND_AUTHOR, None)?,
         };
         self.give_target(&newest.tree, target)?;
         let target: &Tree = target;

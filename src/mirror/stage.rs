@@ -2,15 +2,18 @@
 //! one step, and out of sight of readers and scans.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, open, openat, statat, symlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, open, openat, renameat_with, statat, symlinkat};
 
 use super::accounts::Accounts;
+use super::diff::Change;
+use super::displaced::{self, Expected};
+use super::path::RelPath;
 use super::tree::Entry;
 use crate::engine::base::Problem;
 
@@ -18,6 +21,10 @@ use crate::engine::base::Problem;
 const IN_HOME: &str = crate::store::STAGE;
 /// Inside the mirrored directory otherwise; a name that scans leave out.
 const IN_DIRECTORY: &str = ".standin-stage";
+/// In the place, before anything is moved into or out of it: what each number stands for. A name that scans leave out.
+const LIST: &str = ".standin-list";
+/// Most bytes of it that are read.
+const LIST_MAX_BYTES: u64 = 1 << 32;
 /// Moved from one to the other to find out.
 const PROBE: &str = ".standin-probe";
 
@@ -32,6 +39,8 @@ pub(super) struct Stage {
 /// An empty place, gone again when dropped.
 pub(super) struct Staged {
     path: PathBuf,
+    /// Stays when dropped: there is something in it that is nowhere else.
+    is_left: bool,
     /// Everything goes through it, whatever its name comes to mean.
     fd: OwnedFd,
     /// Who files are given to; none: they stay Standin's own.
@@ -56,7 +65,7 @@ impl Stage {
         Self { crash, ..self }
     }
 
-    /// Makes an empty place; what an interrupted apply left there is thrown away, as all of it is in the store.
+    /// Makes an empty place; what an interrupted apply left there is thrown away: see [`Stage::left`].
     /// New files are given to their owners among `accounts`.
     pub(super) fn begin(&self, accounts: Option<Arc<Accounts>>) -> Result<Staged, Problem> {
         #[cfg(test)]
@@ -85,11 +94,29 @@ impl Stage {
         }
         Ok(Staged {
             path,
+            is_left: false,
             fd,
             accounts,
             #[cfg(test)]
             crash: std::sync::Arc::clone(&self.crash),
         })
+    }
+
+    /// Places in which something was displaced, left by an apply that was interrupted; and what should be in them.
+    pub(super) fn left(&self) -> Vec<(OwnedFd, Vec<Expected>)> {
+        let places = [self.home.clone(), self.directory.join(IN_DIRECTORY)];
+        let open = |path: &PathBuf| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = open(path, flags, Mode::empty()).ok()?;
+            let is_own = fstat(&fd).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw());
+            let list = openat(&fd, LIST, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+            let list = list.ok().filter(|_| is_own)?;
+            let mut bytes = Vec::new();
+            // What cannot be read of it is not known by name; there is nothing else to go by.
+            let _ = File::from(list).take(LIST_MAX_BYTES).read_to_end(&mut bytes);
+            Some((fd, displaced::listed(&bytes)))
+        };
+        places.iter().filter_map(open).collect()
     }
 
     /// What an interrupted apply left there is gone.
@@ -150,6 +177,35 @@ impl Staged {
         if syncs { file.sync_all() } else { Ok(()) }
     }
 
+    /// Says what each number stands for, so that what is displaced is known after a death too.
+    pub(super) fn list(&self, ops: &[Change], obstacles: &[RelPath]) -> io::Result<()> {
+        self.write_point()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut list = BufWriter::new(File::from(openat(&self.fd, LIST, flags, Mode::RUSR | Mode::WUSR)?));
+        displaced::write_list(&mut list, ops, obstacles)?;
+        list.flush()
+    }
+
+    /// Moves what is `name` here into `parent`.
+    pub(super) fn move_to(
+        &self,
+        name: &str,
+        parent: &OwnedFd,
+        to: &[u8],
+        flags: RenameFlags,
+    ) -> rustix::io::Result<()> {
+        #[cfg(test)]
+        if self.crash.cannot_exchange() {
+            return Err(rustix::io::Errno::INVAL);
+        }
+        renameat_with(&self.fd, name, parent, to, flags)
+    }
+
+    /// It stays as it is, until somebody looks what is in it.
+    pub(super) fn leave(mut self) {
+        self.is_left = true;
+    }
+
     /// Makes a link.
     pub(super) fn link(&self, name: &str, target: &[u8], entry: Entry) -> io::Result<()> {
         self.write_point()?;
@@ -174,6 +230,9 @@ impl Drop for Staged {
     fn drop(&mut self) {
         #[cfg(test)]
         if self.crash.is_down() {
+            return;
+        }
+        if self.is_left {
             return;
         }
         // What stays is thrown away by the next one.

@@ -45,15 +45,54 @@ pub enum Fault {
     FailsOn,
 }
 
+/// What somebody else does.
+type Meddler = Box<dyn FnOnce() + Send>;
+
 /// Lets a write fail, or the program die, at the n-th point where it could.
 #[derive(Default)]
 pub struct Crash {
     /// Points until the next fault, and what comes; the next one counts from there.
     plan: Mutex<VecDeque<(usize, Fault)>>,
     is_down: AtomicBool,
+    cannot_exchange: AtomicBool,
+    /// Done at the next points, the first one after so many; the next one counts from there.
+    meddlers: Mutex<VecDeque<(usize, Meddler)>>,
 }
 
 impl Crash {
+    /// Somebody else does this when `points` more points have come; after what was said before.
+    pub fn meddle(&self, points: usize, what: impl FnOnce() + Send + 'static) {
+        self.meddlers.lock().unwrap().push_back((points, Box::new(what)));
+    }
+
+    /// Nobody does anything any more; says how many would have.
+    pub fn has_meddlers(&self) -> usize {
+        std::mem::take(&mut *self.meddlers.lock().unwrap()).len()
+    }
+
+    /// As on a file system that cannot exchange two files.
+    pub fn forbid_exchange(&self) {
+        self.cannot_exchange.store(true, Ordering::Relaxed);
+    }
+
+    pub fn cannot_exchange(&self) -> bool {
+        self.cannot_exchange.load(Ordering::Relaxed)
+    }
+
+    fn let_meddle(&self) {
+        let mut meddlers = self.meddlers.lock().unwrap();
+        match meddlers.front_mut() {
+            Some((points, _)) if *points > 0 => *points -= 1,
+            _ => {
+                let what = meddlers.pop_front();
+                drop(meddlers);
+                if let Some((_, what)) = what {
+                    what();
+                }
+            }
+        }
+    }
+
     /// Dies after `points` more points.
     pub fn arm(&self, points: usize) {
         self.plan(&[(points, Fault::Dies)]);
@@ -76,6 +115,7 @@ impl Crash {
         if self.is_down() {
             return Err(Problem::new("test", "the program died here", ""));
         }
+        self.let_meddle();
         let mut plan = self.plan.lock().unwrap();
         let Some((points, fault)) = plan.front_mut() else { return Ok(()) };
         if *points > 0 {

@@ -18,6 +18,7 @@ mod hostile;
 mod judged;
 mod large;
 mod listed;
+mod meddled;
 mod names;
 mod owners;
 mod points;

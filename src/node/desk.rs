@@ -384,6 +384,7 @@ impl MirrorDesk {
         // A scan left something for later.
         let mut again = None;
         loop {
+            self.tell_overtaken(&mut drift);
             let until_drift = self.care_for_drift(&mut drift);
             let job = match jobs.recv_timeout(until_drift.map_or(rest, |until| until.min(rest))) {
                 Ok(job) => job,
@@ -504,7 +505,10 @@ impl MirrorDesk {
     fn change_now(&self, order: u64, term: Term, wanted: &WantedChange) -> Input {
         let WantedChange { author, message, change, dry_run } = wanted;
         match self.mirror.change(term, author, message, change, *dry_run) {
-            Ok(Changed { committed, outcome }) => {
+            Ok(Changed { committed, outcome, is_undone }) => {
+                if let Some(problem) = outcome.as_ref().err().filter(|_| is_undone) {
+                    self.note(EventKind::Configuration, format!("a change by {author} failed: {problem}"));
+                }
                 let outcome = outcome.map(|report| Reply::Changed(Box::new(report)));
                 Input::Changed { order, committed, outcome: Box::new(outcome) }
             }

@@ -34,6 +34,7 @@ fn master(home: &Path, refuses: bool) -> Engine {
             total: 1,
             conflicts: Vec::new(),
             conflicts_total: 0,
+            overtaken: None,
         }))),
         Order::Diff { .. } => Ok(Reply::Diff(Box::default())),
         order => Err(Problem::new("Not expected", format!("{order:?}"), "")),

@@ -226,6 +226,7 @@ fn report(conflicts: &[(&str, &str)], dry_run: bool) -> ChangeReport {
         total: 1,
         conflicts: conflicts.iter().map(conflict).collect(),
         conflicts_total: conflicts.len() as u64,
+        overtaken: None,
     }
 }
 

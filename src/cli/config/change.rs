@@ -14,7 +14,8 @@ use crate::cli::output::{Exit, Failure, Outcome, Output, Paint};
 use crate::cli::text::count;
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{
-    APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, Expected, FileBytes, ForgetReport, NewFile, PATHS_MAX,
+    APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, Expected, FileBytes, ForgetReport, NewFile, Overtaken,
+    PATHS_MAX,
 };
 use crate::engine::order::{FileKind, Order, Reply};
 
@@ -184,12 +185,32 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
         (None, _) => out.line(&format!("{paths} put back; what was there is kept as a drift: config branches."))?,
         (Some(revision), _) => out.line(&format!("Revision {}: {paths} changed.", revision.number))?,
     }
+    if let Some(overtaken) = &report.overtaken {
+        tell_overtaken(overtaken, out)?;
+    }
     if report.conflicts_total == 0 {
         return Ok(Exit::Done);
     }
     let conflicts = count(report.conflicts_total, "path was", "paths were");
     out.line(&format!("{conflicts} left as they are. Look: config branches diff; take the branch's: --theirs PATH"))?;
     Ok(Exit::No)
+}
+
+/// What somebody else wrote at the same moment is not in the directory any more, and not lost.
+fn tell_overtaken(overtaken: &Overtaken, out: &mut Output) -> Outcome {
+    let Overtaken { kept_as, paths, total } = overtaken;
+    let listed = paths.len() as u64;
+    let more = if *total > listed { format!(" … and {} more", total - listed) } else { String::new() };
+    let what = count(*total, "path was", "paths were");
+    let named = paths.join(", ");
+    out.pieces(&[(&format!("{what} changed in the directory meanwhile: {named}{more}"), Paint::Warning)])?;
+    match kept_as {
+        Some(branch) => out.line(&format!(
+            "What was found there is kept as {branch}. Look: config branches diff {branch}; bring it in: config reapply {branch}"
+        ))?,
+        None => out.line("What was found there is kept beside its place, as .standin-kept-NAME.")?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Hands a content over to the instance.
@@ -357,6 +378,7 @@ mod tests {
             total,
             conflicts: Vec::new(),
             conflicts_total: 0,
+            overtaken: None,
         }
     }
 

@@ -228,7 +228,13 @@ pub fn changed_text(report: &ChangeReport) -> String {
                 0 => String::new(),
                 some => format!("; {} in conflict stay", facts::counted(some, "path")),
             };
-            format!("Revision {}: {} changed{conflicts}", revision.number, facts::counted(report.total, "path"))
+            let overtaken = report.overtaken.as_ref().map_or(String::new(), |overtaken| {
+                let kept = overtaken.kept_as.as_deref().unwrap_or("a file beside its place");
+                let paths = facts::counted(overtaken.total, "path");
+                format!("; {paths} changed meanwhile, what was there is kept as {kept}")
+            });
+            let paths = facts::counted(report.total, "path");
+            format!("Revision {}: {paths} changed{conflicts}{overtaken}", revision.number)
         }
     }
 }

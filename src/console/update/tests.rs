@@ -444,8 +444,7 @@ fn an_edited_file_becomes_one_revision() {
     };
     assert_eq!((files[0].digest, files[0].expected), (Digest([4; 32]), Expected::Content(Digest([3; 32]))));
     let revision = Some(RevisionId { number: 5, term: Term(7), root: Digest::ZERO });
-    let report =
-        ChangeReport { revision, dry_run: false, changes: vec![], total: 1, conflicts: vec![], conflicts_total: 0 };
+    let report = ChangeReport { revision, total: 1, ..ChangeReport::default() };
     assert_eq!(reply(&mut model, Ok(Reply::Changed(Box::new(report)))), [Command::RemoveCopy("/tmp/x".into())]);
     assert_eq!((note(&model), &model.files.editing), ("Revision 5: 1 path changed", &None));
 }
@@ -526,8 +525,7 @@ fn history_leads_to_differences_and_back() {
     let message = "restore of revision 2".to_owned();
     assert_eq!(asked, [Order::Change { change: change.clone(), message: message.clone(), dry_run: true }]);
     let changes = vec![PathChange { path: "a.yaml".into(), what: Became::Changed }];
-    let report =
-        ChangeReport { revision: None, dry_run: true, changes, total: 1, conflicts: vec![], conflicts_total: 0 };
+    let report = ChangeReport { dry_run: true, changes, total: 1, ..ChangeReport::default() };
     reply(&mut model, Ok(Reply::Changed(Box::new(report))));
     assert!(model.dialog.as_ref().is_some_and(|dialog| dialog.body.iter().any(|line| line.contains("a.yaml"))));
     assert_eq!(orders(&press(&mut model, "\t\n")), [Order::Change { change, message, dry_run: false }]);
@@ -572,6 +570,7 @@ fn reapplying_a_branch_shows_conflicts() {
         total: 1,
         conflicts: vec![PathConflict { path: "a.yaml".into(), why: "changed on both sides".into() }],
         conflicts_total: 1,
+        overtaken: None,
     };
     reply(&mut model, Ok(Reply::Changed(Box::new(report))));
     let body = model.dialog.as_ref().map(|dialog| dialog.body.join("\n")).unwrap_or_default();

@@ -97,11 +97,11 @@ fn death_during_recovery_is_recovered_from() {
     assert!(deaths >= 10, "{deaths}");
 }
 
-/// spec 5.3: an apply that fails (and does not die) leaves everything as it was
+/// spec 5.3: a directory that goes and has got something in it meanwhile stays: an apply that fails (and does not die) leaves
+/// everything as it was, and what came too
 #[test]
 fn a_failure_half_way_is_undone() {
     let (master, shadow) = pair();
-    // A mount point, or here a directory that appears where a file is to go, cannot be replaced.
     let before = shadow.on_disk();
     let push = master.mirror().build_push(&shadow.trail(), false).unwrap();
     struct Meddler<'a>(MirrorSource, &'a Side);
@@ -122,6 +122,7 @@ fn a_failure_half_way_is_undone() {
             let _ = fs::remove_file(self.1.at("link"));
             let _ = fs::create_dir(self.1.at("link"));
             let _ = fs::write(self.1.at("link/x"), "in the way");
+            let _ = fs::write(self.1.at("becomes-file/new"), "stays");
             self.0.content(wanted, sink)
         }
     }
@@ -130,11 +131,13 @@ fn a_failure_half_way_is_undone() {
     let push = Push { payload: rmp_serde::to_vec_named(&payload).unwrap(), ..push };
     let mut source = Meddler(MirrorSource(master.mirror().clone()), &shadow);
     let problem = shadow.mirror().apply(&push, false, &mut source, &mut |_| {}).unwrap_err();
-    assert!(problem.what.contains("link"), "{problem}");
+    assert!(problem.what.contains("becomes-file"), "{problem}");
     assert_eq!(shadow.mirror().inner.store.journal(|_| Ok(())).unwrap(), None);
     assert_eq!(shadow.mirror().head().unwrap().revision.number, 1);
-    assert_eq!(shadow.on_disk(), before);
+    assert_eq!(fs::read(shadow.at("becomes-file/new")).unwrap(), b"stays");
     assert_eq!(shadow.mirror().drifts().unwrap()[0].files, ["link", "link/x"], "what stood in the way is kept");
+    fs::remove_file(shadow.at("becomes-file/new")).unwrap();
+    assert_eq!(shadow.on_disk(), before);
     shadow.pull(&master, true).unwrap();
     shadow.assert_like(&master);
 }

@@ -87,6 +87,22 @@ impl MirrorDesk {
         self.shared.input_blocking(Input::Looked { serial: watch.serial(), problem: Some(why) });
     }
 
+    /// What was changed while something else was put in its place: on a shadow that is drift as any other (spec 4.5).
+    pub(super) fn tell_overtaken(&self, watch: &mut DriftWatch) {
+        for drift in self.mirror.take_overtaken() {
+            if self.is_shadow.load(Ordering::Relaxed) {
+                self.remember(&drift);
+                watch.found(clock::monotonic().0, drift.paths_total);
+                self.drift.store(watch.paths(), Ordering::Relaxed);
+                self.tell_drift(&drift);
+            } else {
+                let text = format!("{}; {}", named(&drift), kept(&drift));
+                self.shared.note(EventKind::Configuration, Severity::Warning, text);
+            }
+            self.tidy_drifts();
+        }
+    }
+
     /// For the list, as long as the alert stands; each path as it was found last.
     fn remember(&self, drift: &Drift) {
         let kept = kept(drift);
@@ -101,11 +117,7 @@ impl MirrorDesk {
     }
 
     fn tell_drift(&self, drift: &Drift) {
-        let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let kept = kept(drift);
-        let named = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let why = format!("{named}{more}; put back, {kept}");
+        let why = format!("{}; put back, {}", named(drift), kept(drift));
         self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
         self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
     }
@@ -122,6 +134,19 @@ pub fn tell_restored(shared: &Shared, paths: u64, stuck: &[Stuck]) {
         let what = "changed here behind Standin's back, cannot be put back, and is held back until it can";
         note(Severity::Error, format!("{what}: {why}"));
     }
+}
+
+/// The first of its paths, each with what had become of it.
+fn named(drift: &Drift) -> String {
+    let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let paths = || drift.paths.iter().map(|drifted| drifted.path.as_str()).collect::<Vec<_>>().join(", ");
+    let first = drift.paths.first().map(|drifted| drifted.what.as_str()).unwrap_or_default();
+    if drift.paths.len() > 1 && drift.paths.iter().all(|drifted| drifted.what == first) {
+        return format!("{}{more}: each {first}", paths());
+    }
+    let named = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{named}{more}")
 }
 
 /// Where what was found is.
