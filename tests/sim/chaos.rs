@@ -4,7 +4,7 @@ use standin::engine::base::{LinkState, Role, Term};
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
-use crate::sim::ambush::{Ambush, MOMENTS};
+use crate::sim::ambush::{Ambush, MOMENTS, Moment};
 use crate::sim::faults::Fault;
 use crate::sim::random::Random;
 use crate::sim::world::{What, World};
@@ -24,6 +24,8 @@ const EDIT_HOLD_PERCENT: u64 = 20;
 const LONG_GRACE_PERCENT: u64 = 40;
 /// Of 100 lives so many have a unit for a service, which no guard stops when its allowance ends.
 const UNIT_PERCENT: u64 = 20;
+/// Of 100 of those so many with an arbiter begin with a switch in which the master is cut off.
+const ISLAND_PERCENT: u64 = 30;
 /// What came later is drawn apart, so that the other lives stay what they were.
 const APART: u64 = 0x5EED_0F0B_57AC_1E55;
 /// The same for the service.
@@ -99,9 +101,19 @@ fn lived(seed: u64, trace: bool) -> World {
     let mut apart = Random::new(seed ^ APART);
     let edits = world.check.has_arbiter && apart.chance(EDIT_HOLD_PERCENT);
     let edits = if edits { apart.pick(&[1usize, 2, 6]) } else { 0 };
+    if is_unit && world.check.has_arbiter && !is_sync && apart.chance(ISLAND_PERCENT) {
+        cut_off_in_a_switch(&mut world, &mut apart);
+    }
     strikes(&mut world, &mut random, is_sync, edits);
     peace(&mut world);
     world
+}
+
+/// The master is cut off from everybody, without a word, as soon as it tells its service to end for a switch.
+fn cut_off_in_a_switch(world: &mut World, random: &mut Random) {
+    let at = world.t + random.range(1, 2_000);
+    world.at(at, What::Chaos { fault: Fault::Switch, node: 0 });
+    world.ambushes.push(Ambush { from: at, node: 0, moment: Moment::StopService, fault: Fault::Island, victim: 0 });
 }
 
 /// Every life draws its own weights: what exists in it at all, and how often.
@@ -229,7 +241,7 @@ fn settle_copies(world: &mut World) {
     for node in 0..2 {
         let Some(seen) = world.glance(node).filter(|_| world.nodes[node].disk.is_copied) else { continue };
         let is_asked = world.pending.values().any(|(asked, ..)| *asked == node);
-        let is_alone = !world.glance(1 - node).is_some_and(|other| other.role == Some(Role::Master));
+        let is_alone = world.glance(1 - node).is_none_or(|other| other.role != Some(Role::Master));
         match seen.role {
             _ if seen.is_active || seen.state == Some(LinkState::Ready) => world.nodes[node].disk.is_copied = false,
             Some(Role::Shadow) if seen.state == Some(LinkState::Disconnected) && !is_asked => {
