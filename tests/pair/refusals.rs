@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Instance, Network, PASSWORD, USER, copy_sample};
+use crate::harness::{Instance, Network, PASSWORD, USER, copy_sample, eventually};
 use crate::{Pair, Wish};
 
 /// spec 2.3, 3.3: a shadow from another host is refused, and both sides' values are named.
@@ -69,7 +69,19 @@ fn a_copied_home() {
     assert!(status["hold"]["why"].as_str().unwrap_or_default().contains("copied"), "{}", status["hold"]);
     assert!(pair.a.living_services().is_empty());
     pair.b.start();
+    let answered = |status: &serde_json::Value| {
+        status["hold"]["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("has not taken over") && why.contains("`ha resume`"))
+    };
+    // The original would be given the same answer.
+    pair.a.wait("waits for an operator", |status| status["active"] == false && answered(status));
+    assert!(pair.a.living_services().is_empty());
+    assert!(pair.a.standin(&["ha", "resume"]).status.success());
     pair.wait_settled(&pair.a, &pair.b);
+    eventually("it is no copy any more", || {
+        !pair.a.alerts().iter().any(|alert| alert["code"] == "H-008" && alert["severity"] == "error")
+    });
 }
 
 /// spec 7.5, 7.6: a copy that runs beside its original changes nothing for the pair, whichever side it is a copy of, and both
@@ -85,8 +97,13 @@ fn a_copied_home_beside_its_original() {
         std::fs::remove_file(copy.home.join("control.sock")).unwrap();
         copy.set("administration", "port", "9443");
         copy.start();
+        if std::ptr::eq(original, &pair.b) {
+            // By itself it would not even try.
+            copy.wait("waits for an operator", |status| status["state"] == "DISCONNECTED");
+            assert!(!copy.standin(&["shadow", "connect"]).status.success(), "the original is connected");
+        }
         let met = || other.alerts().iter().any(|alert| alert["code"] == "H-008" && alert["severity"] == "error");
-        crate::harness::eventually("the other side meets the copy", met);
+        eventually("the other side meets the copy", met);
         // Longer than detection and takeover delay together.
         let until = Instant::now() + Duration::from_secs(3);
         while Instant::now() < until {
