@@ -138,7 +138,7 @@ impl Engine {
     /// speaks with the same identity is another matter.
     fn settle_restored(&mut self) {
         let is_settled = self.is_active() || self.link_state() == Some(LinkState::Ready);
-        if self.facts.is_copied && is_settled && self.book.why_of("H-008", "") == Some(COPIED) {
+        if is_settled && self.book.why_of("H-008", "") == Some(COPIED) {
             self.settle("H-008", "");
         }
     }

@@ -156,6 +156,7 @@ fn peace(world: &mut World) {
         return;
     }
     world.log(|| "PEACE".into());
+    world.ambushes.clear();
     world.is_calm = true;
     world.net.heal();
     world.net.delay_ms = (1, 10);
