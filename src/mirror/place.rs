@@ -13,7 +13,7 @@ use rustix::io::{Errno, Result as SysResult};
 use super::accounts::Accounts;
 use super::diff::Change;
 use super::displaced::Displaced;
-use super::exclude::{KEPT, is_left_out};
+use super::exclude::{KEPT, never_mirrored};
 use super::ground::Ground;
 use super::path::RelPath;
 use super::stage::Staged;
@@ -427,7 +427,7 @@ pub(super) fn put_beside(
 }
 
 /// What is in a directory that goes.
-enum Rest {
+pub(super) enum Rest {
     Nothing,
     /// Only what is excluded, or was kept aside earlier.
     Excluded,
@@ -436,13 +436,13 @@ enum Rest {
 }
 
 /// Removes temporary files of editors.
-fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<Rest> {
+pub(super) fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysResult<Rest> {
     let mut rest = Rest::Nothing;
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
+        let is_directory = entry.file_type() == FileType::Directory;
         let is_excluded = || {
-            let is_directory = entry.file_type() == FileType::Directory;
             let inner = RelPath::child(Some(path), name.to_bytes());
             inner.is_ok_and(|inner| ground.exclude().covers(&inner, is_directory))
         };
@@ -453,7 +453,7 @@ fn remove_left_out(directory: &OwnedFd, path: &RelPath, ground: &Ground) -> SysR
             rest = if matches!(rest, Rest::Others) { rest } else { Rest::Excluded };
             continue;
         }
-        if !is_left_out(name.to_bytes()) {
+        if !never_mirrored(name.to_bytes(), is_directory) {
             rest = Rest::Others;
             continue;
         }

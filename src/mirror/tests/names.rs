@@ -49,3 +49,17 @@ fn a_directory_with_the_name_of_a_temporary_file_is_mirrored() {
     shadow.pull(&master, false).unwrap();
     assert_eq!(fs::read(shadow.at("tenants/4913/t.yaml")).unwrap(), b"name: again\n");
 }
+
+/// spec 5.1: a directory of such a name that comes into one that goes, in the last moment, is not cleared away with it
+#[test]
+fn a_directory_with_such_a_name_is_not_cleared_away() {
+    let side = Side::new();
+    fs::create_dir_all(side.at("goes/4913")).unwrap();
+    side.write("goes/4913/t.yaml", "name: t\n");
+    side.write("goes/x~", "of an editor");
+    let (ground, path) = (side.mirror().ground().unwrap(), RelPath::new(b"goes").unwrap());
+    let directory = ground.directory(Some(&path)).unwrap();
+    let rest = place::remove_left_out(&directory, &path, &ground).unwrap();
+    assert!(matches!(rest, place::Rest::Others));
+    assert!(side.at("goes/4913/t.yaml").exists() && !side.at("goes/x~").exists());
+}
