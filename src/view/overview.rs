@@ -110,9 +110,10 @@ fn configuration(model: &Model, status: &Status, theme: Theme, width: u16) -> Pa
     let files = format!("{}   {}", facts::grouped(configuration.files), facts::bytes(configuration.bytes));
     page.field("  files", &files);
     if let Some(change) = &configuration.last_change {
-        let files =
-            if change.files > 0 { format!(", {}", facts::counted(change.files, "file")) } else { String::new() };
-        page.field("  last change", &format!("{} by {}{files}", facts::moment(change.at, model.now), change.author));
+        // Directories and links count too.
+        let paths =
+            if change.files > 0 { format!(", {}", facts::counted(change.files, "path")) } else { String::new() };
+        page.field("  last change", &format!("{} by {}{paths}", facts::moment(change.at, model.now), change.author));
     }
     if configuration.held > 0 {
         page.styled_field("  held back", &facts::counted(configuration.held, "file"), theme.warning());

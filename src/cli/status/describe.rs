@@ -219,7 +219,10 @@ fn peer(status: &Status, now: UnixMillis, rows: &mut Vec<Row>) {
     let version = if peer.compatible { String::new() } else { format!(", version {} NOT COMPATIBLE", peer.version) };
     let sync = match peer.in_sync {
         true => ", in sync",
-        false if peer.revision == 0 && peer.behind == 0 => ", its revision is not known",
+        false if peer.behind == 0 && (peer.revision == 0 || peer.connected_since.is_none()) => {
+            // What it had when it was last heard says nothing of now (spec 5.7).
+            ", its revision is not known"
+        }
         false => ", NOT in sync",
     };
     let paint = if peer.in_sync && peer.compatible { Paint::Plain } else { Paint::Warning };
