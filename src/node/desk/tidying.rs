@@ -65,7 +65,7 @@ fn dropped(drift: &DroppedDrift) -> String {
     let megabytes = bytes / MEGABYTE;
     format!(
         "{name} was dropped from the history as the oldest drift, with {megabytes} MB that it alone held: {why}; find out who writes \
-         into this shadow's directory"
+         into this directory"
     )
 }
 
