@@ -34,7 +34,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use self::contents::{CONTENT_MAX_BYTES, Packed};
-pub use self::drifts::{DRIFTS_MAX, DroppedDrift};
+pub use self::drifts::{DRIFT, DRIFTS_MAX, DroppedDrift};
 pub use self::exchange::{abandon_exchange, begin_exchange, exchange, is_exchange_open};
 pub use self::forget::{FORGETS_DUE_MAX, Forgotten};
 pub use self::large::{LARGE_BYTES, PIECE_BYTES};

@@ -321,6 +321,12 @@ pub fn lost_settings(home: &Path, settings: &Path) -> Option<Problem> {
     node::lost_settings::look(home, settings)
 }
 
+/// There is no such file.
+#[must_use]
+pub fn is_missing(path: &Path) -> bool {
+    node::lost_settings::is_missing(path)
+}
+
 /// What is known of the settings without their file.
 ///
 /// # Errors

@@ -1,8 +1,6 @@
 //! `standin setup`: the first start without questions (spec 1.4), a new identity for a copied home (spec 7.6), and a lost settings
 //! file written anew.
 
-use std::io::ErrorKind;
-
 use super::client::Client;
 use super::home::{Context, refuse_foreign};
 use super::output::{Exit, Failure, Outcome, Output};
@@ -48,18 +46,15 @@ pub fn run(context: &Context, arguments: &SetupArgs, out: &mut Output) -> Outcom
 /// A running instance has its settings in force; of one at rest the record knows some.
 fn write_settings(context: &Context, arguments: &SetupArgs, out: &mut Output) -> Outcome {
     let path = &context.settings;
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        _ => {
-            let what = format!("{} is there: nothing was written", path.display());
-            let why = "only a lost settings file is written anew";
-            return Err(Problem::new(what, why, "Edit it, or move it away first").into());
-        }
+    if !rooms::is_missing(path) {
+        let what = format!("{} is there: nothing was written", path.display());
+        let why = "only a lost settings file is written anew";
+        return Err(Problem::new(what, why, "Edit it, or move it away first").into());
     }
     refuse_foreign(&context.home)?;
-    let (known, from) = match Client::connect(&context.home) {
-        Ok(mut client) => (client.status()?.settings, "the settings in force"),
-        Err(Failure::NotRunning(_)) => (rooms::settings_of_record(&context.home)?, "what the record knows"),
+    let (known, is_running) = match Client::connect(&context.home) {
+        Ok(mut client) => (client.status()?.settings, true),
+        Err(Failure::NotRunning(_)) => (rooms::settings_of_record(&context.home)?, false),
         Err(failure) => return Err(failure),
     };
     let (settings, mut problems) = arguments.settings_on(known);
@@ -68,11 +63,12 @@ fn write_settings(context: &Context, arguments: &SetupArgs, out: &mut Output) ->
         return Err(rooms::together(problems));
     }
     rooms::write_settings(path, &settings)?;
+    let from = if is_running { "the settings in force" } else { "what the record knows" };
     out.line(&format!("{}: written, commented, with {from}", path.display()))?;
     for line in set_lines(&settings) {
         out.line(&format!("  {line}"))?;
     }
-    if from != "the settings in force" {
+    if !is_running {
         out.line(TO_SET_AGAIN)?;
     }
     Ok(Exit::Done)

@@ -138,6 +138,11 @@ impl Engine {
         self.settings.arbiter.is_set() && self.peer().is_some()
     }
 
+    /// It is settled which of the copies of a home is the instance (spec 7.6).
+    pub(super) fn copy_decided(&mut self) {
+        self.facts.is_copied = false;
+    }
+
     /// A restored or copied home about which nobody has answered and no operator has decided.
     pub(super) fn is_unsettled_copy(&self) -> bool {
         let is_settled =

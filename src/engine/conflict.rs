@@ -2,14 +2,13 @@
 
 use super::base::{LinkId, Reason, Role, Term};
 use super::core::Engine;
-use super::durable::{Durable, RoleChange};
+use super::durable::{Durable, Peer, RoleChange};
 use super::effect::Hook;
 use super::event::{EventKind, Severity};
 use super::faults::{Fault, breaks};
 use super::master::{Activity, Reign};
 use super::message::Purpose;
 use super::push::ScanThen;
-use super::settings::SettingsPatch;
 use super::status::Notice;
 use super::then::Then;
 use super::timers::Timer;
@@ -103,15 +102,7 @@ impl Engine {
     /// The record of a former master.
     pub(super) fn shadow_draft(&self, reason: Reason, why: &str) -> Durable {
         let draft = self.draft();
-        let settings_due = draft.peer.as_ref().map(|peer| SettingsPatch {
-            master_hosts: Some(vec![peer.host.clone()]).filter(|_| !peer.host.is_empty()),
-            master_port: Some(peer.port),
-            check_interval: Some(peer.timing.check_interval_ms),
-            takeover_delay: Some(peer.timing.takeover_delay_ms),
-            connect_timeout: Some(peer.timing.connect_timeout_ms),
-            request_timeout: Some(peer.timing.request_timeout_ms),
-            ..SettingsPatch::default()
-        });
+        let settings_due = draft.peer.as_ref().map(Peer::settings_patch);
         let notice = Notice {
             title: "THIS INSTANCE IS NOW SHADOW".into(),
             at: self.now.wall,
@@ -149,7 +140,7 @@ impl Engine {
         self.note(EventKind::Role, Severity::Warning, format!("this instance is now shadow, reason {}", reason.word()));
         self.note_role_change();
         // Whoever has the role said so, and tells copies apart when they come (spec 7.6).
-        self.facts.is_copied = false;
+        self.copy_decided();
         self.enter_shadow();
         self.run_role_hook(Hook::BecomeShadow, reason);
         if let Some(order) = order {

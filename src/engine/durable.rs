@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::base::{Fingerprint, InstanceId, OwnTerms, PairId, Reason, RevisionId, Role, Run, Term, UnixMillis};
+use super::base::{
+    Fingerprint, InstanceId, LinkState, OwnTerms, PairId, Reason, RevisionId, Role, Run, Term, UnixMillis,
+};
 use super::message::{FarewellKind, OfferKind, Timing};
 use super::settings::SettingsPatch;
 use super::status::Notice;
@@ -135,6 +137,22 @@ pub struct OpenOffer {
     pub kind: OfferKind,
 }
 
+impl Peer {
+    /// What the settings of its shadow say of it (spec 2.8).
+    #[must_use]
+    pub fn settings_patch(&self) -> SettingsPatch {
+        SettingsPatch {
+            master_hosts: Some(vec![self.host.clone()]).filter(|_| !self.host.is_empty()),
+            master_port: Some(self.port),
+            check_interval: Some(self.timing.check_interval_ms),
+            takeover_delay: Some(self.timing.takeover_delay_ms),
+            connect_timeout: Some(self.timing.connect_timeout_ms),
+            request_timeout: Some(self.timing.request_timeout_ms),
+            ..SettingsPatch::default()
+        }
+    }
+}
+
 impl Durable {
     /// Of a home that was just made: no role, term 0.
     #[must_use]
@@ -171,5 +189,17 @@ impl Durable {
             takeovers: super::damping::Takeovers::default(),
             pause: None,
         }
+    }
+
+    /// The state of spec 2.7 and 4.3 that fits an instance which does not run, and so hears nobody. `names_a_master`: its settings
+    /// do, or are not known.
+    #[must_use]
+    pub fn state_at_rest(&self, names_a_master: bool) -> Option<LinkState> {
+        Some(match self.role? {
+            Role::Master if self.peer.is_none() || self.peer_promise.is_some() => LinkState::Alone,
+            Role::Master => LinkState::Broken,
+            Role::Shadow if self.peer.is_none() && !names_a_master => LinkState::Initial,
+            Role::Shadow => LinkState::Disconnected,
+        })
     }
 }

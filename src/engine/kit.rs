@@ -321,12 +321,13 @@ impl Engine {
     }
 
     fn compare_kits(&mut self) {
-        match self.arbiter_mismatch() {
-            Some(why) => self.hold_alert("H-029", "", &why),
+        let mismatch = self.arbiter_mismatch();
+        match &mismatch {
+            Some(why) => self.hold_alert("H-029", "", why),
             None => self.settle("H-029", ""),
         }
         // After a restart of this shadow alone the arbiter's grant must not stand in for knowing it (spec 7.4).
-        let differs = self.arbiter_mismatch().is_some();
+        let differs = mismatch.is_some();
         if self.is_shadow() && self.drafted().arbiter_differs != differs {
             let draft = super::durable::Durable { arbiter_differs: differs, ..self.draft() };
             self.write(draft, super::then::Then::Nothing);

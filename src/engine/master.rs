@@ -188,7 +188,7 @@ impl Engine {
 
     /// The shadow has been silent for three check intervals.
     pub(super) fn silent_due(&mut self) {
-        if !self.is_master() || self.peer().is_none() || self.durable.peer_promise.is_some() || self.reign.has_stopped {
+        if !self.is_master() || self.peer().is_none() || self.left_by_plan() {
             return;
         }
         if !self.reign.is_silent {
@@ -386,7 +386,7 @@ impl Engine {
                 (false, false) => LinkState::Connected,
             };
         }
-        if self.durable.peer_promise.is_some() || self.reign.has_stopped {
+        if self.left_by_plan() {
             return LinkState::Alone;
         }
         let was_heard = self.reign.last_heard.is_some() && !self.reign.is_silent;
@@ -395,6 +395,11 @@ impl Engine {
             (true, false) => LinkState::Connected,
             (false, _) => LinkState::Broken,
         }
+    }
+
+    /// The other instance said that it leaves, or was stopped by plan (spec 2.7, 7.9).
+    pub(super) fn left_by_plan(&self) -> bool {
+        self.durable.peer_promise.is_some() || self.reign.has_stopped
     }
 
     /// Whether the peer's listener could be reached (spec 4.1).

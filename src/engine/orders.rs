@@ -219,7 +219,7 @@ impl Engine {
         }
         if self.facts.is_copied && self.is_master() && self.reign.activity == Activity::Holding {
             // Which of the copies is the instance is the operator's to say; whether it is active, the others' (spec 7.5, 7.11).
-            self.facts.is_copied = false;
+            self.copy_decided();
             self.note(EventKind::Role, Severity::Warning, "an operator said resume: this home is no copy any more");
             if self.has_arbiter() {
                 let text = "this home counts as the instance again; it becomes active when the other instance or the arbiter confirms it";

@@ -197,7 +197,7 @@ impl Engine {
     /// The shadow is wanted to connect: now; the order is answered by the outcome.
     pub(super) fn connect_now(&mut self, order: u64) {
         // The operator has decided which of the copies it is.
-        self.facts.is_copied = false;
+        self.copy_decided();
         if self.heard_run > self.peer().map_or(Run(0), |peer| peer.run)
             || self.peer().is_some_and(|peer| peer.run == Run(0))
         {

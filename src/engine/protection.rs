@@ -38,7 +38,7 @@ impl Engine {
         if self.peer().is_none() {
             return Err("there is no shadow: if this machine fails, the service is down".into());
         }
-        if self.reign.shadow.is_none() && (self.durable.peer_promise.is_some() || self.reign.has_stopped) {
+        if self.reign.shadow.is_none() && self.left_by_plan() {
             return Err(format!("{name} left by plan and does not take over"));
         }
         if self.reign.shadow.is_none() {

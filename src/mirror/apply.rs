@@ -212,7 +212,7 @@ impl Mirror {
         let found =
             look_at(ground, known, stamps, manner, paths, &mut |_, _, digest, content| keep.add(digest, content))?;
         keep.flush()?;
-        let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+        let obstacles = found.obstacles();
         Ok((found, obstacles))
     }
 

@@ -119,8 +119,7 @@ impl Candidate {
         let (leaves, owners) = (Leaves::NOTHING, Belongs::AS_WANTED);
         let manner = Manner { is_full: false, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = scan(&ground, &self.tree, &self.stamps, manner, &mut |_, _, _, _| Ok(None))?;
-        let obstacles: Vec<_> =
-            found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+        let obstacles: Vec<_> = found.obstacles();
         let ops = diff::between(&found.tree, target);
         let staged = Stage::new(&folder, &tree).begin(None)?;
         place::stage(store, &staged, &ops)?;

@@ -259,7 +259,7 @@ impl Mirror {
                     "remove the directory first, or name another path",
                 ));
             }
-            history::make_parents(&mut target, &path)?;
+            history::make_parents(&mut target, &path, history::NEW_DIRECTORY_MODE)?;
             target.set(&path, entry).map_err(|missing| damaged(&missing.to_string()))?;
         }
         Ok(target)

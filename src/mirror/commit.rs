@@ -115,12 +115,10 @@ impl Mirror {
             Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
         let mut found =
             look(&ground, &newest.tree, &work.stamps, manner, dirty, &mut |path, known, digest, content| {
-                if may_fail(path, known)
-                    && let Some(fault) = yaml_fault(store, path, known, &content.bytes()?)?
-                {
-                    return Ok(Some(fault));
+                match found_fault(store, path, known, &content)? {
+                    None => keep.add(digest, content),
+                    fault => Ok(fault),
                 }
-                keep.add(digest, content)
             })?;
         self.without_stuck(work, &newest.tree, &mut found);
         let identity = ground.identity();
@@ -258,7 +256,7 @@ impl Mirror {
         let manner = Manner { is_full, keeps_held: false, file_size_limit: CONTENT_MAX_BYTES, leaves, owners };
         let found = look(ground, known, stamps, manner, dirty, &mut |_, _, digest, content| keep.add(digest, content))?;
         keep.flush()?;
-        let obstacles = found.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+        let obstacles = found.obstacles();
         Ok((found, obstacles))
     }
 
@@ -319,8 +317,18 @@ fn rejected(change: &Change, rejection: &Rejection) -> Held {
     }
 }
 
+/// The same as [`yaml_fault`] of what a scan found; a large file is read only where that is asked.
+pub(super) fn found_fault(
+    store: &Store,
+    path: &RelPath,
+    known: Option<Entry>,
+    content: &Content,
+) -> Result<Option<HoldBack>, Problem> {
+    if may_fail(path, known) { yaml_fault(store, path, known, &content.bytes()?) } else { Ok(None) }
+}
+
 /// A file that [`yaml_fault`] looks at.
-pub(super) fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
+fn may_fail(path: &RelPath, known: Option<Entry>) -> bool {
     known.is_some_and(|known| known.kind == FileKind::File) && yaml::is_yaml_name(path.name())
 }
 

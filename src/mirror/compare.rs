@@ -110,7 +110,7 @@ impl<'a> Versions<'a> {
             match change.new {
                 None => tree.remove(&change.path),
                 Some(entry) => {
-                    history::make_parents(&mut tree, &change.path)?;
+                    history::make_parents(&mut tree, &change.path, history::NEW_DIRECTORY_MODE)?;
                     tree.set(&change.path, entry).map_err(|missing| damaged(&missing.to_string()))?;
                 }
             }

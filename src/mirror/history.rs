@@ -15,7 +15,7 @@ use crate::store::{Counts, RevisionRow, Store};
 /// So many of the newest older revisions are all in the trail.
 const TRAIL_DENSE: u32 = 32;
 /// Mode of a directory that is made because of what is put into it.
-const NEW_DIRECTORY_MODE: u32 = 0o755;
+pub(super) const NEW_DIRECTORY_MODE: u32 = 0o755;
 /// Tries to read a tree while commits go on.
 const TREE_TRIES: usize = 3;
 
@@ -244,12 +244,12 @@ pub fn newest_tree(store: &Store) -> Result<Tree, Problem> {
     }
 }
 
-/// Makes the directories that `path` is in, where they are missing.
-pub(super) fn make_parents(tree: &mut Tree, path: &RelPath) -> Result<(), Problem> {
+/// Makes the directories that `path` is in, where they are missing, with this mode.
+pub(super) fn make_parents(tree: &mut Tree, path: &RelPath, mode: u32) -> Result<(), Problem> {
     let parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
     for parent in parents.iter().rev() {
         if tree.get(parent).is_none_or(|entry| entry.kind != FileKind::Directory) {
-            tree.set(parent, Entry::directory(NEW_DIRECTORY_MODE)).map_err(|missing| damaged(&missing.to_string()))?;
+            tree.set(parent, Entry::directory(mode)).map_err(|missing| damaged(&missing.to_string()))?;
         }
     }
     Ok(())

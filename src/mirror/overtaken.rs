@@ -18,10 +18,9 @@ use super::place::{self, Job};
 use super::scan::{Found, Leaves, Manner, Stamp, Stamps, look_at};
 use super::stage::Staged;
 use super::tree::{Entry, Tree};
-use super::{Mirror, damaged};
+use super::{Mirror, damaged, history};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::message::BRANCH_FILES_MAX;
-use crate::engine::order::FileKind;
 use crate::store::CONTENT_MAX_BYTES;
 
 /// Drifts that nobody was told yet; further ones are kept and listed all the same.
@@ -253,7 +252,8 @@ impl Mirror {
                     later.push(stray);
                     continue;
                 }
-                set_with_parents(&mut tree, path, *entry)?;
+                history::make_parents(&mut tree, path, OWNER_ONLY)?;
+                tree.set(path, *entry).map_err(|missing| damaged(&missing.to_string()))?;
                 taken.insert(path.clone());
             }
             rest = later;
@@ -287,18 +287,6 @@ pub(super) fn list(job: &Job<'_>) -> Result<(), Problem> {
             "check free space and permissions of the configuration directory",
         )
     })
-}
-
-fn set_with_parents(tree: &mut Tree, path: &RelPath, entry: Entry) -> Result<(), Problem> {
-    let parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
-    let set =
-        |tree: &mut Tree, path: &RelPath, entry| tree.set(path, entry).map_err(|missing| damaged(&missing.to_string()));
-    for parent in parents.iter().rev() {
-        if tree.get(parent).is_none_or(|at| at.kind != FileKind::Directory) {
-            set(tree, parent, Entry::directory(OWNER_ONLY))?;
-        }
-    }
-    set(tree, path, entry)
 }
 
 fn unreadable(why: &str) -> Problem {

@@ -315,10 +315,10 @@ impl Placer<'_> {
                 Err(Errno::EXIST) if was_directory && is_directory(&parent, path) => return Err(Errno::ISDIR),
                 Err(Errno::EXIST) if !exchanges => exchanges = true,
                 Err(Errno::NOENT) if exchanges => exchanges = false,
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if was_directory && is_directory(&parent, path) => {
+                Err(error) if cannot_do(error) && was_directory && is_directory(&parent, path) => {
                     return Err(Errno::ISDIR);
                 }
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.move_in_two_steps(index, path),
+                Err(error) if cannot_do(error) => return self.move_in_two_steps(index, path),
                 Err(error) => return Err(error),
             }
         }
@@ -414,9 +414,7 @@ pub(super) fn put_beside(
             }
             return match renameat_with(stage, name.as_bytes(), &parent, kept.as_slice(), RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => continue,
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                    renameat(stage, name.as_bytes(), &parent, kept.as_slice())
-                }
+                Err(error) if cannot_do(error) => renameat(stage, name.as_bytes(), &parent, kept.as_slice()),
                 other => other,
             }
             .map(|()| super::path::shown(&kept));
@@ -424,6 +422,11 @@ pub(super) fn put_beside(
         Err(Errno::EXIST)
     };
     put().map_err(|error: Errno| failed_at(&path.to_string(), error))
+}
+
+/// The file system has no such move.
+fn cannot_do(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
 }
 
 /// What is in a directory that goes.

@@ -16,7 +16,7 @@ use crate::engine::message::{BRANCH_FILES_MAX, Branch};
 use crate::store::{BranchPlan, NewRevision, RevisionRow, Store};
 
 /// First part of the name of what was put back (spec 4.5).
-pub(super) const DRIFT: &str = "drift-";
+pub(super) use crate::store::DRIFT;
 /// First part of the name of a branch (spec 7.6).
 pub(super) const DIVERGED: &str = "diverged-";
 

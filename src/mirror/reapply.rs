@@ -271,7 +271,7 @@ impl Merge<'_> {
             // Was told as a conflict where it could not be removed.
             return Ok(());
         }
-        history::make_parents(&mut self.tree, path)?;
+        history::make_parents(&mut self.tree, path, history::NEW_DIRECTORY_MODE)?;
         self.tree.set(path, entry).map_err(|missing| damaged(&missing.to_string()))
     }
 }

@@ -63,8 +63,7 @@ impl Mirror {
                 return Ok(found);
             }
             found.all_can_be_kept()?;
-            let worthless = found.held.iter().filter(|held| held.is_worthless);
-            let obstacles: Vec<RelPath> = worthless.filter_map(|held| held.at.clone()).collect();
+            let obstacles = found.obstacles();
             self.keep_strays(&found.tree, target, target, plan.branch_name())?;
             self.put(ground, (&late, &obstacles), target, &found.stamps, plan.branch_name())?;
             let changed: BTreeSet<&RelPath> = late.iter().map(|change| &change.path).chain(&obstacles).collect();
@@ -124,8 +123,7 @@ impl Mirror {
         let again = || -> Result<Found, Problem> {
             let now = self.read_deep(&ground, &plan, &before, &target)?;
             self.keep_strays(&now.tree, &before, &target, reserved)?;
-            let obstacles: Vec<_> =
-                now.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect();
+            let obstacles: Vec<_> = now.obstacles();
             let ops = diff::between(&now.tree, &target);
             self.put(&ground, (&ops, &obstacles), &target, &now.stamps, reserved)?;
             Ok(now)

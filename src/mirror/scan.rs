@@ -168,6 +168,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// What cannot be kept, is worth nothing, and is in the way.
+    pub(super) fn obstacles(&self) -> Vec<RelPath> {
+        self.held.iter().filter(|held| held.is_worthless).filter_map(|held| held.at.clone()).collect()
+    }
+
     /// Nothing that is worth something stands where it would be replaced and cannot be kept (spec 5.3).
     ///
     /// # Errors

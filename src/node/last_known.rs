@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::home::pinned_expires;
 use super::settings_file::{self, SettingsDesk};
-use crate::engine::base::{LinkState, Problem, Role, UnixMillis};
+use crate::engine::base::{Problem, Role, UnixMillis};
 use crate::engine::durable::{Durable, Peer};
 use crate::engine::event::Severity;
 use crate::engine::settings::Settings;
@@ -35,12 +35,14 @@ pub fn last_known(home: &Path, settings_file: &Path) -> Option<LastKnown> {
         Ok(desk) => (Some(desk.in_force()), None),
         Err(problem) => (settings_file::readable_part(settings_file), Some(problem)),
     };
+    let named = |settings: &Settings| !settings.shadow.master_hosts.is_empty();
+    let names_a_master = settings.as_ref().is_none_or(named);
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         role: durable.role,
         term: durable.term,
         since: Some(durable.since),
-        state: durable.role.map(|role| state(role, &durable, settings.as_ref())),
+        state: durable.state_at_rest(names_a_master),
         state_message: Some("nothing runs here: this is as last written".to_owned()),
         protection_message: "nothing runs here".to_owned(),
         branches: store.branches().unwrap_or_default().into_iter().map(|branch| branch.name).collect(),
@@ -64,17 +66,6 @@ pub fn last_known(home: &Path, settings_file: &Path) -> Option<LastKnown> {
     status.notice = durable.notice;
     status.settings = settings.unwrap_or_default();
     Some(LastKnown { status, settings: problem })
-}
-
-/// The states of spec 2.7 and 4.3 that fit an instance which hears nobody.
-fn state(role: Role, durable: &Durable, settings: Option<&Settings>) -> LinkState {
-    let names_a_master = settings.is_none_or(|settings| !settings.shadow.master_hosts.is_empty());
-    match role {
-        Role::Master if durable.peer.is_none() || durable.peer_promise.is_some() => LinkState::Alone,
-        Role::Master => LinkState::Broken,
-        Role::Shadow if durable.peer.is_none() && !names_a_master => LinkState::Initial,
-        Role::Shadow => LinkState::Disconnected,
-    }
 }
 
 /// What only the settings say stays as in a status of nothing (ports 0, service unknown) where there are none to read.
@@ -160,6 +151,7 @@ fn peer_status(home: &Path, durable: &Durable, peer: &Peer, own_revision: u64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::base::LinkState;
     use crate::engine::base::{Digest, Fingerprint, InstanceId, OwnTerms, PairId, RevisionId, Run, Term};
     use crate::engine::message::{FarewellKind, Timing};
     use crate::identity::Identity;

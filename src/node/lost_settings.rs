@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::engine::base::{Problem, Role};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Settings, SettingsPatch};
 use crate::identity;
 use crate::store::Store;
 
@@ -18,11 +18,16 @@ pub fn lost(path: &Path, role: Role) -> Problem {
     Problem::new("The settings file is lost", why, TODO)
 }
 
+/// There is nothing by that name, not even a link that leads nowhere.
+#[must_use]
+pub fn is_missing(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// [`lost`], where it is so.
 #[must_use]
 pub fn look(home: &Path, path: &Path) -> Option<Problem> {
-    let is_there = !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
-    if is_there {
+    if !is_missing(path) {
         return None;
     }
     super::home::role(home).ok().flatten().map(|role| lost(path, role))
@@ -41,15 +46,11 @@ pub fn known(home: &Path) -> Result<Settings, Problem> {
     }
     let Some(peer) = &durable.peer else { return Ok(settings) };
     settings.high_availability.grace_period = peer.grace_period_ms;
-    let shadow = &mut settings.shadow;
-    shadow.check_interval = peer.timing.check_interval_ms;
-    shadow.takeover_delay = peer.timing.takeover_delay_ms;
-    shadow.connect_timeout = peer.timing.connect_timeout_ms;
-    shadow.request_timeout = peer.timing.request_timeout_ms;
+    let patch = peer.settings_patch();
     if durable.role == Some(Role::Shadow) {
-        shadow.master_hosts = vec![peer.host.clone()];
-        shadow.master_port = peer.port;
+        settings = patch.applied_to(&settings);
     } else {
+        settings = SettingsPatch { master_hosts: None, master_port: None, ..patch }.applied_to(&settings);
         // Whoever has a shadow has it enabled: without, it would be refused (spec 2.1).
         settings.high_availability.enabled = true;
     }

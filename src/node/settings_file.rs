@@ -134,7 +134,7 @@ impl SettingsDesk {
 
     /// Removed under the running instance.
     fn is_lost(&self) -> bool {
-        matches!(self.path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+        lost_settings::is_missing(&self.path)
     }
 
     fn write_changes(&self, old: &Settings, new: &Settings) -> Result<(), Problem> {

@@ -18,6 +18,8 @@ use crate::engine::message::Branch;
 use crate::mirror::diff::Change;
 use crate::mirror::tree::Entry;
 
+/// What the names of drifts begin with.
+pub const DRIFT: &str = "drift-";
 /// Drifts kept; older ones go.
 pub const DRIFTS_MAX: usize = 200;
 /// Part of the size of the history that drifts never take from revisions: one large stray file is not to cost all of them.
@@ -186,7 +188,7 @@ impl Store {
 
 /// The name is that of a drift, an own one or a fetched one.
 pub(super) fn is_drift(name: &str) -> bool {
-    name.starts_with("drift-")
+    name.starts_with(DRIFT)
 }
 
 /// What drifts leave of `bytes` to older revisions.
@@ -267,12 +269,12 @@ fn add_weight(connection: &Connection, row: i64, bytes: i64) -> rusqlite::Result
 fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
     let sql = "SELECT branch.name, max(revision.id), sum(coalesce(weight.bytes, 0)) FROM branch \
                JOIN revision ON revision.branch = branch.name LEFT JOIN weight ON weight.revision = revision.id \
-               WHERE branch.name LIKE 'drift-%' GROUP BY branch.name HAVING count(*) = 1 ORDER BY branch.rowid DESC";
+               WHERE branch.name LIKE ?1 || '%' GROUP BY branch.name HAVING count(*) = 1 ORDER BY branch.rowid DESC";
     let held = |row: &rusqlite::Row<'_>| {
         let bytes: i64 = row.get(2)?;
         Ok(Held { name: row.get(0)?, row: row.get(1)?, bytes: bytes.cast_unsigned() })
     };
-    connection.prepare_cached(sql)?.query_map([], held)?.collect()
+    connection.prepare_cached(sql)?.query_map([DRIFT], held)?.collect()
 }
 
 pub(super) fn newest_content(connection: &Connection) -> rusqlite::Result<i64> {

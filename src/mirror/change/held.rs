@@ -4,7 +4,7 @@ use super::{CHANGES_TOLD_MAX, Change, ChangeReport, FileKind, RelPath, Tree, dif
 use crate::engine::base::Problem;
 use crate::mirror::Mirror;
 use crate::mirror::accounts::Belongs;
-use crate::mirror::commit::{may_fail, yaml_fault};
+use crate::mirror::commit::found_fault;
 use crate::mirror::history;
 use crate::mirror::scan::{Leaves, Manner, scan};
 use crate::mirror::watch::Dirty;
@@ -39,7 +39,7 @@ impl Mirror {
         let manner =
             Manner { is_full: false, keeps_held: true, file_size_limit: self.file_size_limit(), leaves, owners };
         let found = scan(&ground, &newest.tree, &work.stamps, manner, &mut |path, known, _, content| {
-            if may_fail(path, known) { yaml_fault(store, path, known, &content.bytes()?) } else { Ok(None) }
+            found_fault(store, path, known, &content)
         })?;
         Ok(found.tree)
     }
