@@ -86,15 +86,17 @@ impl HeldBook {
 }
 
 /// Notes what is held back, and tells of it: one alert a file, and one for a change that was rejected as a whole.
+///
+/// A count that falls is told after the alerts that end with it, one that rises before those that begin: a status that says
+/// all is well again never stands beside an alert that denies it.
 pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Option<&Rejection>) {
-    let (alerts, over, was_rejected, news) = {
+    let (alerts, over, was_rejected, before, count) = {
         let mut book = lock(book);
         let before = book.count();
         let (alerts, over) = book.set(held, clock::wall());
-        let news = Some(book.count()).filter(|count| *count != before);
-        (alerts, over, std::mem::replace(&mut book.is_rejected, rejected.is_some()), news)
+        (alerts, over, std::mem::replace(&mut book.is_rejected, rejected.is_some()), before, book.count())
     };
-    if let Some(count) = news {
+    if count > before {
         shared.input_blocking(Input::Held(count));
     }
     for subject in over {
@@ -103,13 +105,19 @@ pub fn tell(book: &Mutex<HeldBook>, shared: &Shared, held: &[Held], rejected: Op
     for (subject, why) in alerts {
         shared.input_blocking(Input::Trouble { code: FILE, subject, why });
     }
+    tell_of_the_change(shared, rejected, was_rejected);
+    if count < before {
+        shared.input_blocking(Input::Held(count));
+    }
+}
+
+/// The alert about a change that was rejected as a whole.
+fn tell_of_the_change(shared: &Shared, rejected: Option<&Rejection>, was_rejected: bool) {
     let subject = String::new();
     match rejected {
-        Some(Rejection { why, output }) if output.is_empty() => {
-            shared.input_blocking(Input::Trouble { code: CHANGE, subject, why: why.clone() });
-        }
         Some(Rejection { why, output }) => {
-            shared.input_blocking(Input::Trouble { code: CHANGE, subject, why: format!("{why}; {output}") });
+            let why = if output.is_empty() { why.clone() } else { format!("{why}; {output}") };
+            shared.input_blocking(Input::Trouble { code: CHANGE, subject, why });
         }
         None if was_rejected => shared.input_blocking(Input::TroubleOver { code: CHANGE, subject }),
         None => {}

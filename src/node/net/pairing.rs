@@ -159,7 +159,7 @@ impl Conversation {
                 let why = format!("wrong user or password at a pairing: {who}");
                 self.note(why.clone()).await;
                 self.trouble(WRONG_PASSWORD, why).await;
-                Err(Refusal { code: RefusalCode::Credentials, why: "user or password is wrong".into() })
+                Err(Refusal { code: RefusalCode::Credentials, why: "no such user has this password here".into() })
             }
             Verdict::LockedOut { for_ms, is_locked } => {
                 let seconds = for_ms.div_ceil(1_000);
