@@ -73,11 +73,14 @@ pub(super) struct Kits {
     /// What was told was made of these settings: with the same ones, and the same facts, there is nothing new.
     told_of: Option<Arc<Settings>>,
     theirs: Option<Box<Kit>>,
-    /// See [`Kit::start_problem`]; of this run.
+    /// See [`Kit::start_problem`].
     start_problem: Option<String>,
     /// See [`Kit::ahead_problem`].
     ahead_problem: Option<String>,
 }
+
+/// Alert of a shadow whose service did not start when that was last tried.
+const NOT_STARTED: &str = "V-012";
 
 impl Kit {
     /// Limited: whatever the other end sends (spec 2.6).
@@ -241,6 +244,28 @@ impl Engine {
         if self.kits.start_problem.as_deref() != problem {
             self.kits.start_problem = problem.map(str::to_owned);
             self.kits.told_of = None;
+        }
+        self.start_alert();
+    }
+
+    /// What an earlier run of this shadow found: a restart mends no service (spec 6.6, 8.9).
+    pub(super) fn start_remembered(&mut self) {
+        let is_it = |alert: &super::alerts::Alert| alert.code == NOT_STARTED && !alert.is_over;
+        self.kits.start_problem = self.book.list().into_iter().find(is_it).map(|alert| alert.why);
+    }
+
+    /// It concerns whoever has to start it next: the shadow. The active instance has V-001, or has started it.
+    pub(super) fn start_alert(&mut self) {
+        match self.kits.start_problem.clone().filter(|_| self.is_shadow()) {
+            Some(why) => self.hold_alert(NOT_STARTED, "", &why),
+            None => self.settle(NOT_STARTED, ""),
+        }
+    }
+
+    /// Deleting its alert is the operator's word that it is mended: nobody tries a shadow's service (spec 6.3).
+    pub(super) fn start_forgotten(&mut self, deleted: &str) {
+        if deleted == NOT_STARTED {
+            self.start_tried(None);
         }
     }
 

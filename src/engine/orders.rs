@@ -77,6 +77,7 @@ impl Engine {
                 let name = self.book.list().into_iter().find(|other| other.id == alert).map(|found| found.code);
                 if self.book.delete(alert, &mut self.out) {
                     let name = name.unwrap_or_default();
+                    self.start_forgotten(&name);
                     self.done(id, format!("alert {name} deleted; it comes back if its cause still holds"));
                 } else {
                     self.refuse(id, "not deleted", format!("there is no alert {alert}"), "See `alerts`");

@@ -15,7 +15,8 @@ pub(super) const MASTER_CODES: &[&str] = &[
 ];
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] = &[
-    "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026", "V-009",
+    "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026",
+    "V-009", "V-012",
 ];
 
 /// Why H-008 stands in a home whose seal does not fit.
@@ -40,6 +41,7 @@ impl Engine {
             None => {}
             Some(Role::Shadow) => {
                 self.settle_all(MASTER_CODES);
+                self.start_remembered();
                 self.book.settle_push(self.now.wall, "this instance is shadow now", &mut self.out);
                 self.start_watch();
                 // What was changed while it was down is drift (spec 4.5).
@@ -99,6 +101,7 @@ impl Engine {
         self.settle_restored();
         self.tell_damping();
         self.ahead_alert();
+        self.start_alert();
         if self.reign.activity == Activity::Isolated {
             let why = self.reign.hold_why.clone();
             self.hold_alert("H-023", "", &why);

@@ -397,3 +397,32 @@ fn a_service_that_cannot_start_there_is_known_beforehand() {
     assert!(world.run_till(10_000, |world| is_active(world, 1) && holds(world, 0, "V-009")));
     well(&world);
 }
+
+/// spec 6.3, 6.6, 8.9: a shadow whose service did not start is not protection in full, not after its restart either, until the
+/// operator says that it is mended
+#[test]
+fn a_service_that_did_not_start_there_is_not_forgotten() {
+    let mut world = pair_of(&settings());
+    world.nodes[1].start_fails = true;
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(10_000, |world| holds(world, 1, "V-012")), "not told");
+    world.nodes[1].start_fails = false;
+    healthy(&mut world);
+    world.crash(1, false);
+    world.start(1);
+    healthy(&mut world);
+    world.run_until(world.t + 2 * WINDOW_MS);
+    for node in [0, 1] {
+        let status = world.status(node).unwrap();
+        assert_eq!(status.protection, Protection::Reduced, "node-{node}");
+        assert!(status.protection_message.contains("could not be started"), "{}", status.protection_message);
+    }
+    assert!(holds(&world, 1, "V-012") && !holds(&world, 0, "V-012"));
+    let id = world.nodes[1].disk.alerts.values().find(|alert| alert.code == "V-012").unwrap().id;
+    world.order(1, Order::DeleteAlert { id });
+    assert!(world.run_till(20_000, |world| {
+        [0, 1].iter().all(|node| world.status(*node).unwrap().protection == Protection::Full)
+    }));
+    assert!(!holds(&world, 1, "V-012"));
+    well(&world);
+}

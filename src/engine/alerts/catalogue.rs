@@ -199,6 +199,9 @@ pub const CATALOGUE: &[Entry] = &[
         "What the hook is for was not done, or only in part; the pair goes on without it", "See its output in the events", &[OpenEvents]),
     entry("V-011", Error, Service, "The fence command failed",
         "Where it is required no takeover goes on; after a failed stop what runs on is not fenced off", "See its output in the events; run it by hand", &[OpenEvents, BecomeMaster]),
+    entry("V-012", Warning, Service, "The service did not start here when that was last tried",
+        "At the next takeover it may not start again; protection is reduced",
+        "See the reason; mend the service, then delete this alert: nothing tries the service of a shadow", &[OpenEvents]),
     entry("V-020", Error, Service, "The service took longer to stop than the stop budget",
         "The promise that the other instance waits out rests on that budget: two could be active for a moment", "Make the service stop faster, or raise `arbiter.stop_budget` on both instances", &[OpenEvents]),
 ];

@@ -212,4 +212,13 @@ mod tests {
         assert!(!told("takeover_checks:\n  http:\n    - {url: 'http://a/', code: 99}\n").is_empty(), "an unknown key");
         assert_eq!(Settings::default().takeover_checks.count(), 0);
     }
+
+    /// spec 7.14: what moves with the role is nothing that an instance is found by
+    #[test]
+    fn no_instance_is_found_by_a_virtual_address() {
+        let with = |line: &str| told(&format!("{line}\naddresses:\n  - {{address: 192.0.2.10/24, interface: eth0}}\n"));
+        assert!(with("host: 192.0.2.10").contains("it is the own host"));
+        assert!(with("shadow: {master_hosts: [192.0.2.9, 192.0.2.10]}").contains("one of shadow.master_hosts"));
+        assert_eq!(with("host: 192.0.2.11\nshadow: {master_hosts: [192.0.2.9, gateway]}"), "");
+    }
 }

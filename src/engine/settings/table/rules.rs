@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use super::{ROWS, get, value};
+use super::{ROWS, get, prefix_of, value};
 use crate::engine::base::Problem;
 use crate::engine::settings::{Service, Settings, Shadow, duration};
 
@@ -56,9 +56,30 @@ fn fights(settings: &Settings) -> Vec<(&'static str, Problem)> {
         );
         found.push(("configuration.quiet_time", problem));
     }
+    found.extend(address_fights(settings));
     found.extend(service_fights(settings));
     found.extend(arbiter_fights(settings));
     found
+}
+
+/// A virtual address moves with the role (spec 7.14): no instance can be found by it, nor listen on it as a shadow.
+fn address_fights(settings: &Settings) -> Option<(&'static str, Problem)> {
+    let plain = |host: &str| host.trim_matches(['[', ']']).parse::<core::net::IpAddr>().ok();
+    let is_virtual = |host: &str| {
+        let host = plain(host)?;
+        settings.addresses.iter().find(|own| prefix_of(&own.address).is_some_and(|(address, _)| address == host))
+    };
+    let hosts = settings.shadow.master_hosts.iter().map(|host| (host, "one of shadow.master_hosts"));
+    let (address, what) = [(&settings.host, "the own host")]
+        .into_iter()
+        .chain(hosts)
+        .find_map(|(host, what)| Some((is_virtual(host)?.address.as_str(), what)))?;
+    let problem = Problem::new(
+        format!("{address} cannot move with the role"),
+        format!("it is {what}: the two instances find each other by addresses that stay"),
+        "Give it as virtual address, or as host, not both",
+    );
+    Some(("addresses", problem))
 }
 
 /// The arithmetic of the third vote (spec 7.11), with the numbers.
