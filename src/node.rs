@@ -285,6 +285,7 @@ impl Parts {
             pinned: None,
             trips,
             log_level,
+            listening: None,
         };
         let (answering, may_answer) = oneshot::channel();
         tokio::spawn(async move {

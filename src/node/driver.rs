@@ -19,7 +19,7 @@ use super::settings_file::SettingsDesk;
 use super::shared::Shared;
 use super::works::Works;
 use crate::engine::Engine;
-use crate::engine::base::{Fingerprint, LinkId, Millis, Reason, Role, Term};
+use crate::engine::base::{Fingerprint, LinkId, Millis, Problem, Reason, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::{Effect, Effects};
 use crate::engine::event::{EventKind, Severity};
@@ -31,6 +31,8 @@ use crate::engine::settings::table::{self, Effect as TakesEffect};
 use crate::engine::status::Status;
 use crate::store::Store;
 
+/// From one try to listen to the next.
+const LISTEN_AGAIN: Duration = Duration::from_secs(3);
 /// How long the last answers may take to reach those who asked.
 const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
@@ -76,6 +78,22 @@ pub struct Driver {
     pub trips: super::trips::Trips,
     /// Of the program log.
     pub log_level: super::log::Level,
+    /// Brings the listener to where the settings want it.
+    pub listening: Option<tokio::task::AbortHandle>,
+}
+
+/// Listens where the settings say; what cannot be yet (alert N-001) is tried until it can: no program tells when it frees a port.
+async fn listen_there(net: Net, shared: Shared, listen: String, port: u16) {
+    let subject = String::new;
+    let mut told = None;
+    while let Err(Problem { why, .. }) = net.rebind(&listen, port).await {
+        if told.as_ref() != Some(&why) {
+            let _ = shared.inputs.send(Input::Trouble { code: "N-001", subject: subject(), why: why.clone() }).await;
+            told = Some(why);
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+    let _ = shared.inputs.send(Input::TroubleOver { code: "N-001", subject: subject() }).await;
 }
 
 /// What cannot be when an instance has started: it would not have, without valid settings, all of them in force, and a listener.
@@ -333,15 +351,11 @@ impl Driver {
         self.works.set_settings(settings);
         self.arbiter.set_settings(&settings.arbiter);
         self.facts.set_settings(settings);
-        let (net, shared) = (self.net.clone(), self.shared.clone());
         let (listen, port) = (settings.administration.listen.clone(), settings.link_port());
-        tokio::spawn(async move {
-            let input = match net.rebind(&listen, port).await {
-                Ok(()) => Input::TroubleOver { code: "N-001", subject: String::new() },
-                Err(problem) => Input::Trouble { code: "N-001", subject: String::new(), why: problem.why },
-            };
-            let _ = shared.inputs.send(input).await;
-        });
+        let listening = tokio::spawn(listen_there(self.net.clone(), self.shared.clone(), listen, port));
+        if let Some(older) = self.listening.replace(listening.abort_handle()) {
+            older.abort();
+        }
     }
 
     fn publish(&mut self) {

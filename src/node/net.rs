@@ -284,7 +284,7 @@ impl Net {
 
     /// Stops listening and closes every link, what was sent still going out.
     pub async fn stop(&self) {
-        self.listener.lock().await.stop(&self.shared).await;
+        self.listener.lock().await.end(&self.shared).await;
         let links: Vec<LinkId> = self.shared.state().links.keys().copied().collect();
         for link in links {
             self.close(link, "Standin stops");

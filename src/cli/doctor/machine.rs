@@ -73,10 +73,10 @@ pub(super) fn ports(settings: &Settings, status: Option<&Status>) -> Vec<Finding
         if port != link || found.verdict == Verdict::Fail {
             return found;
         }
-        // Free again, or just changed: the instance has not taken it.
+        // Free again, or just changed: the instance has not taken it yet.
         let listens = if bound == 0 { "on none".to_owned() } else { format!("on {bound}") };
         let text = format!("{port} is free, but this instance listens {listens}");
-        Finding::fail(ABOUT, text, "Restart it: standin stop --keep-role, then start it. See alert N-001.")
+        Finding::fail(ABOUT, text, "It is tried every 3 s: look again in a moment, and see alert N-001.")
     };
     ports.into_iter().map(look).collect()
 }

@@ -154,7 +154,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("H-029", Error, HighAvailability, "The two instances do not agree on the arbiter",
         "One would take over, or go on, by a rule that the other does not know; so no shadow takes over by itself", "Set the same arbiter and prefix on both, or none on both", &[OpenPair]),
     entry("N-001", Error, HighAvailability, "The listener does not work: {}",
-        "The other instance cannot connect", "Free the port or choose another", &[OpenPair]),
+        "The other instance cannot connect", "Free the port, which is tried again every 3 s, or choose another", &[OpenPair]),
     entry("P-010", Error, Configuration, "Changes do not reach the shadow",
         "After a takeover the newest changes would be missing", "Standin tries again by itself; see the reason",
         &[Retry, Reconnect, Differences, Verify, Disconnect, OpenPair]),

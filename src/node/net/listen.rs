@@ -75,6 +75,8 @@ pub(super) struct Listening {
     listen: IpAddr,
     port: u16,
     task: Option<JoinHandle<()>>,
+    /// For good: Standin stops.
+    is_over: bool,
 }
 
 impl Drop for Listening {
@@ -100,17 +102,19 @@ impl Listening {
             state.bound = bound;
             state.own_address = (!listen.is_unspecified()).then_some(listen);
         }
-        Self { listen, port, task: Some(tokio::spawn(accept(shared.clone(), listener))) }
+        Self { listen, port, task: Some(tokio::spawn(accept(shared.clone(), listener))), is_over: false }
     }
 
     pub(super) async fn rebind(&mut self, shared: &Arc<Shared>, listen: &str, port: u16) -> Result<(), Problem> {
         let address = parse(listen)?;
-        if address == self.listen && port == self.port && self.task.is_some() {
+        if self.is_over || address == self.listen && port == self.port && self.task.is_some() {
             return Ok(());
         }
-        // One port cannot be listened on twice, so where only the address changes the old listener has to go first.
+        // One port cannot be listened on twice, so where only the address changes the old listener has to go first; not for an
+        // address that this machine has not.
         let is_same_port = port == self.port;
         if is_same_port {
+            bind(address, 0).map_err(|problem| Problem { what: format!("cannot listen on {listen}"), ..problem })?;
             self.stop(shared).await;
         }
         match bind(address, port) {
@@ -128,7 +132,13 @@ impl Listening {
         }
     }
 
-    pub(super) async fn stop(&mut self, shared: &Shared) {
+    /// For good.
+    pub(super) async fn end(&mut self, shared: &Shared) {
+        self.is_over = true;
+        self.stop(shared).await;
+    }
+
+    async fn stop(&mut self, shared: &Shared) {
         if let Some(task) = self.task.take() {
             task.abort();
             // Its end is what is waited for; that it was cancelled is known.
