@@ -56,7 +56,8 @@ struct OpenRenewal {
 }
 
 /// Until when who confirmed this master: counted from the sending of what was confirmed, for the hold time that was in force
-/// then. A hold time that is changed later counts for what is sent later: the promises asked for before are of the earlier one.
+/// then. A longer one counts for what is sent later: the promises asked for before are of the earlier one. A shorter one counts at
+/// once, because an arbiter that forgets is told the time of now to wait.
 #[derive(Clone, Copy, Debug, Default)]
 struct Confirmations {
     /// They are for this term alone.
@@ -70,6 +71,10 @@ struct Confirmations {
 impl Confirmations {
     fn newest(&self) -> Option<Millis> {
         self.by_shadow.max(self.by_arbiter).max(self.standing)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Millis> {
+        [&mut self.by_shadow, &mut self.by_arbiter, &mut self.standing].into_iter().flatten()
     }
 }
 

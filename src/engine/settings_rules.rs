@@ -70,7 +70,11 @@ impl Engine {
         if self.settings.arbiter != settings.arbiter {
             self.mark_told(0);
         }
+        let is_shorter = settings.arbiter.hold < self.settings.arbiter.hold;
         self.settings = settings;
+        if is_shorter {
+            self.hold_shortened();
+        }
         if had_arbiter && !self.has_arbiter() {
             self.arbiter_given_up();
         }

@@ -158,6 +158,9 @@ fn peace(world: &mut World) {
     world.log(|| "PEACE".into());
     world.ambushes.clear();
     world.is_calm = true;
+    if world.net.is_faulty() {
+        world.check.unseen_at = Some(world.t);
+    }
     world.net.heal();
     world.net.delay_ms = (1, 10);
     world.arbiter.heal();

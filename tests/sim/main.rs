@@ -129,6 +129,8 @@ fn lives_that_once_failed() {
         // A pause that an operator ended while the stop which had asked for it was under way (spec 7.9).
         2_297_162, // A role on offer was kept by a stop (spec 7.7, 7.9).
         347_199, 965_233,
+        // A hold time was made shorter, and the arbiter forgot, while the master lived on its earlier confirmation (spec 7.11).
+        30_490_971,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

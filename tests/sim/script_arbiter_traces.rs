@@ -5,10 +5,12 @@ use standin::engine::base::{Condition, Role};
 use standin::engine::input::Input;
 use standin::engine::message::Body;
 use standin::engine::order::Order;
+use standin::engine::settings::SettingsPatch;
 use standin::engine::status::Protection;
 
 use crate::pair::{
-    ALL_OVER_MS, BOOT_HOLD_MS, arbiter_settings, break_link, heal, healthy, holds, is_active, pair_of, role,
+    ALL_OVER_MS, BOOT_HOLD_MS, arbiter_settings, break_link, cut_link, heal, healthy, holds, is_active, pair_of, role,
+    well,
 };
 use crate::sim::world::World;
 
@@ -300,4 +302,28 @@ fn an_arbiter_on_one_side_alone_protects_nobody() {
         assert!((0..2).all(|node| !holds(&world, node, "H-029")));
         assert_eq!(world.failure, None);
     }
+}
+
+/// spec 7.11: a hold time that is made shorter counts at once: an arbiter that is wiped then pauses for the new one alone, and
+/// whoever was confirmed for the old one is not active any more when the role is granted
+#[test]
+fn a_shorter_hold_time_outlasts_no_wiped_arbiter() {
+    let mut settings = arbiter_settings();
+    settings.arbiter.hold = 10_000;
+    let mut world = pair_of(&settings);
+    cut_link(&mut world);
+    // The shadow's promise is over; only the arbiter confirms the master.
+    world.run_until(world.t + 3 * ALL_OVER_MS);
+    assert!(is_active(&world, 0));
+    world.arbiter.wipe();
+    world.arbiter.cut[1] = true;
+    for node in [0, 1] {
+        let patch = SettingsPatch { arbiter_hold: Some(500), ..SettingsPatch::default() };
+        world.order(node, Order::Edit(patch));
+    }
+    let has_written = |world: &World| world.arbiter.books.values().any(|book| !book.record.known.is_empty());
+    assert!(world.run_till(5_000, has_written), "the master never told it anew");
+    world.arbiter.cut = [true, false];
+    assert!(world.run_till(20_000, |world| is_active(world, 1)), "{:?}", world.failure);
+    well(&world);
 }

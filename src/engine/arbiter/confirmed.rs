@@ -178,6 +178,19 @@ impl Engine {
         &mut self.arb.confirmations
     }
 
+    /// The hold time is shorter from now on. Nothing that was confirmed, or asked for, outlasts it: an arbiter that loses its memory
+    /// now pauses for as long as this instance then says, and the shadow may be granted the role after that (spec 7.11).
+    pub(in super::super) fn hold_shortened(&mut self) {
+        let latest = self.after(self.settings.arbiter.hold);
+        let arb = &mut self.arb;
+        let asked = arb.asked.iter_mut().map(|asked| &mut asked.until);
+        let granted = arb.grant.iter_mut().map(|grant| &mut grant.until);
+        let renewals = arb.renewals.iter_mut().map(|renewal| &mut renewal.until);
+        for until in arb.confirmations.all().chain(asked).chain(granted).chain(renewals) {
+            *until = (*until).min(latest);
+        }
+    }
+
     fn was_confirmed(&mut self) {
         self.arb.is_waived = false;
         if !self.is_confirmed() {

@@ -2,6 +2,8 @@
 //! that was answered with a yes, holds until its time or his end of it, whatever is restarted meanwhile; so does the pause for a
 //! restart of the master, until that is back. And both sides show it.
 
+use std::collections::VecDeque;
+
 use standin::engine::base::LinkState;
 use standin::engine::base::Role;
 use standin::engine::order::Order;
@@ -11,6 +13,8 @@ use crate::sim::node::Node;
 
 /// As the rules have it, ms.
 const RESTART_PAUSE_MS: u64 = 120_000;
+/// Orders that may be on their way at once.
+const ORDERS_MAX: usize = 8;
 /// Both show the same within, while the two are connected and healthy, ms.
 const SHOWN_WITHIN_MS: u64 = 10_000;
 
@@ -21,8 +25,8 @@ pub struct Pauses {
     pub maintenance_until: Option<u64>,
     /// The master that said so is about to come back; takeovers pause until then.
     pub restart: Option<(usize, u64)>,
-    /// The newest order: when, and until when.
-    pub ordered: (u64, u64),
+    /// The newest orders: when, and until when.
+    pub ordered: VecDeque<(u64, u64)>,
     /// When an operator last ended every pause.
     pub ended: Option<u64>,
     /// Since when one of two that are connected shows a pause, and the other does not.
@@ -41,7 +45,8 @@ impl Checker {
         if let Order::Maintenance { for_ms } = order {
             let until = t + shortest(nodes, *for_ms);
             self.pauses.maintenance_until = self.pauses.maintenance_until.map(|old| old.min(until));
-            self.pauses.ordered = (t, until);
+            self.pauses.ordered.push_front((t, until));
+            self.pauses.ordered.truncate(ORDERS_MAX);
             if *for_ms == 0 {
                 self.pauses.restart = None;
                 self.pauses.ended = Some(t);
@@ -54,10 +59,10 @@ impl Checker {
         let end = |span_ms| since + shortest(nodes, span_ms);
         match order {
             Order::Maintenance { for_ms } if *for_ms > 0 => {
-                // Another may have been given while this one was on its way.
-                let (at, until) = self.pauses.ordered;
-                let until = if at >= since { until } else { u64::MAX };
-                self.pauses.maintenance_until = Some(end(*for_ms).min(until));
+                // Others may have been given while this one was on its way, and any of them may have ended it or been refused.
+                let later = self.pauses.ordered.iter().filter(|(at, _)| *at >= since);
+                let until = later.map(|(_, until)| *until).min();
+                self.pauses.maintenance_until = Some(end(*for_ms).min(until.unwrap_or(u64::MAX)));
             }
             Order::Stop { keep_role: true } => {
                 let durable = &nodes[node].disk.durable;
