@@ -41,6 +41,8 @@ pub struct Kit {
     pub exclude: Option<Vec<String>>,
     /// Owner and group are mirrored; none: its version does not tell.
     pub owners: Option<bool>,
+    /// File name of the program that judges changes; empty: none judges them. None: its version does not tell.
+    pub validate: Option<String>,
     /// The service could not be started when that was last tried; why. None: it could, or nobody has tried since.
     pub start_problem: Option<String>,
     /// Why it could not be started now, as far as can be seen without trying.
@@ -104,6 +106,7 @@ impl Kit {
         }
         cut(&mut self.service);
         cut(&mut self.service_name);
+        self.validate.iter_mut().for_each(cut);
         cut(&mut self.facts.users_digest);
         cut(&mut self.facts.runs_as);
         self
@@ -122,10 +125,13 @@ impl Kit {
         if settings.arbiter.is_set() {
             arbiter.push(format!("keys under {}", settings.arbiter.prefix));
         }
-        let program = settings.service.command.first().map_or("", String::as_str);
+        let name_of = |argv: &[String]| {
+            let program = argv.first().map_or("", String::as_str);
+            program.rsplit('/').next().unwrap_or(program).to_owned()
+        };
         Self {
             service: service.to_owned(),
-            service_name: program.rsplit('/').next().unwrap_or(program).to_owned(),
+            service_name: name_of(&settings.service.command),
             hooks,
             checks: u16::try_from(settings.takeover_checks.count()).unwrap_or(u16::MAX),
             arbiter,
@@ -133,6 +139,7 @@ impl Kit {
             addresses: settings.addresses.iter().map(|address| address.address.clone()).collect(),
             exclude: Some(settings.configuration.exclude.clone()),
             owners: Some(settings.configuration.owners),
+            validate: Some(name_of(&settings.configuration.validate.command)),
             start_problem: None,
             ahead_problem: None,
             facts: facts.clone(),
@@ -166,6 +173,9 @@ fn differences(own: &Kit, theirs: &Kit, who: &str) -> Vec<String> {
     if let (Some(own), Some(theirs)) = (own.owners, theirs.owners) {
         let word = |is_on: bool| if is_on { "mirrored" } else { "not mirrored" }.to_owned();
         differ("owner and group of files (configuration.owners)", word(own), word(theirs));
+    }
+    if let (Some(own), Some(theirs)) = (&own.validate, &theirs.validate) {
+        differ("program that judges changes (configuration.validate)", or_none(own), or_none(theirs));
     }
     let (mine, other) = (&own.facts, &theirs.facts);
     if !mine.runs_as.is_empty() && !other.runs_as.is_empty() {
@@ -419,6 +429,21 @@ mod tests {
         assert_eq!(list.len(), 4, "{list:?}");
         assert_eq!(list[0], "hooks: here none, on node-b become_master");
         assert!(list[3].ends_with("no administrator on node-b"));
+    }
+
+    /// spec 2.6, 5.4: a new master without the program that judges changes would let every change through; an older version is not
+    /// blamed
+    #[test]
+    fn what_judges_changes_is_compared() {
+        let with = |program: &str| {
+            let mut settings = Settings::default();
+            settings.configuration.validate.command = program.split_whitespace().map(str::to_owned).collect();
+            Kit::of(&settings, "command", &kit().facts)
+        };
+        let list = differences(&with("/usr/sbin/nginx -t"), &with(""), "node-b");
+        assert_eq!(list, ["program that judges changes (configuration.validate): here nginx, on node-b none"]);
+        assert!(differences(&with("/usr/sbin/nginx -t"), &with("/opt/nginx -t -q"), "node-b").is_empty());
+        assert!(differences(&with("nginx"), &Kit { validate: None, ..with("") }, "node-b").is_empty());
     }
 
     /// spec 2.6, 5.2: what is left out on one side alone is named, the order counts, and an older version is not blamed.

@@ -317,6 +317,12 @@ fn what_was_held_back_is_put_back_after_a_switch() {
     }
     pair.wait_settled(&pair.b, &pair.a);
     pair.b.wait("protected", |status| status["protection"] == "full");
+    // It is nobody's work behind Standin's back, and every byte of it is there.
+    let told = alert(&pair.a, "F-024").expect("an alert");
+    assert!(told["why"].as_str().unwrap().contains("audit.yaml") && alert(&pair.a, "F-021").is_none(), "{told}");
+    let name = drift_of(&pair.a, "audit.yaml");
+    let diff = pair.b.standin(&["config", "branches", "diff", &name, "audit.yaml"]);
+    assert!(String::from_utf8_lossy(&diff.stdout).contains("broken: ["), "{diff:?}");
 }
 
 /// spec 8.9: a master whose own directory is missing is in sync with nobody.

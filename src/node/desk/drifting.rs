@@ -1,5 +1,6 @@
 //! What the mirror's thread does about drift on a shadow (spec 4.5).
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,6 +12,11 @@ use crate::mirror::{Drift, Drifted, Stuck};
 use crate::node::clock;
 use crate::node::drift::{DriftWatch, Due};
 use crate::node::shared::{Shared, lock};
+
+/// Alert about what others changed on a shadow.
+const CHANGED: &str = "F-021";
+/// Alert about what a former master had held back.
+const SET_ASIDE: &str = "F-024";
 
 impl MirrorDesk {
     /// See [`crate::engine::effect::Effect::RestoreDrift`]; after [`crate::mirror::Mirror::expect_restore`].
@@ -36,7 +42,7 @@ impl MirrorDesk {
             Due::Look => self.put_drift_back(drift),
             Due::Over => {
                 lock(&self.drifted).clear();
-                for code in ["F-021", "F-022"] {
+                for code in [CHANGED, "F-022", SET_ASIDE] {
                     self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
                 }
             }
@@ -52,6 +58,7 @@ impl MirrorDesk {
 
     fn put_drift_back(&self, watch: &mut DriftWatch) {
         let subject = String::new();
+        let was_held = lock(&self.held).paths();
         if lock(&self.held).has_any() {
             // What the last scan as a master held back is drift now, also that of an earlier run.
             super::held::tell(&self.held, &self.shared, &[], None);
@@ -63,7 +70,7 @@ impl MirrorDesk {
                 watch.found(clock::monotonic().0, drift.paths_total);
                 self.drift.store(watch.paths(), Ordering::Relaxed);
                 if drift.paths_total > 0 {
-                    self.tell_drift(&drift);
+                    self.tell_drift(&drift, &was_held);
                     self.tidy_drifts();
                 }
                 match Stuck::words(&drift.stuck) {
@@ -94,9 +101,10 @@ impl MirrorDesk {
                 self.remember(&drift);
                 watch.found(clock::monotonic().0, drift.paths_total);
                 self.drift.store(watch.paths(), Ordering::Relaxed);
-                self.tell_drift(&drift);
+                self.tell_drift(&drift, &BTreeSet::new());
             } else {
-                let text = format!("{}; {}", named(&drift), kept(&drift));
+                let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+                let text = format!("{}; {}", named(&drift.paths, more), kept(&drift));
                 self.shared.note(EventKind::Configuration, Severity::Warning, text);
             }
             self.tidy_drifts();
@@ -116,10 +124,22 @@ impl MirrorDesk {
         }
     }
 
-    fn tell_drift(&self, drift: &Drift) {
-        let why = format!("{}; put back, {}", named(drift), kept(drift));
-        self.shared.note(EventKind::Configuration, Severity::Warning, format!("drift: {why}"));
-        self.shared.input_blocking(Input::Trouble { code: "F-021", subject: String::new(), why });
+    /// `was_held`: what was held back here as master is nobody's work behind Standin's back (spec 5.4).
+    fn tell_drift(&self, drift: &Drift, was_held: &BTreeSet<String>) {
+        let (held, other): (Vec<_>, Vec<_>) =
+            drift.paths.iter().cloned().partition(|drifted| was_held.contains(&drifted.path));
+        // Those that are not named are counted with the first.
+        let unnamed = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+        let (more_held, more_other) = if other.is_empty() { (unnamed, 0) } else { (0, unnamed) };
+        for (code, paths, more) in [(SET_ASIDE, held, more_held), (CHANGED, other, more_other)] {
+            if paths.is_empty() && more == 0 {
+                continue;
+            }
+            let why = format!("{}; put back, {}", named(&paths, more), kept(drift));
+            let what = if code == SET_ASIDE { "held back here while this was the master" } else { "drift" };
+            self.shared.note(EventKind::Configuration, Severity::Warning, format!("{what}: {why}"));
+            self.shared.input_blocking(Input::Trouble { code, subject: String::new(), why });
+        }
     }
 }
 
@@ -136,16 +156,15 @@ pub fn tell_restored(shared: &Shared, paths: u64, stuck: &[Stuck]) {
     }
 }
 
-/// The first of its paths, each with what had become of it.
-fn named(drift: &Drift) -> String {
-    let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
+/// The first of its paths, each with what had become of it, and how many more there are.
+fn named(paths: &[Drifted], more: u64) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let paths = || drift.paths.iter().map(|drifted| drifted.path.as_str()).collect::<Vec<_>>().join(", ");
-    let first = drift.paths.first().map(|drifted| drifted.what.as_str()).unwrap_or_default();
-    if drift.paths.len() > 1 && drift.paths.iter().all(|drifted| drifted.what == first) {
-        return format!("{}{more}: each {first}", paths());
+    let first = paths.first().map(|drifted| drifted.what.as_str()).unwrap_or_default();
+    if paths.len() > 1 && paths.iter().all(|drifted| drifted.what == first) {
+        let names = paths.iter().map(|drifted| drifted.path.as_str()).collect::<Vec<_>>().join(", ");
+        return format!("{names}{more}: each {first}");
     }
-    let named = drift.paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let named = paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("{named}{more}")
 }
 

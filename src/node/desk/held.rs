@@ -53,6 +53,11 @@ impl HeldBook {
         self.is_rejected
     }
 
+    /// What is held back, or was in an earlier run.
+    pub fn paths(&self) -> BTreeSet<String> {
+        self.files.keys().chain(&self.told).cloned().collect()
+    }
+
     /// How many.
     pub fn count(&self) -> u64 {
         self.count
