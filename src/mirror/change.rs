@@ -91,6 +91,7 @@ impl Mirror {
         let (found, obstacles) =
             self.what_is_touched(&ground, &newest.tree, &work.stamps, &target, accounts.as_deref())?;
         found.all_can_be_kept()?;
+        held::edits_what_is_there(change, &newest.tree, &found.tree)?;
         let number = newest.head.as_ref().map_or(0, |head| head.revision.number) + 1;
         let revision = RevisionId { number, term, root: target.root() };
         let ops = diff::between(&found.tree, &target);

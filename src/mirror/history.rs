@@ -1,6 +1,8 @@
 //! Older revisions, rebuilt from the newest (spec 5.6). Also for commands when nothing runs: everything here needs only a
 //! store, which may be open for reading alone.
 
+use std::io::{self, Write};
+
 use super::damaged;
 use super::diff::{inverse, merged};
 use super::path::RelPath;
@@ -87,11 +89,46 @@ pub fn part(store: &Store, path: &str, revision: Option<u64>, of: &Digest, offse
     if entry.digest != *of {
         return Err(cannot_show(path, "it was changed while it was being shown"));
     }
-    let mut bytes = bytes_of(store, path, &entry)?;
-    let limit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    bytes.drain(..limit(offset).min(bytes.len()));
-    bytes.truncate(limit(APPLIED_FILE_MAX_BYTES));
-    Ok(bytes)
+    if !entry.has_content() {
+        return Ok(Vec::new());
+    }
+    let mut window = Window { skip: offset, bytes: Vec::new(), is_full: false };
+    match store.read_large(&entry.digest, &mut window) {
+        Ok(Some(_)) => Ok(window.bytes),
+        // It was told to stop.
+        Err(_) if window.is_full => Ok(window.bytes),
+        Ok(None) => Err(no_content(store, path, &entry)?),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Takes a piece of what is written to it, and wants no more behind its end: of a content of hundreds of megabytes there is no more
+/// in memory.
+struct Window {
+    /// Bytes before it that are still to come.
+    skip: u64,
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl Write for Window {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        let limit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let skipped = limit(self.skip).min(written.len());
+        self.skip -= skipped as u64;
+        let room = limit(APPLIED_FILE_MAX_BYTES) - self.bytes.len();
+        let taken = (written.len() - skipped).min(room);
+        self.bytes.extend_from_slice(&written[skipped..skipped + taken]);
+        if skipped + taken < written.len() {
+            self.is_full = true;
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn cannot_show(path: &str, why: impl Into<String>) -> Problem {
@@ -108,9 +145,15 @@ fn bytes_of(store: &Store, path: &str, entry: &Entry) -> Result<Vec<u8>, Problem
     }
     match store.content(&entry.digest)? {
         Some(bytes) => Ok(bytes),
-        None if store.is_forgotten(&entry.digest)? => Err(cannot_show(path, "its content was forgotten")),
-        None => Err(damaged(&format!("the content of {path} is missing"))),
+        None => Err(no_content(store, path, entry)?),
     }
+}
+
+fn no_content(store: &Store, path: &str, entry: &Entry) -> Result<Problem, Problem> {
+    Ok(match store.is_forgotten(&entry.digest)? {
+        true => cannot_show(path, "its content was forgotten"),
+        false => damaged(&format!("the content of {path} is missing")),
+    })
 }
 
 /// A path as of a revision, with the number of the one that last changed it.
@@ -307,4 +350,25 @@ pub(super) fn file_entry(path: &RelPath, entry: Entry, revision: u64) -> FileEnt
     let Entry { kind, mode, size, digest, owners } = entry;
     debug_assert!(kind != FileKind::Directory || size == 0);
     FileEntry { path: path.to_string(), kind, mode, size, digest, revision, owner: owners.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// spec 5.6: a piece is what it should be wherever the writes begin and end, and no more is kept than a piece
+    #[test]
+    fn a_window_takes_its_piece_alone() {
+        let all: Vec<u8> = (0..1_000_u32).map(|number| (number % 251) as u8).collect();
+        for offset in [0_usize, 1, 99, 100, 101, 999, 1_000, 2_000] {
+            let mut window = Window { skip: offset as u64, bytes: Vec::new(), is_full: false };
+            all.chunks(100).for_each(|piece| window.write_all(piece).unwrap());
+            assert_eq!(window.bytes, all[offset.min(1_000)..]);
+        }
+        let mut window = Window { skip: 5, bytes: Vec::new(), is_full: false };
+        let most = usize::try_from(APPLIED_FILE_MAX_BYTES).unwrap();
+        let piece = vec![7; 1 << 20];
+        assert!(std::iter::repeat_with(|| window.write_all(&piece)).take(100).any(|written| written.is_err()));
+        assert!(window.is_full && window.bytes.len() == most);
+    }
 }

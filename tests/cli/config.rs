@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use standin::engine::base::{Digest, Problem, RevisionId, Role, Term};
+use standin::engine::base::{Digest, Problem, RevisionId, Role, Term, UnixMillis};
 use standin::engine::history::{
     APPLIED_FILE_MAX_BYTES, Became, Change, ChangeReport, DiffReport, Expected, FileBytes, PathChange, Version,
 };
-use standin::engine::order::{FileContent, FileEntry, FileKind, Order, Reply};
+use standin::engine::order::{FileContent, FileEntry, FileKind, HeldFile, Order, Reply};
 use standin::engine::status::Status;
 
 use super::engine::Engine;
@@ -117,6 +117,30 @@ fn an_edit_is_given_up_or_kept() {
         std::fs::remove_dir_all(kept.parent().expect("a directory")).expect("own directory");
     }
     assert_eq!(changes(&engine).len(), 1);
+}
+
+/// spec 5.4: what is held back is corrected where it is; no editor opens on its last good content
+#[test]
+fn what_is_held_back_is_not_edited() {
+    let home = home();
+    let _engine = Engine::start(home.path(), |order| match order {
+        Order::Status => {
+            let mut status = Status { role: Some(Role::Master), ..Status::default() };
+            status.configuration.held = 1;
+            Ok(Reply::Status(Box::new(status)))
+        }
+        Order::HeldFiles => Ok(Reply::Held(vec![HeldFile {
+            path: "a.yaml".into(),
+            why: "line 3: a bracket is open".into(),
+            line: Some(3),
+            since: UnixMillis(1),
+        }])),
+        order => Err(Problem::new("Not expected", format!("{order:?}"), "")),
+    });
+    let (output, left) = edit(home.path(), "touch \"$2.opened\"", "a.yaml");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("held back: line 3") && told.contains("in the directory"), "{told}");
+    assert_eq!((output.status.code(), &*left), (Some(1), ""));
 }
 
 /// spec 5.6: a content of an older revision that no frame carries, and the disk does not have any more, comes in pieces; one that

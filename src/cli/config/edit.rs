@@ -42,6 +42,9 @@ pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Ou
         return Err(Problem::new("Not edited", why, "Edit it on the master.").into());
     }
     let path = arguments.path.as_str();
+    if status.configuration.held > 0 {
+        not_held_back(&mut client, path)?;
+    }
     let (text, mode, expected) = match now(&mut client, path)? {
         Some(file) => {
             let expected = Expected::Content(file.entry.digest);
@@ -71,6 +74,15 @@ pub fn run(context: &Context, arguments: &EditArguments, out: &mut Output) -> Ou
     let exit = make(&mut client, change, arguments.message.clone(), false, out).map_err(kept)?;
     copy.remove();
     Ok(exit)
+}
+
+/// What is in the directory is what would be edited. Said before anything is written in an editor, and not after.
+fn not_held_back(client: &mut Client, path: &str) -> Result<(), Failure> {
+    let Reply::Held(held) = client.order(Order::HeldFiles)? else { return Err(unexpected().into()) };
+    let Some(file) = held.into_iter().find(|file| file.path == path) else { return Ok(()) };
+    let why = format!("it is held back: {}", file.why);
+    let todo = "Correct the file in the directory: it is taken up by itself.";
+    Err(Problem::new(format!("{path} cannot be edited"), why, todo).into())
 }
 
 /// The file as it is in the newest revision; none: it is not there.

@@ -175,6 +175,8 @@ fn edit_file(model: &Model) -> Reason {
     }
     match model.files.current_file() {
         Some(entry) if entry.kind == FileKind::Link => no("This is a link; edit the file that it leads to"),
+        // What would open is the last good content, and what is saved would replace the work that is held back.
+        Some(entry) if model.files.held(&entry.path).is_some() => no("It is held back: correct it in the directory"),
         Some(_) => None,
         None => no("Select a file first; a directory cannot be edited"),
     }

@@ -2,6 +2,7 @@
 
 use super::{CHANGES_TOLD_MAX, Change, ChangeReport, FileKind, RelPath, Tree, diff, told};
 use crate::engine::base::Problem;
+use crate::engine::history::Expected;
 use crate::mirror::Mirror;
 use crate::mirror::accounts::Belongs;
 use crate::mirror::commit::found_fault;
@@ -93,6 +94,27 @@ impl Mirror {
         let todo = "name the other paths, or change configuration.exclude";
         Err(Problem::new(what, why, todo))
     }
+}
+
+/// Who edits a file has seen the newest revision's: where the directory has another, or one that no revision has, it is held back,
+/// and is neither to be replaced unseen nor to be mixed with the edit.
+///
+/// # Errors
+/// Names the first such file, and what to do.
+pub(super) fn edits_what_is_there(change: &Change, newest: &Tree, there: &Tree) -> Result<(), Problem> {
+    let Change::Put { files } = change else { return Ok(()) };
+    for file in files.iter().filter(|file| file.expected != Expected::Any) {
+        let path = history::path_of(&file.path, "cannot change")?;
+        let content = |tree: &Tree| tree.get(&path).map(|entry| (entry.kind, entry.digest));
+        if content(there) != content(newest) {
+            return Err(Problem::new(
+                format!("cannot change {path}"),
+                "it is held back: the file in the directory is another than the one that was edited",
+                "`standin config list --held` says why. Correct the file in the directory: it is taken up by itself",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn named(paths: &[String]) -> Vec<RelPath> {

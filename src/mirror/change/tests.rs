@@ -246,6 +246,28 @@ fn held_back_content_is_kept() {
     assert_eq!(drifts[0].files, ["a.yaml"]);
 }
 
+/// spec 5.4: who edits the mirrored content of a file that is held back replaces nothing unseen
+#[test]
+fn an_edit_replaces_nothing_that_is_held_back() {
+    let home = Home::new();
+    home.write("a.yaml", "a: 1\n");
+    home.commit();
+    home.write("a.yaml", "a: [broken\n");
+    let edit = |path: &str, expected| Change::Put { files: vec![home.file(path, "a: 2\n", expected)] };
+    let seen = Expected::Content(of_content(b"a: 1\n"));
+    let problem = home.change(&edit("a.yaml", seen)).unwrap_err();
+    assert!(problem.why.contains("held back") && problem.todo.contains("in the directory"), "{problem}");
+    assert_eq!(home.read("a.yaml"), Some("a: [broken\n".into()));
+    // A file that no revision has.
+    home.write("large", &"x".repeat(100_001));
+    assert!(home.change(&edit("large", Expected::Nothing)).unwrap_err().why.contains("held back"));
+    fs::remove_file(home.at("large")).unwrap();
+    home.write("a.yaml", "a: 1\n");
+    home.change(&edit("a.yaml", seen)).unwrap();
+    assert_eq!(home.read("a.yaml"), Some("a: 2\n".into()));
+    home.assert_whole();
+}
+
 /// spec 5.4, 5.6: a path that is held back comes back by name, from whatever it is held back for; the dry run says the same, and
 /// what was there is kept as a drift
 #[test]
