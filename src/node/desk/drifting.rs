@@ -36,7 +36,7 @@ impl MirrorDesk {
             Due::Look => self.put_drift_back(drift),
             Due::Over => {
                 lock(&self.drifted).clear();
-                for code in ["F-021", "F-022"] {
+                for code in ["F-021", "F-022", "F-023"] {
                     self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
                 }
             }
@@ -48,6 +48,17 @@ impl MirrorDesk {
             Due::In(ms) => Some(Duration::from_millis(ms)),
             Due::Nothing => None,
         }
+    }
+
+    /// Whether what was pushed can be held here at all (spec 6.2); says why not.
+    pub(super) fn tell_cannot_hold(&self) -> Option<String> {
+        let (code, subject) = ("F-023", String::new());
+        let why = self.mirror.cannot_hold();
+        self.shared.input_blocking(match why.clone() {
+            Some(why) => Input::Trouble { code, subject, why },
+            None => Input::TroubleOver { code, subject },
+        });
+        why
     }
 
     fn put_drift_back(&self, watch: &mut DriftWatch) {
