@@ -116,6 +116,8 @@ struct Inner {
     restore_due: AtomicBool,
     /// See [`Mirror::take_overtaken`].
     overtaken: Mutex<Vec<Drift>>,
+    /// See [`Mirror::cannot_hold`].
+    cannot_hold: Mutex<Option<String>>,
     #[cfg(test)]
     crash: Arc<testing::Crash>,
 }
@@ -202,6 +204,7 @@ impl Mirror {
                 judge: RwLock::default(),
                 restore_due: AtomicBool::default(),
                 overtaken: Mutex::default(),
+                cannot_hold: Mutex::default(),
                 #[cfg(test)]
                 crash,
             }),

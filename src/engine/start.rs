@@ -16,7 +16,7 @@ pub(super) const MASTER_CODES: &[&str] = &[
 /// Alerts that only a shadow can have.
 pub(super) const SHADOW_CODES: &[&str] = &[
     "H-001", "H-002", "H-003", "H-004", "H-005", "H-006", "H-007", "H-012", "H-014", "H-015", "H-021", "H-026",
-    "V-009", "V-012",
+    "V-009", "V-012", "F-023",
 ];
 
 /// Why H-008 stands in a home whose seal does not fit.

@@ -5,7 +5,7 @@
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -72,6 +72,7 @@ impl Mirror {
         progress: &mut dyn FnMut(Transfer),
     ) -> Result<(Committed, Option<Branch>), Problem> {
         let mut work = self.work()?;
+        self.note_cannot_hold(None);
         let accounts = self.accounts_now(false);
         let newest = self.newest();
         let payload = PushPayload::decode(&push.payload)?;
@@ -279,6 +280,7 @@ impl Mirror {
         place::stage_rest(&self.inner.store, &staged, &plan.ops, done, &mut |bytes| writing.add(bytes))
             .inspect_err(|_| self.drop_damaged(plan))?;
         writing.tell();
+        self.can_hold(&staged, &plan.ops)?;
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?, plan.parts())?;
         let job = Job { ground, staged: &staged, ops: &plan.ops, obstacles: &plan.obstacles, target };
@@ -308,6 +310,35 @@ impl Mirror {
                 Err(problem)
             }
         }
+    }
+
+    /// Nothing is put in place that could not be read back there: what cannot be proved is never said to be the same (spec 5.7).
+    fn can_hold(&self, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
+        let failed = |error: std::io::Error| place::failed_aside(&error);
+        let Some((op, new)) = staged.closed(ops).map_err(failed)?.and_then(|op| Some((op, op.new?))) else {
+            return Ok(());
+        };
+        let right = if new.kind == FileKind::Directory { "u+rx" } else { "u+r" };
+        let problem = Problem::new(
+            format!("cannot hold {}", op.path),
+            format!(
+                "with mode {:04o} the user that runs Standin here could not read it back, so that nothing would prove that it is as on the master",
+                new.mode
+            ),
+            format!("let its owner read it, on the master (chmod {right}), or leave it out by configuration.exclude"),
+        );
+        self.note_cannot_hold(Some(format!("{}: {}; {}", problem.what, problem.why, problem.todo)));
+        Err(problem)
+    }
+
+    fn note_cannot_hold(&self, why: Option<String>) {
+        *self.inner.cannot_hold.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// For people: why the last push cannot be held on this machine whatever is tried, and what to do; none: it can be.
+    #[must_use]
+    pub fn cannot_hold(&self) -> Option<String> {
+        self.inner.cannot_hold.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// After a failure: contents of a plan that the store does not give back as they were are asked for anew the next time.

@@ -280,13 +280,7 @@ impl Mirror {
 
 /// Before the first step: what is displaced has to be known after a death.
 pub(super) fn list(job: &Job<'_>) -> Result<(), Problem> {
-    job.staged.list(job.ops, job.obstacles).map_err(|error| {
-        Problem::new(
-            "cannot write the new configuration aside",
-            error.to_string(),
-            "check free space and permissions of the configuration directory",
-        )
-    })
+    job.staged.list(job.ops, job.obstacles).map_err(|error| place::failed_aside(&error))
 }
 
 fn unreadable(why: &str) -> Problem {

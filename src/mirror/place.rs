@@ -500,6 +500,15 @@ pub(super) fn failed(path: &RelPath, why: &str) -> Problem {
     Problem::new(format!("cannot write {path}"), why, "check free space and permissions of the configuration directory")
 }
 
+/// Of what is written before it is moved into place.
+pub(super) fn failed_aside(error: &std::io::Error) -> Problem {
+    Problem::new(
+        "cannot write the new configuration aside",
+        error.to_string(),
+        "check free space and permissions of the configuration directory",
+    )
+}
+
 fn failed_at(what: &str, error: Errno) -> Problem {
     Problem::new(
         format!("cannot write {what}"),

@@ -8,14 +8,20 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, open, openat, renameat_with, statat, symlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RawMode, RenameFlags, fchmod, fstat, mkdirat, open, openat, renameat_with, statat, symlinkat,
+    unlinkat,
+};
+use rustix::io::Errno;
 
 use super::accounts::Accounts;
 use super::diff::Change;
 use super::displaced::{self, Expected};
 use super::path::RelPath;
+use super::place::failed_aside;
 use super::tree::Entry;
 use crate::engine::base::Problem;
+use crate::engine::order::FileKind;
 
 /// Inside the home; used if a file can be moved from there into the directory.
 const IN_HOME: &str = crate::store::STAGE;
@@ -27,6 +33,10 @@ const LIST: &str = ".standin-list";
 const LIST_MAX_BYTES: u64 = 1 << 32;
 /// Moved from one to the other to find out.
 const PROBE: &str = ".standin-probe";
+/// What the owner of a file needs to read it back,
+const OWNER_READS: RawMode = 0o400;
+/// and of a directory.
+const OWNER_LOOKS: RawMode = 0o500;
 
 /// The two possible places.
 pub(super) struct Stage {
@@ -77,13 +87,7 @@ impl Stage {
                 fresh(&path).map(|()| path)
             }
         };
-        let failed = |error: io::Error| {
-            Problem::new(
-                "cannot write the new configuration aside",
-                error.to_string(),
-                "check free space and permissions of the configuration directory",
-            )
-        };
+        let failed = |error: io::Error| failed_aside(&error);
         let path = made.map_err(failed)?;
         // What lies there now may have been put there by somebody else in the last moment.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -186,6 +190,52 @@ impl Staged {
         list.flush()
     }
 
+    /// The first of `ops`, all of which are written aside, that could not be read back once it is in place: with its mode, or
+    /// its owner, it is closed to the user that runs Standin (spec 5.7).
+    pub(super) fn closed<'o>(&self, ops: &'o [Change]) -> io::Result<Option<&'o Change>> {
+        for (index, op) in ops.iter().enumerate() {
+            let Some(new) = op.new.filter(|new| self.may_be_closed(*new)) else { continue };
+            let is_closed = match new.kind {
+                FileKind::File => {
+                    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    denied(openat(&self.fd, index.to_string(), flags, Mode::empty()).map(drop))?
+                }
+                FileKind::Directory => self.is_closed_directory(new)?,
+                FileKind::Link => false,
+            };
+            if is_closed {
+                return Ok(Some(op));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whoever may read what is their own can be sure of all else without a try.
+    fn may_be_closed(&self, new: Entry) -> bool {
+        let needed = if new.kind == FileKind::Directory { OWNER_LOOKS } else { OWNER_READS };
+        new.mode & needed != needed || (self.accounts.is_some() && !new.owners.is_none())
+    }
+
+    /// Tried out with an empty one.
+    fn is_closed_directory(&self, new: Entry) -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        mkdirat(&self.fd, PROBE, Mode::RWXU)?;
+        let look = || {
+            let fd = openat(&self.fd, PROBE, flags, Mode::empty())?;
+            if let Some(accounts) = self.accounts().filter(|_| !new.owners.is_none()) {
+                accounts.give(&fd, new.owners, &fstat(&fd)?)?;
+            }
+            fchmod(&fd, Mode::from_raw_mode(new.mode))?;
+            drop(fd);
+            let fd = openat(&self.fd, PROBE, flags, Mode::empty())?;
+            // What is inside has to be reached too.
+            statat(&fd, ".", AtFlags::empty()).map(drop)
+        };
+        let is_closed = denied(look());
+        unlinkat(&self.fd, PROBE, AtFlags::REMOVEDIR)?;
+        is_closed
+    }
+
     /// Moves what is `name` here into `parent`.
     pub(super) fn move_to(
         &self,
@@ -237,6 +287,15 @@ impl Drop for Staged {
         }
         // What stays is thrown away by the next one.
         let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Whether something failed because this user may not.
+fn denied(tried: rustix::io::Result<()>) -> io::Result<bool> {
+    match tried {
+        Ok(()) => Ok(false),
+        Err(Errno::ACCESS | Errno::PERM) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

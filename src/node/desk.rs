@@ -532,12 +532,14 @@ impl MirrorDesk {
                 // What the last scan as a master held back is of no account any more.
                 held::tell(&self.held, &self.shared, &[], None);
                 self.found(None);
+                self.tell_cannot_hold();
                 // What was in the way is kept as one.
                 self.tidy_drifts();
                 Input::Applied { link, revision: committed.revision, committed, branch }
             }
             Err(problem) => {
-                Input::ApplyFailed { link, revision: push.revision, why: format!("{}: {}", problem.what, problem.why) }
+                let why = self.tell_cannot_hold().unwrap_or_else(|| format!("{}: {}", problem.what, problem.why));
+                Input::ApplyFailed { link, revision: push.revision, why }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod backup;
+mod closed;
 mod directory;
 mod drift;
 mod failover;

@@ -56,6 +56,17 @@ impl MirrorDesk {
         }
     }
 
+    /// Whether what was pushed can be held here at all (spec 6.2); says why not.
+    pub(super) fn tell_cannot_hold(&self) -> Option<String> {
+        let (code, subject) = ("F-023", String::new());
+        let why = self.mirror.cannot_hold();
+        self.shared.input_blocking(match why.clone() {
+            Some(why) => Input::Trouble { code, subject, why },
+            None => Input::TroubleOver { code, subject },
+        });
+        why
+    }
+
     fn put_drift_back(&self, watch: &mut DriftWatch) {
         let subject = String::new();
         let was_held = lock(&self.held).paths();
