@@ -5,8 +5,8 @@
 //! that ends before the note changed nothing; one that ends after it is finished at the next start, or undone.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 

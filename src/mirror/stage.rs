@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RawMode, RenameFlags, fchmod, fstat, mkdirat, open, openat, renameat_with, statat, symlinkat,
-    unlinkat,
+    AtFlags, Mode, OFlags, RawMode, RenameFlags, fchmod, fstat, mkdirat, open, openat, renameat_with, statat,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 

@@ -89,13 +89,10 @@ pub const CATALOGUE: &[Entry] = &[
         "They were put back to what the master has; what was found is kept as a drift in the history", "Find out who writes there. Look at it: `standin config branches`; bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),
     entry("F-022", Error, Configuration, "Files that were changed on this shadow cannot be put back",
         "The directory is not what the master has: this shadow is not READY and does not take over. What a new master could not put back it holds back", "See the reason: owner, permissions and attributes of the file or its directory, space on the disk; a file too large to be kept has to be moved away", &[OpenConfiguration, Verify]),
-<<<<<<< HEAD
-    entry("F-024", Warning, Configuration, "Work that was held back here was set aside when the roles changed",
-        "The new master never had it: this shadow has the last good content, and what was found is kept as a drift in the history", "Look at it: `standin config branches`; mend it and bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),
-=======
     entry("F-023", Error, Configuration, "This shadow cannot hold a file of the master",
         "The revision with it, and all later ones, are not applied: the directory here stays as the last revision before it", "See the reason: correct the file on the master; it is pushed again by itself", &[OpenConfiguration]),
->>>>>>> mend-a
+    entry("F-024", Warning, Configuration, "Work that was held back here was set aside when the roles changed",
+        "The new master never had it: this shadow has the last good content, and what was found is kept as a drift in the history", "Look at it: `standin config branches`; mend it and bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),
     entry("F-030", Warning, Configuration, "The other instance has not forgotten yet: {}",
         "Contents that were removed from the history here are still in the history there", "Connect the two: it is told as soon as both are in sync", &[OpenPair, Retry]),
     entry("F-031", Warning, Configuration, "The history cannot be tidied",
