@@ -30,7 +30,10 @@ impl World {
         }
         self.nodes[node].suspended_until = None;
         self.check.unseen_at = Some(self.t);
-        self.check.seen[node].stopping = None;
+        // The time in which it was stopped does not count; that a failed stop is tried again later does.
+        let now = self.t;
+        let stopping = &mut self.check.seen[node].stopping;
+        *stopping = stopping.map(|since| since.max(now));
         self.check.pauses.differs_since = None;
         self.log(|| format!("node-{node} goes on"));
         let due = self.nodes[node].alarm.filter(|at| *at <= self.t);
