@@ -9,14 +9,12 @@ pub mod files;
 pub mod form;
 pub mod history;
 pub mod keymap;
-pub mod mask;
 pub mod message;
 pub mod model;
 pub mod search;
 pub mod tree;
 pub mod update;
 pub mod wizard;
-pub mod yaml;
 
 pub use message::{Command, Key, Leave, Message};
 pub use model::{Model, Screen};

@@ -15,6 +15,7 @@ pub mod node;
 pub mod service;
 pub mod store;
 pub mod terminal;
+pub mod text;
 pub mod view;
 pub mod wire;
 

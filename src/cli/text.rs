@@ -1,6 +1,7 @@
 //! Numbers, moments and words as people read them. Pure.
 
 use crate::engine::base::UnixMillis;
+use crate::text::is_steering;
 
 /// `text` without characters that steer a terminal: each becomes `?`, a tab a space.
 #[must_use]
@@ -12,11 +13,6 @@ pub fn clean(text: &str) -> String {
             c => c,
         })
         .collect()
-}
-
-/// Control characters, and those that reorder or hide what stands beside them.
-fn is_steering(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A length of time, never like a clock: `3 s`, `2m11s`, `3h05m`, `6 days`.

@@ -8,7 +8,6 @@ mod moves;
 
 pub use listing::{list_drifted, list_files, list_held, take_part};
 
-use super::facts;
 use super::files::EditState;
 use super::form;
 use super::keymap::{self, Action};
@@ -16,6 +15,7 @@ use super::message::{Command, Leave};
 use super::model::{Asked, Model, Overlay, Screen, Tone};
 use crate::engine::base::{Condition, Role};
 use crate::engine::order::{Order, SHOWN_FILE_MAX_BYTES};
+use crate::text::clean;
 
 /// Does it. The caller has asked the table's reason before.
 pub fn run(model: &mut Model, action: Action) -> Vec<Command> {
@@ -300,7 +300,7 @@ pub fn show_selected(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     }
     let path = entry.path;
-    let label = format!("Reading {}", facts::clean(&path));
+    let label = format!("Reading {}", clean(&path));
     let order = Order::ShowFile { path: path.clone(), revision: None };
     model.order(order, Asked::File(path), &label).into_iter().collect()
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{DiffView, History};
-use super::mask::{self, ShownLine};
 use super::model::Overlay;
 use super::search::Search;
 use super::tree::{FileTree, RowKind, TreeRow};
-use super::yaml::{Lexer, Span, is_yaml_name};
 use crate::engine::base::{Digest, RevisionId};
 use crate::engine::message::Branch;
 use crate::engine::order::{FileContent, FileEntry, HeldFile, VerifyReport};
+use crate::text::mask::{self, ShownLine};
+use crate::text::yaml::{Lexer, Span, is_yaml_name};
 
 /// The Configuration screen.
 #[derive(Default)]

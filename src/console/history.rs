@@ -4,6 +4,7 @@ use super::facts;
 use super::search::{Search, next_of};
 use crate::engine::history::{DiffBody, DiffReport, DiffSide, FileDiff, LogEntry, Sign, Version};
 use crate::engine::order::FileKind;
+use crate::text::clean;
 
 /// Revisions asked for at once.
 pub const HISTORY_PAGE: u32 = 200;
@@ -62,7 +63,7 @@ impl History {
 pub fn subject(paths: &[String]) -> String {
     match paths {
         [] => "the whole configuration".into(),
-        [path] => facts::clean(path),
+        [path] => clean(path),
         more => facts::counted(more.len() as u64, "path"),
     }
 }
@@ -149,8 +150,8 @@ impl DiffView {
     pub fn fill(&mut self, report: DiffReport) {
         let is_new = !self.loaded;
         self.loaded = true;
-        self.from_name = facts::clean(&report.from);
-        self.to_name = facts::clean(&report.to);
+        self.from_name = clean(&report.from);
+        self.to_name = clean(&report.to);
         self.files_total = report.files_total;
         self.is_masked = report.files.iter().any(has_masks);
         self.rows = report.files.iter().flat_map(rows).collect();
@@ -192,10 +193,10 @@ fn rows(file: &FileDiff) -> Vec<DiffRow> {
         DiffBody::Same => {}
         DiffBody::Binary => rows.push(note("not text; the contents differ".into())),
         DiffBody::TooLarge => rows.push(note("too long to compare line by line; the contents differ".into())),
-        DiffBody::Missing(why) => rows.push(note(format!("no content: {}", facts::clean(why)))),
+        DiffBody::Missing(why) => rows.push(note(format!("no content: {}", clean(why)))),
         DiffBody::Cut => rows.push(note("the answer was full; compare this path alone".into())),
         DiffBody::Link { old, new } => {
-            let line = |kind, target: &String| DiffRow { kind, text: format!("-> {}", facts::clean(target)) };
+            let line = |kind, target: &String| DiffRow { kind, text: format!("-> {}", clean(target)) };
             rows.extend(old.iter().map(|target| line(DiffKind::Old, target)));
             rows.extend(new.iter().map(|target| line(DiffKind::New, target)));
         }
@@ -210,7 +211,7 @@ fn rows(file: &FileDiff) -> Vec<DiffRow> {
                         Sign::Old => DiffKind::Old,
                         Sign::New => DiffKind::New,
                     };
-                    rows.push(DiffRow { kind, text: facts::clean(&line.text) });
+                    rows.push(DiffRow { kind, text: clean(&line.text) });
                     if line.no_newline {
                         rows.push(note("no end of line at the end of the file".into()));
                     }
@@ -223,7 +224,7 @@ fn rows(file: &FileDiff) -> Vec<DiffRow> {
 
 /// `mappings/orders.yaml   mode 0640 -> 0600`
 fn head(file: &FileDiff) -> String {
-    let path = facts::clean(&file.path);
+    let path = clean(&file.path);
     let kind = |side: &DiffSide| match side.kind {
         FileKind::File => "file",
         FileKind::Directory => "directory",
@@ -231,7 +232,7 @@ fn head(file: &FileDiff) -> String {
     };
     let mut words = Vec::new();
     if let Some(from) = &file.renamed_from {
-        words.push(format!("was {}", facts::clean(from)));
+        words.push(format!("was {}", clean(from)));
     }
     match (&file.old, &file.new) {
         (None, Some(new)) => words.push(format!("added, {} of {}", kind(new), facts::bytes(new.size))),
@@ -243,7 +244,7 @@ fn head(file: &FileDiff) -> String {
             if old.mode != new.mode {
                 words.push(format!("mode {:04o} -> {:04o}", old.mode, new.mode));
             }
-            words.extend(file.owner_words().map(|words| facts::clean(&words)));
+            words.extend(file.owner_words().map(|words| clean(&words)));
             if words.is_empty() {
                 words.push("changed".into());
             }

@@ -11,7 +11,6 @@ use super::bulk_source::{Other, from_wire};
 use super::net::BulkClient;
 use super::orders::Orders;
 use super::shared::OrderOutcome;
-use crate::console::mask;
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{DiffReport, PATHS_MAX, Version};
 use crate::engine::order::Reply;
@@ -21,6 +20,7 @@ use crate::mirror::push::Manifest;
 use crate::mirror::tree::Tree;
 use crate::mirror::{OnDisk, history};
 use crate::store::Store;
+use crate::text::mask;
 
 /// What to compare.
 pub struct Wanted {

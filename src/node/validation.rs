@@ -34,7 +34,7 @@ pub fn judge(settings: &Validate, directory: &Path) -> Option<Arc<Judge>> {
 
 /// What the command says goes into alerts, mails and events: values of secret keys do not (spec 5.8).
 fn without_secrets(lines: &[String]) -> Vec<String> {
-    crate::console::mask::output(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    crate::text::mask::output(&lines.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The lines as one, the last ones where they are too long.

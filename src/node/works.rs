@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use super::desk::{MirrorDesk, drifting};
 use super::heart::Heart;
 use super::shared::{Shared, lock};
-use crate::console::mask::OutputMask;
 use crate::engine::base::{Millis, Problem, Reason, RevisionId, Role, Term};
 use crate::engine::durable::Durable;
 use crate::engine::effect::Hook;
@@ -19,6 +18,7 @@ use crate::service::addresses::Addresses;
 use crate::service::hooks::{HookDone, HookRun, Runner};
 use crate::service::unit::Tie;
 use crate::service::{Env, GuardCommand, OutputLine, Watchdog, checks, health};
+use crate::text::mask::OutputMask;
 use lookout::Lookout;
 use service::ServiceDesk;
 

@@ -11,9 +11,9 @@ use rustix::process::Signal;
 
 use super::lines::{OutputLine, read_lines};
 use super::{Env, lock, procs, spawn};
-use crate::console::mask;
 use crate::engine::base::Problem;
 use crate::engine::effect::Hook;
+use crate::text::mask;
 
 /// Most hooks waiting for their turn.
 pub const QUEUE_MAX: usize = 64;

@@ -13,6 +13,7 @@ use crate::console::tree::{RowKind, Since};
 use crate::engine::base::Role;
 use crate::engine::order::{FileEntry, FileKind};
 use crate::engine::status::Status;
+use crate::text::clean;
 
 /// From this width on the file stands beside the tree.
 const SPLIT_COLUMNS: u16 = 78;
@@ -190,7 +191,7 @@ fn entry_head(entry: &FileEntry, owner: &str, status: &Status) -> Vec<String> {
         format!("revision {revision}  {}  {kind}{}", facts::bytes(entry.size), mode(entry.mode)),
         format!("digest {digest}…{same}"),
     ];
-    lines.extend((!owner.is_empty()).then(|| format!("owner {}", facts::clean(owner))));
+    lines.extend((!owner.is_empty()).then(|| format!("owner {}", clean(owner))));
     lines
 }
 

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::Theme;
-use crate::console::facts;
 use crate::console::message::Drawn;
+use crate::text::clean;
 
 /// Column at which values begin.
 pub const VALUE_COLUMN: usize = 15;
@@ -128,7 +128,7 @@ pub fn pad(text: &str, width: usize) -> String {
 /// `text` in at most `width` cells, `…` where it was cut; cleaned of what could steer a terminal.
 #[must_use]
 pub fn shorten(text: &str, width: usize) -> String {
-    let text = facts::clean(text);
+    let text = clean(text);
     if text.width() <= width {
         return text;
     }
@@ -180,7 +180,7 @@ pub fn without_left(pieces: Vec<(String, Style)>, left: usize) -> Vec<(String, S
 /// The end of `text` in at most `width` cells: of a path, the last part says most.
 #[must_use]
 pub fn shorten_left(text: &str, width: usize) -> String {
-    let text = facts::clean(text);
+    let text = clean(text);
     if text.width() <= width {
         return text;
     }
@@ -202,7 +202,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
-        let paragraph = facts::clean(paragraph);
+        let paragraph = clean(paragraph);
         let mut line = String::new();
         let mut used = 0;
         // Spaces between words stay as they are: columns inside a line are the writer's.

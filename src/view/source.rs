@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr;
 use super::page::{Page, shorten, without_left};
 use super::theme::Theme;
 use crate::console::files::{Files, ShownFile};
-use crate::console::mask::{MASK, ShownLine};
-use crate::console::yaml::{Part, Span};
+use crate::text::mask::{MASK, ShownLine};
+use crate::text::yaml::{Part, Span};
 
 /// Appends what fits in `room` lines.
 pub fn add_lines(page: &mut Page, shown: &ShownFile, files: &Files, room: usize) {
@@ -94,8 +94,8 @@ fn fitting(pieces: Vec<(String, Style)>, width: usize) -> Vec<(String, Style)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::mask;
-    use crate::console::yaml::Lexer;
+    use crate::text::mask;
+    use crate::text::yaml::Lexer;
     use crate::view::ColorLevel;
 
     fn pieces(text: &str, show: bool) -> Vec<Vec<(String, Style)>> {

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use standin::backup::archive::{self, Part};
-use standin::console::mask;
 use standin::engine::history::Sign;
 use standin::engine::order::Order;
 use standin::engine::settings::read::read as read_settings;
@@ -13,6 +12,7 @@ use standin::mirror::path::{RelPath, link_stays_inside};
 use standin::mirror::tree::Tree;
 use standin::mirror::{PushPayload, diff, unified, yaml};
 use standin::store::Packed;
+use standin::text::mask;
 use standin::wire::frame::{FrameDecoder, LINK_FRAME_MAX_BYTES};
 use standin::wire::{bulk, control, link, pair};
 

@@ -4,7 +4,7 @@ use super::lexer;
 use super::sources::{Source, top};
 
 /// Rooms that only compute.
-const PURE_ROOMS: [&str; 4] = ["engine", "wire", "console", "view"];
+const PURE_ROOMS: [&str; 5] = ["engine", "wire", "console", "view", "text"];
 /// Files of a mixed room that only compute.
 const PURE_MODULES: [&str; 4] = ["mirror/tree", "mirror/digest", "mirror/diff", "mirror/yaml"];
 /// Modules of `std` that reach outside.
@@ -29,8 +29,13 @@ const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("view", &["terminal"]),
 ];
 /// Rooms that know only these, beside themselves.
-const KNOWS_ONLY: [(&str, &[&str]); 4] =
-    [("engine", &[]), ("wire", &["engine"]), ("console", &["engine"]), ("view", &["engine", "console"])];
+const KNOWS_ONLY: [(&str, &[&str]); 5] = [
+    ("engine", &[]),
+    ("text", &[]),
+    ("wire", &["engine"]),
+    ("console", &["engine", "text"]),
+    ("view", &["engine", "console", "text"]),
+];
 /// Crates, and the only rooms that use them.
 const CRATE_ROOMS: [(&str, &[&str]); 6] = [
     ("ratatui", &["view", "terminal"]),

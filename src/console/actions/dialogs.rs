@@ -8,6 +8,7 @@ use crate::console::model::Model;
 use crate::engine::base::{Problem, Role};
 use crate::engine::order::{MasterSeen, Order, Rehearsal};
 use crate::engine::status::Status;
+use crate::text::clean;
 
 fn lines(text: &[&str]) -> Vec<String> {
     text.iter().map(|line| (*line).to_owned()).collect()
@@ -315,7 +316,7 @@ fn reset(status: &Status, is_master: bool) -> Dialog {
 /// `q` while an editor is suspended.
 #[must_use]
 pub fn leave_editor(model: &Model) -> Dialog {
-    let path = model.files.editing.as_ref().map(|editing| facts::clean(&editing.path)).unwrap_or_default();
+    let path = model.files.editing.as_ref().map(|editing| clean(&editing.path)).unwrap_or_default();
     let body = vec![
         format!("The editor with {path} is suspended. Leaving ends it; what was not saved in it is lost."),
         "What was saved stays in its private copy and does not reach the configuration. e goes back to it.".into(),

@@ -3,13 +3,13 @@
 
 use super::send;
 use crate::console::dialog::{Dialog, Topic};
-use crate::console::facts;
 use crate::console::files::{EditState, Editing};
 use crate::console::message::{Command, Edited};
 use crate::console::model::{Asked, Model, Tone};
 use crate::engine::base::{Digest, Problem};
 use crate::engine::history::{Change, Expected, FileBytes, NewFile};
 use crate::engine::order::{FileContent, FileKind, Order};
+use crate::text::clean;
 
 /// `e` on a file: reads it as it is in the newest revision; or goes back to an editor that was suspended.
 pub fn begin(model: &mut Model) -> Vec<Command> {
@@ -20,7 +20,7 @@ pub fn begin(model: &mut Model) -> Vec<Command> {
     }
     let Some(entry) = model.files.current_file() else { return Vec::new() };
     let path = entry.path;
-    let label = format!("Opening {}", facts::clean(&path));
+    let label = format!("Opening {}", clean(&path));
     send(model, Order::ShowFile { path: path.clone(), revision: None }, Asked::EditRead(path), &label)
 }
 
@@ -43,7 +43,7 @@ pub fn open(model: &mut Model, content: FileContent) -> Vec<Command> {
         (FileKind::File, false, _) => "it is no text",
         _ => "it is no file",
     };
-    model.say(Tone::Warning, format!("{} cannot be edited here: {why}", facts::clean(&entry.path)));
+    model.say(Tone::Warning, format!("{} cannot be edited here: {why}", clean(&entry.path)));
     Vec::new()
 }
 
@@ -62,7 +62,7 @@ pub fn take(model: &mut Model, edited: Edited) -> Vec<Command> {
         }
         Edited::Failed { why, copy } => {
             model.files.editing = None;
-            let mut body = vec![format!("Why    {}", facts::clean(&why))];
+            let mut body = vec![format!("Why    {}", clean(&why))];
             body.extend(copy.map(|copy| kept(&copy)));
             body.push("Nothing was changed in the configuration.".into());
             model.dialog = Some(Dialog::new(Topic::Problem, "The editor did not end well", body).closing("Close"));
@@ -82,7 +82,7 @@ pub fn take(model: &mut Model, edited: Edited) -> Vec<Command> {
 /// The text was handed over: now the revision.
 pub fn apply(model: &mut Model, digest: Digest) -> Vec<Command> {
     let Some(Editing { path, mode, digest: seen, .. }) = model.files.editing.clone() else { return Vec::new() };
-    let label = format!("Changing {}", facts::clean(&path));
+    let label = format!("Changing {}", clean(&path));
     let expected = Expected::Content(seen);
     let files = vec![NewFile { path, kind: FileKind::File, mode, digest, expected, owners: None }];
     let order = Order::Change { change: Change::Put { files }, message: String::new(), dry_run: false };
@@ -104,13 +104,13 @@ pub fn failed(model: &mut Model, problem: Option<&Problem>) -> Vec<Command> {
         None => vec!["The engine did not answer: look whether it was done.".into()],
     };
     body.extend(editing.copy.map(|copy| kept(&copy)));
-    let title = format!("{} was not changed", facts::clean(&editing.path));
+    let title = format!("{} was not changed", clean(&editing.path));
     model.dialog = Some(Dialog::new(Topic::Problem, title, body).closing("Close"));
     Vec::new()
 }
 
 fn kept(copy: &str) -> String {
-    format!("Text   kept in {}", facts::clean(copy))
+    format!("Text   kept in {}", clean(copy))
 }
 
 fn set_state(model: &mut Model, state: EditState) {

@@ -8,6 +8,7 @@ use crate::console::message::Command;
 use crate::console::model::{Asked, Model, Overlay, Screen, Tone};
 use crate::engine::history::{Change, ChangeReport, LogEntry, Version};
 use crate::engine::order::Order;
+use crate::text::clean;
 
 /// Most changes named in a question.
 const PREVIEW_MAX: usize = 40;
@@ -151,7 +152,7 @@ pub fn restore(model: &mut Model) -> Vec<Command> {
 pub fn reapply(model: &mut Model) -> Vec<Command> {
     let Some(branch) = model.files.branches.get(model.files.branch) else { return Vec::new() };
     let branch = branch.name.clone();
-    let (title, message) = (format!("Re-apply {}", facts::clean(&branch)), format!("re-applied from {branch}"));
+    let (title, message) = (format!("Re-apply {}", clean(&branch)), format!("re-applied from {branch}"));
     preview(model, title, Change::Reapply { branch, paths: Vec::new(), theirs: Vec::new() }, message)
 }
 
@@ -182,13 +183,13 @@ pub fn fill_preview(dialog: &mut Dialog, change: Change, message: String, report
         _ => vec![format!("{paths} would change, as one new revision; the ones before stay in the history:")],
     };
     let few = report.changes.iter().take(PREVIEW_MAX);
-    dialog.body.extend(few.map(|one| format!("  {:<8} {}", one.what.word(), facts::clean(&one.path))));
+    dialog.body.extend(few.map(|one| format!("  {:<8} {}", one.what.word(), clean(&one.path))));
     dialog.body.extend(and_more(report.total, report.changes.len()));
     if report.conflicts_total > 0 {
         let paths = facts::counted(report.conflicts_total, "path");
         dialog.body.push(format!("In conflict, {paths} would stay as now:"));
         let few = report.conflicts.iter().take(PREVIEW_MAX);
-        dialog.body.extend(few.map(|one| format!("  {}: {}", facts::clean(&one.path), facts::clean(&one.why))));
+        dialog.body.extend(few.map(|one| format!("  {}: {}", clean(&one.path), clean(&one.why))));
         dialog.body.extend(and_more(report.conflicts_total, report.conflicts.len()));
     }
     let button = |label: &str, change: Change| Button {
@@ -259,7 +260,7 @@ pub fn next(model: &mut Model, forward: bool) -> Vec<Command> {
     let from = model.files.selected.clone().unwrap_or_default();
     let Some(path) = model.files.marks.next(&from, forward).map(str::to_owned) else { return Vec::new() };
     if !model.files.reveal(&path) {
-        model.say(Tone::Plain, format!("{} is not in this list", facts::clean(&path)));
+        model.say(Tone::Plain, format!("{} is not in this list", clean(&path)));
     }
     super::show_selected(model)
 }

@@ -9,6 +9,7 @@ use crate::console::model::{Asked, Model, Overlay, Tone};
 use crate::engine::base::Problem;
 use crate::engine::order::{FileContent, Reply};
 use crate::engine::timeouts::TimeoutReport;
+use crate::text::clean;
 
 /// Takes the answer to order `id`; one that nobody waits for any more is dropped.
 pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<Command> {
@@ -21,7 +22,7 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
         (Asked::Stop, _) => super::keys::stopped(),
         (Asked::Form, Reply::Done(sentence)) => {
             model.form = None;
-            model.say(Tone::Plain, facts::clean(&sentence));
+            model.say(Tone::Plain, clean(&sentence));
             Vec::new()
         }
         (Asked::Rehearsal, Reply::Rehearsal(rehearsal)) => {
@@ -58,7 +59,7 @@ pub fn take(model: &mut Model, id: u64, outcome: Result<Reply, Problem>) -> Vec<
         }
         (Asked::Timeouts, Reply::Timeouts(report)) => timeouts(model, report),
         (_, Reply::Done(sentence)) => {
-            model.say(Tone::Plain, facts::clean(&sentence));
+            model.say(Tone::Plain, clean(&sentence));
             Vec::new()
         }
         (asked, reply) => of_files(model, asked, reply),
@@ -136,7 +137,7 @@ fn waiting<'a>(model: &'a mut Model, topics: &[Topic]) -> Option<&'a mut Dialog>
 }
 
 fn refused(model: &mut Model, asked: &Asked, problem: &Problem) -> Vec<Command> {
-    model.say(Tone::Error, facts::clean(&format!("{}: {}", problem.what, problem.why)));
+    model.say(Tone::Error, clean(&format!("{}: {}", problem.what, problem.why)));
     if *asked == Asked::Form
         && let Some(form) = &mut model.form
     {

@@ -169,7 +169,7 @@ fn secrets_are_masked() {
     home.write("a.yaml", b"user: x\npassword: hunter1\n");
     home.commit();
     home.write("a.yaml", b"user: x\npassword: hunter2\n");
-    let mask = |text: &str| crate::console::mask::lines(text).into_iter().map(|line| line.masked).collect();
+    let mask = |text: &str| crate::text::mask::lines(text).into_iter().map(|line| line.masked).collect();
     let masked = home.diff(&Version::Newest, &Version::Directory, &[], Some(&mask));
     let json = serde_json::to_string(&masked).unwrap();
     assert!(json.contains("masked") && !json.contains("hunter"), "{json}");

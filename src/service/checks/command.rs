@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{Outcome, took};
-use crate::console::mask::OutputMask;
 use crate::service::lines::read_lines;
 use crate::service::{procs, spawn};
+use crate::text::mask::OutputMask;
 
 /// How long the last words of a command that has ended are waited for: what it left behind may hold its output open.
 const OUTPUT_WAIT: Duration = Duration::from_millis(500);

@@ -7,7 +7,7 @@ mod output;
 pub use keys::is_secret_key;
 pub use output::{OutputMask, output};
 
-use super::facts::clean;
+use super::clean;
 use super::yaml::Lexer;
 use keys::{is_secret, scan};
 
