@@ -298,7 +298,8 @@ impl Engine {
         }
         self.plan_forced();
         self.plan_settings();
-        if !(self.is_master() && self.stall.is_barred()) {
+        // Who gives the role up decides nothing that needs fresh word: the scan that it waits for is not to be held back.
+        if !(self.is_master() && self.stall.is_barred() && !self.is_giving_way()) {
             self.plan_scan();
             self.plan_push();
         }

@@ -131,6 +131,8 @@ fn lives_that_once_failed() {
         347_199, 965_233,
         // A hold time was made shorter, and the arbiter forgot, while the master lived on its earlier confirmation (spec 7.11).
         30_490_971,
+        // One that gave the role up had stalled while a scan was under way, and never asked for the one it waited for (spec 7.6, 7.12).
+        32_870_738,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

@@ -426,3 +426,20 @@ fn a_service_that_did_not_start_there_is_not_forgotten() {
     assert!(!holds(&world, 1, "V-012"));
     well(&world);
 }
+
+/// spec 7.6, 7.12: one that gives the role up and stalls becomes shadow all the same: it waits for a scan, and that is no decision
+#[test]
+fn a_stall_holds_up_nobody_who_gives_the_role_up() {
+    let mut world = pair_of(&settings());
+    world.crash(1, false);
+    world.run_until(world.t + 300);
+    // A scan is under way when the service has stopped, so that the one that is waited for is still to be begun.
+    world.feed(0, Input::DirectoryChanged);
+    world.order(0, Order::BecomeShadow);
+    world.feed(0, Input::Service(ServiceChange::Stopped(service_status("stopped"))));
+    world.feed(0, Input::Stalled { late_ms: 11_000 });
+    assert!(
+        world.run_till(5_000, |world| world.nodes[0].role() == Some(Role::Shadow)),
+        "it gives the role up for ever"
+    );
+}
