@@ -19,6 +19,7 @@ pub mod history;
 mod intake;
 mod keeping;
 mod listing;
+mod mounts;
 mod on_disk;
 mod overtaken;
 pub mod owners;

@@ -280,7 +280,7 @@ impl Mirror {
         place::stage_rest(&self.inner.store, &staged, &plan.ops, done, &mut |bytes| writing.add(bytes))
             .inspect_err(|_| self.drop_damaged(plan))?;
         writing.tell();
-        self.can_hold(&staged, &plan.ops)?;
+        self.can_hold(ground, &staged, &plan.ops)?;
         self.crash_point()?;
         self.inner.store.save_journal(&plan.encode()?, plan.parts())?;
         let job = Job { ground, staged: &staged, ops: &plan.ops, obstacles: &plan.obstacles, target };
@@ -312,23 +312,16 @@ impl Mirror {
         }
     }
 
-    /// Nothing is put in place that could not be read back there: what cannot be proved is never said to be the same (spec 5.7).
-    fn can_hold(&self, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
-        let failed = |error: std::io::Error| place::failed_aside(&error);
-        let Some((op, new)) = staged.closed(ops).map_err(failed)?.and_then(|op| Some((op, op.new?))) else {
-            return Ok(());
+    /// Nothing is begun that could not be moved into place in one step (spec 5.3), or not be read back there: what cannot be proved
+    /// is never said to be the same (spec 5.7).
+    fn can_hold(&self, ground: &Ground, staged: &Staged, ops: &[Change]) -> Result<(), Problem> {
+        let readable = || match staged.closed(ops).map_err(|error| place::failed_aside(&error))? {
+            Some(op) => op.new.map_or(Ok(()), |new| Err(closed(&op.path, new))),
+            None => Ok(()),
         };
-        let right = if new.kind == FileKind::Directory { "u+rx" } else { "u+r" };
-        let problem = Problem::new(
-            format!("cannot hold {}", op.path),
-            format!(
-                "with mode {:04o} the user that runs Standin here could not read it back, so that nothing would prove that it is as on the master",
-                new.mode
-            ),
-            format!("let its owner read it, on the master (chmod {right}), or leave it out by configuration.exclude"),
-        );
-        self.note_cannot_hold(Some(format!("{}: {}; {}", problem.what, problem.why, problem.todo)));
-        Err(problem)
+        ground.no_mount_in_the_way(&self.inner.directory, ops).and_then(|()| readable()).inspect_err(|problem| {
+            self.note_cannot_hold(Some(format!("{}: {}; {}", problem.what, problem.why, problem.todo)));
+        })
     }
 
     fn note_cannot_hold(&self, why: Option<String>) {
@@ -508,4 +501,16 @@ fn without(mut dirty: Dirty, plan: &Plan, is_read: bool) -> Dirty {
         }
     }
     dirty
+}
+
+fn closed(path: &RelPath, new: Entry) -> Problem {
+    let right = if new.kind == FileKind::Directory { "u+rx" } else { "u+r" };
+    Problem::new(
+        format!("cannot hold {path}"),
+        format!(
+            "with mode {:04o} the user that runs Standin here could not read it back, so that nothing would prove that it is as on the master",
+            new.mode
+        ),
+        format!("let its owner read it, on the master (chmod {right}), or leave it out by configuration.exclude"),
+    )
 }

@@ -177,6 +177,7 @@ impl Mirror {
             work.stamps.extend(found.stamps);
             return Ok((Drift { stuck, ..Drift::default() }, found.held));
         }
+        ground.no_mount_in_the_way(&self.inner.directory, &ops)?;
         let kept = self.keep_drift(&newest, &found.tree, None)?;
         let staged = self.begin(accounts.cloned(), None)?;
         place::stage(&self.inner.store, &staged, &ops)?;

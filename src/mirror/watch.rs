@@ -25,6 +25,7 @@ use rustix::io::Errno;
 pub use self::dirty::Dirty;
 use self::tree::{Heard, Watches};
 use super::exclude::Exclude;
+use super::mounts::{self, Bell, Mounts};
 use super::path::RelPath;
 use crate::engine::base::Problem;
 
@@ -87,6 +88,8 @@ struct State {
     sight: Sight,
     /// Which directory is watched: device and inode.
     identity: Option<(u64, u64)>,
+    /// What is mounted inside it.
+    mounts: Mounts,
     /// Its changes may be made elsewhere.
     is_remote: bool,
     /// Read by who took what is dirty, and for the thread to tell.
@@ -130,8 +133,15 @@ impl Watcher {
         end.set_nonblocking(true).map_err(|error| failed(error.to_string()))?;
         let mut watches = Watches::new(directory);
         watches.exclude = Arc::clone(exclude);
-        let state =
-            State { watches, dirty: Dirty::all(), sight: Sight::Clear, identity: None, is_remote: false, untold: None };
+        let state = State {
+            watches,
+            dirty: Dirty::all(),
+            sight: Sight::Clear,
+            identity: None,
+            mounts: Mounts::new(),
+            is_remote: false,
+            untold: None,
+        };
         let shared = Arc::new(Shared { fd, state: Mutex::new(state), exclude: Mutex::default() });
         let first = shared.begin(&mut shared.lock());
         let watching = Arc::clone(&shared);
@@ -207,6 +217,7 @@ impl Shared {
         state.dirty = Dirty::all();
         // Before the watches: one that takes its place meanwhile is noticed by the next look.
         state.identity = state.watches.identity();
+        state.mounts = mounts::inside(state.watches.top());
         if state.identity.is_none() {
             state.sight = Sight::Gone;
             return Some(WatchEvent::Gone(format!("{} is not there", state.watches.top().display())));
@@ -232,13 +243,17 @@ impl Shared {
     }
 
     fn watch(&self, ended: &UnixStream, tell: &dyn Fn(WatchEvent)) {
+        let bell = Bell::new();
         loop {
             let sight = self.lock().sight;
             let limit = Timespec { tv_sec: if sight == Sight::Blind { AGAIN_S } else { LOOK_AROUND_S }, tv_nsec: 0 };
-            let mut fds = [PollFd::new(ended, PollFlags::IN), PollFd::new(&self.fd, PollFlags::IN)];
+            let mut fds = vec![PollFd::new(ended, PollFlags::IN)];
             // Blind, only the end and the limit count: what is queued is of no use.
-            let count = if sight == Sight::Clear { 2 } else { 1 };
-            let polled = poll(&mut fds[..count], Some(&limit));
+            if sight == Sight::Clear {
+                fds.push(PollFd::new(&self.fd, PollFlags::IN));
+                fds.extend(bell.file().map(|file| PollFd::new(file, PollFlags::PRI)));
+            }
+            let polled = poll(&mut fds, Some(&limit));
             if !fds[0].revents().is_empty() {
                 match (&mut &*ended).read(&mut [0; WAKES_AT_ONCE]) {
                     Ok(0) => return,
@@ -253,6 +268,9 @@ impl Shared {
             match polled {
                 Ok(0) => self.look_around(sight, tell),
                 Ok(_) => {
+                    if fds.get(2).is_some_and(|bell| !bell.revents().is_empty()) {
+                        self.follow_mounts(tell);
+                    }
                     let heard = self.drain(&mut self.lock());
                     self.tell_heard(heard, tell);
                 }
@@ -279,6 +297,19 @@ impl Shared {
         let problem = {
             let mut state = self.lock();
             state.watches.exclude = exclude;
+            self.begin(&mut state)
+        };
+        problem.into_iter().for_each(tell);
+        tell(WatchEvent::Changed);
+    }
+
+    /// Something was mounted, or unmounted: inside the directory that hides or shows files, of which the watches tell nothing.
+    fn follow_mounts(&self, tell: &dyn Fn(WatchEvent)) {
+        let problem = {
+            let mut state = self.lock();
+            if mounts::inside(state.watches.top()) == state.mounts {
+                return;
+            }
             self.begin(&mut state)
         };
         problem.into_iter().for_each(tell);

@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod history;
 mod mirroring;
+mod mounted;
 mod refusals;
 mod roles;
 mod service;
