@@ -211,6 +211,8 @@ fn time_limit(order: &Order) -> Duration {
         | Order::FilePart { .. }
         | Order::Log { .. }
         | Order::ShowBranch { .. } => 60,
+        // May come from the other instance.
+        Order::BranchBytes { .. } => 300,
         // Reads the directory, of the other instance every byte.
         Order::Diff { .. } => 1_800,
         // Waits for what is being read or written in the directory.

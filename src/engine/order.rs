@@ -263,6 +263,13 @@ pub enum Order {
     Verify,
     /// `config branches`.
     Branches,
+    /// `config branches show BRANCH PATH`: the bytes that it has there.
+    BranchBytes {
+        /// Its name.
+        branch: String,
+        /// Relative to the directory.
+        path: String,
+    },
     /// `config branches show`.
     ShowBranch {
         /// Its name.

@@ -189,7 +189,7 @@ impl Engine {
         ];
         steps.extend(self.start_problem().map(|why| format!("WARNING: {why}")));
         steps.extend(self.held_problem().map(|why| {
-            format!("WARNING: {why}: as shadow this instance puts back the last good content, and keeps what is there as a drift, which `standin config reapply` brings back (F-024)")
+            format!("WARNING: {why}: as shadow this instance puts back the last good content, and keeps what is there as a drift, which `standin config branches show` gives back (F-024)")
         }));
         steps.extend(self.vote_used_up().map(|why| format!("WARNING: {why}")));
         Rehearsal {

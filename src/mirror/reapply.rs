@@ -14,6 +14,7 @@ use super::tree::{Entry, Tree};
 use super::watch::Dirty;
 use super::{Mirror, damaged, history, make_directory};
 use crate::engine::base::{Digest, Problem, RevisionId, Term};
+use crate::engine::history::APPLIED_FILE_MAX_BYTES;
 use crate::engine::order::FileKind;
 use crate::store::{BranchPlan, Packed};
 
@@ -168,6 +169,31 @@ impl Mirror {
             missing.push((entry.digest, entry.size));
         }
         Ok(missing)
+    }
+
+    /// What a branch or drift has at `path`: the bytes of a file, or where a link leads.
+    ///
+    /// # Errors
+    /// When it has nothing there, or too much for an answer; when its content is not here.
+    pub fn branch_bytes(&self, name: &str, path: &str) -> Result<Vec<u8>, Problem> {
+        let what = format!("cannot show {path} of {name}");
+        let refused = |why: String, todo: &str| Problem::new(what.clone(), why, todo);
+        let wanted = history::path_of(path, &what)?;
+        let store = &self.inner.store;
+        let change = diff::merged(store.branch_changes(name)?.into_iter()).into_iter().find(|at| at.path == wanted);
+        let Some(entry) = change.and_then(|change| change.new).filter(Entry::has_content) else {
+            let todo = "`standin config branches show` lists its files";
+            return Err(refused("it has no file there".into(), todo));
+        };
+        if entry.size > APPLIED_FILE_MAX_BYTES {
+            let why = format!("it has {} bytes, at most {APPLIED_FILE_MAX_BYTES} are handed out", entry.size);
+            return Err(refused(why, "re-apply it: standin config reapply"));
+        }
+        match store.content(&entry.digest)? {
+            Some(bytes) => Ok(bytes),
+            None if store.is_forgotten(&entry.digest)? => Err(refused("its content was forgotten".into(), "")),
+            None => Err(refused("its content is not here".into(), "give the order again when the two are connected")),
+        }
     }
 
     /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to

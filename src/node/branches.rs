@@ -13,7 +13,7 @@ use super::orders::Orders;
 use super::shared::OrderOutcome;
 use crate::engine::base::{Digest, Problem};
 use crate::engine::durable::Peer;
-use crate::engine::history::{Change as Wanted, Version};
+use crate::engine::history::{APPLIED_FILE_MAX_BYTES, Change as Wanted, FileBytes, Version};
 use crate::engine::message::Branch;
 use crate::engine::order::{Order, Reply};
 use crate::files::space;
@@ -68,6 +68,16 @@ pub async fn show(orders: &Arc<Orders>, name: &str) -> OrderOutcome {
         Some(branch) => Ok(Reply::Branches(vec![Branch { name: name.to_owned(), ..branch.clone() }])),
         None => Err(unknown(name, "")),
     }
+}
+
+/// `config branches show BRANCH PATH`: what is kept is had again byte for byte, also where it cannot be re-applied (spec 5.4, 7.6).
+///
+/// # Errors
+/// There is no such branch, or it has nothing there; the other instance has it and does not give it; more bytes than an answer has.
+pub async fn bytes(orders: &Arc<Orders>, name: &str, path: String) -> OrderOutcome {
+    let need = Need { paths: std::slice::from_ref(&path), largest: APPLIED_FILE_MAX_BYTES };
+    let (local, mirror) = (ready(orders, name, &need).await?, orders.mirror.clone());
+    run(move || mirror.mirror().branch_bytes(&local, &path)).await.map(|bytes| Reply::Bytes(FileBytes(bytes)))
 }
 
 /// Before an order that needs the contents of branches: what it needs of those that it names and is not here is fetched.

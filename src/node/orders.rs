@@ -74,6 +74,7 @@ impl Orders {
             }
             Order::Branches => branches::list(self).await,
             Order::ShowBranch { name } => branches::show(self, &name).await,
+            Order::BranchBytes { branch, path } => branches::bytes(self, &branch, path).await,
             Order::CheckTimeouts => timeouts::check(self).await,
             Order::Diff { from, to, paths, show_secrets } => {
                 compare::diff(self, compare::Wanted { from, to, paths, exclude: Vec::new(), show_secrets }).await

@@ -321,8 +321,11 @@ fn what_was_held_back_is_put_back_after_a_switch() {
     let told = alert(&pair.a, "F-024").expect("an alert");
     assert!(told["why"].as_str().unwrap().contains("audit.yaml") && alert(&pair.a, "F-021").is_none(), "{told}");
     let name = drift_of(&pair.a, "audit.yaml");
-    let diff = pair.b.standin(&["config", "branches", "diff", &name, "audit.yaml"]);
-    assert!(String::from_utf8_lossy(&diff.stdout).contains("broken: ["), "{diff:?}");
+    for instance in [&pair.a, &pair.b] {
+        let shown = instance.standin(&["config", "branches", "show", &name, "audit.yaml"]);
+        assert_eq!((shown.status.code(), &shown.stdout[..]), (Some(0), &b"broken: [\n"[..]), "{shown:?}");
+        assert!(instance.refused(&["config", "branches", "show", &name, "alerting.yaml"]).contains("no file there"));
+    }
 }
 
 /// spec 8.9: a master whose own directory is missing is in sync with nobody.

@@ -18,10 +18,13 @@ use crate::engine::order::{Order, Reply};
 /// `standin config branches …`.
 #[derive(Debug, Subcommand)]
 pub enum BranchAction {
-    /// One branch with its files
+    /// One branch with its files; with PATH the bytes that it has there, as they are
     Show {
         /// As listed
         branch: String,
+        /// A file of it
+        #[arg(value_name = "PATH", value_parser = inner_path())]
+        path: Option<String>,
     },
     /// What a branch has otherwise than the newest revision, line by line; exit status 1 if there is anything
     Diff {
@@ -71,7 +74,15 @@ pub struct ReapplyArguments {
 pub fn run(context: &Context, action: Option<&BranchAction>, out: &mut Output) -> Outcome {
     match action {
         None => list(context, out),
-        Some(BranchAction::Show { branch }) => show(context, branch, out),
+        Some(BranchAction::Show { branch, path: None }) => show(context, branch, out),
+        Some(BranchAction::Show { branch, path: Some(path) }) => {
+            let order = Order::BranchBytes { branch: branch.clone(), path: path.clone() };
+            let Reply::Bytes(bytes) = Client::connect(&context.home)?.order(order)? else {
+                return Err(unexpected().into());
+            };
+            out.raw(&bytes.0)?;
+            Ok(Exit::Done)
+        }
         Some(BranchAction::Diff { branch, paths, show_secrets, json }) => {
             let (from, to) = (Some("newest".into()), Some(branch.clone()));
             let (paths, show_secrets, json) = (paths.clone(), *show_secrets, *json);

@@ -92,7 +92,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("F-023", Error, Configuration, "This shadow cannot hold a file of the master",
         "The revision with it, and all later ones, are not applied: the directory here stays as the last revision before it", "See the reason: correct the file on the master; it is pushed again by itself", &[OpenConfiguration]),
     entry("F-024", Warning, Configuration, "Work that was held back here was set aside when the roles changed",
-        "The new master never had it: this shadow has the last good content, and what was found is kept as a drift in the history", "Look at it: `standin config branches`; mend it and bring it in, on the master: `standin config reapply DRIFT`", &[Branches, OpenConfiguration, Differences]),
+        "The new master never had it: this shadow has the last good content, and what was found is kept as a drift in the history", "Look at it: `standin config branches`. Get it, here or on the master: `standin config branches show DRIFT PATH > FILE`; mend it, and put it into the master's directory", &[Branches, OpenConfiguration, Differences]),
     entry("F-030", Warning, Configuration, "The other instance has not forgotten yet: {}",
         "Contents that were removed from the history here are still in the history there", "Connect the two: it is told as soon as both are in sync", &[OpenPair, Retry]),
     entry("F-031", Warning, Configuration, "The history cannot be tidied",
