@@ -124,7 +124,9 @@ impl Engine {
         }
         self.timers.clear(Timer::AskLimit);
         self.heard_term = self.heard_term.max(answer.known_term);
-        if self.durable.offer.is_some() {
+        if self.reign.activity == Activity::GivingWay {
+            // Whoever gives the role up has settled what it asked for: an open offer of an earlier run goes with the role.
+        } else if self.durable.offer.is_some() {
             self.answered_with_offer(role, term, answer);
         } else {
             match self.reign.activity {

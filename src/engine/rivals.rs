@@ -10,6 +10,10 @@ impl Engine {
     /// instance id takes over under the usual rules; the other counts its delay anew. One that an operator made shadow,
     /// or that promised not to take over, never wins by itself.
     pub(super) fn met_shadow(&mut self, their_term: Term, hello: &Hello) {
+        if self.watch.attached {
+            // It said so before it became the master that is followed now, over a connection of that time.
+            return;
+        }
         if self.watch.lost.is_none() {
             if self.watch.state != Some(LinkState::Handshake) {
                 return;

@@ -136,8 +136,10 @@ impl Engine {
             ServiceChange::StartFailed(status) => {
                 let why = status.message.clone().unwrap_or_else(|| "it ended at once".into());
                 self.service = status;
+                // The word of an earlier start may have been taken for this one's: whoever is active tries it again all the same.
+                let again = self.is_active().then_some((StartFor::Again, Reason::Start));
                 if self.work.stopping.is_none()
-                    && let Some((purpose, reason)) = self.work.starting
+                    && let Some((purpose, reason)) = self.work.starting.or(again)
                 {
                     self.service_not_started(purpose, reason, &why);
                 }

@@ -209,7 +209,10 @@ impl World {
             && self.nodes[node].incarnation == incarnation
             && let Some(term) = self.nodes[node].guard.next.take()
         {
-            self.start_service(node, term);
+            // The arbiter may have raised the term of this master while the start waited (spec 7.11).
+            let durable = &self.nodes[node].disk.durable;
+            let raised = durable.term.max(term);
+            self.start_service(node, if durable.role == Some(Role::Master) { raised } else { term });
         }
     }
 

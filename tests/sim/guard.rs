@@ -112,6 +112,10 @@ impl World {
     /// Standin asks for the service: at once, or when the stop under way is over.
     pub fn start_service(&mut self, node: usize, term: Term) {
         if self.nodes[node].guard.ending_until.is_some() {
+            // Judged as it is asked: a master may be raised to another term of its own while it waits.
+            if let Err(why) = self.check.uses(node, &self.nodes, term) {
+                self.fail(why);
+            }
             self.nodes[node].guard.next = Some(term);
             return;
         }

@@ -133,6 +133,12 @@ fn lives_that_once_failed() {
         30_490_971,
         // One that gave the role up had stalled while a scan was under way, and never asked for the one it waited for (spec 7.6, 7.12).
         32_870_738,
+        // `become-shadow` while an offer of an earlier run was open: an answer to that took the role back meanwhile (spec 7.8).
+        32_310_995, 32_578_927,
+        // A word said as shadow that came after the one said as master, over an older connection (spec 7.1, 7.16).
+        32_312_178,
+        // A service that did not start again after a switch that was ended was left alone (spec 7.13).
+        32_331_462,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

@@ -2,6 +2,7 @@
 //! meanwhile something happens that leaves none.
 
 use standin::engine::base::{Condition, Role};
+use standin::engine::message::Body;
 use standin::engine::order::Order;
 use standin::engine::settings::Settings;
 
@@ -145,4 +146,24 @@ fn a_switch_ends_with_its_shadow() {
     world.run_until(world.t + 8_000);
     assert!(is_active(&world, 0) && world.nodes[0].service);
     assert_eq!(world.failure, None);
+}
+
+/// spec 7.7, 7.8: who is made shadow while it asks what became of an offer of its earlier run stays so: no answer gives the role back
+#[test]
+fn become_shadow_outlasts_the_answer_to_an_old_offer() {
+    let mut world = pair_of(&settings());
+    world.hold = Some((0, |body| matches!(body, Body::Offer(_))));
+    world.order(0, Order::Switch { dry_run: false });
+    assert!(world.run_till(5_000, |world| world.nodes[0].disk.durable.offer.is_some()), "no offer");
+    world.crash(0, false);
+    world.held.clear();
+    world.hold = None;
+    world.run_until(world.t + 20);
+    world.start(0);
+    let order = world.order(0, Order::BecomeShadow);
+    world.run_until(world.t + 300);
+    assert!(world.answers.get(&order).is_some_and(Result::is_ok), "{:?}", world.answers.get(&order));
+    assert_eq!(world.nodes[0].role(), Some(Role::Shadow));
+    healthy(&mut world);
+    assert_eq!(world.nodes[1].role(), Some(Role::Master));
 }
