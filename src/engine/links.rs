@@ -119,9 +119,19 @@ impl Engine {
     /// A connection ended.
     pub(super) fn link_down(&mut self, id: LinkId, why: &str) {
         self.timers.clear(Timer::Greeting(id));
+        let is_dial_back = self.is_dial_back_open(id);
         if self.links.all.remove(&id).is_some() {
             self.link_gone(id, why);
         }
+        if is_dial_back {
+            self.dial_back_ended(Some(why));
+        }
+    }
+
+    /// The peer's listener was dialled back, and has not said anything yet (spec 4.1).
+    fn is_dial_back_open(&self, id: LinkId) -> bool {
+        let is_it = |link: &Link| link.outgoing && !link.greeted && link.purpose == Some(Purpose::DialBack);
+        self.is_master() && self.links.all.get(&id).is_some_and(is_it)
     }
 
     /// Ends a connection; nothing that comes over it counts from now on.
@@ -150,7 +160,11 @@ impl Engine {
 
     /// The first word did not come in time (an accepted connection is no answer, spec 7.1).
     pub(super) fn greeting_due(&mut self, id: LinkId) {
-        self.close(id, "no hello in time");
+        let (is_dial_back, why) = (self.is_dial_back_open(id), "no hello in time");
+        self.close(id, why);
+        if is_dial_back {
+            self.dial_back_ended(Some(why));
+        }
     }
 
     /// Dials the peer at its declared host and where it was last seen.

@@ -139,6 +139,8 @@ fn lives_that_once_failed() {
         32_312_178,
         // A service that did not start again after a switch that was ended was left alone (spec 7.13).
         32_331_462,
+        // A dial back that nobody answered in time was tried again after an hour, and H-013 stood till then (spec 4.1).
+        32_504_397,
     ];
     for seed in seeds {
         live(seed, false).unwrap();
