@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,19 @@ pub struct Member {
     child: Option<Child>,
 }
 
-/// Free now; nobody else of this test takes it, because the system gives out others for a while.
+/// Free now, and given to nobody else of this test.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // Below those that the system gives to connections that go out: nobody takes it between this and the start of the member.
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = process::id().wrapping_mul(97) % COUNT + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + number % COUNT).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits for a condition.
