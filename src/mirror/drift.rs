@@ -172,12 +172,17 @@ impl Mirror {
             }
             stuck.push(Stuck::unkept(path.clone(), &held.why));
         }
-        let ops = diff::between(&found.tree, &newest.tree);
+        let mut ops = diff::between(&found.tree, &newest.tree);
+        let behind = ground.behind_mounts(&self.inner.directory, &ops);
+        ops.retain(|op| !behind.contains_key(&op.path));
+        for (path, why) in behind {
+            found.held.push(held_back(&path, &why));
+            stuck.push(Stuck { found: found.tree.get(&path), path, why, is_unkept: false });
+        }
         if ops.is_empty() && obstacles.is_empty() {
             work.stamps.extend(found.stamps);
             return Ok((Drift { stuck, ..Drift::default() }, found.held));
         }
-        ground.no_mount_in_the_way(&self.inner.directory, &ops)?;
         let kept = self.keep_drift(&newest, &found.tree, None)?;
         let staged = self.begin(accounts.cloned(), None)?;
         place::stage(&self.inner.store, &staged, &ops)?;

@@ -1,7 +1,7 @@
 //! What is mounted inside the mirrored directory (spec 5.3): nothing can be moved there in one step, and the watches of a
 //! directory tell nothing of a mount placed on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -90,7 +90,16 @@ impl Ground {
     /// # Errors
     /// Names the place, and what to do.
     pub(super) fn no_mount_in_the_way(&self, directory: &Path, ops: &[Change]) -> Result<(), Problem> {
-        none_of(&self.mounts(directory), ops)
+        match self.behind_mounts(directory, ops).into_iter().next() {
+            Some((path, why)) => Err(Problem::new(format!("cannot change {path}"), why, "or exclude it on both sides")),
+            None => Ok(()),
+        }
+    }
+
+    /// Paths of `ops` that need a move across a mount, each with the reason and what to do.
+    pub(super) fn behind_mounts(&self, directory: &Path, ops: &[Change]) -> BTreeMap<RelPath, String> {
+        let mounts = if ops.is_empty() { Vec::new() } else { self.mounts(directory) };
+        ops.iter().filter_map(|op| Some((op.path.clone(), in_the_way(&mounts, op)?))).collect()
     }
 
     /// It may be hidden by a later one. A system that does not say is believed to show it.
@@ -103,27 +112,14 @@ impl Ground {
     }
 }
 
-/// Nothing of `ops` is behind one of `mounts`, or is a directory with one in it that would go (spec 5.3).
-///
-/// # Errors
-/// The first that is.
-fn none_of(mounts: &[RelPath], ops: &[Change]) -> Result<(), Problem> {
-    let goes = |op: &Change| {
-        let was_directory = op.old.is_some_and(|old| old.kind == FileKind::Directory);
-        was_directory && op.new.is_none_or(|new| new.kind != FileKind::Directory)
-    };
-    for mount in mounts {
-        if let Some(op) = ops.iter().find(|op| op.path.is_within(mount) || (goes(op) && mount.is_within(&op.path))) {
-            return Err(Problem::new(
-                format!("cannot change {}", op.path),
-                format!(
-                    "on {mount} something is mounted, inside the configuration directory: nothing can be moved there in one step"
-                ),
-                format!("unmount {mount} on this machine"),
-            ));
-        }
-    }
-    Ok(())
+/// Why `op` cannot be done with these mounts: it is behind one, or is a directory with one in it that would go (spec 5.3).
+fn in_the_way(mounts: &[RelPath], op: &Change) -> Option<String> {
+    let was_directory = op.old.is_some_and(|old| old.kind == FileKind::Directory);
+    let goes = was_directory && op.new.is_none_or(|new| new.kind != FileKind::Directory);
+    let mount = mounts.iter().find(|mount| op.path.is_within(mount) || (goes && mount.is_within(&op.path)))?;
+    Some(format!(
+        "on {mount} something is mounted, inside the configuration directory: nothing can be moved there in one step; unmount {mount} on this machine"
+    ))
 }
 
 #[cfg(test)]

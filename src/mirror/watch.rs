@@ -143,13 +143,15 @@ impl Watcher {
             untold: None,
         };
         let shared = Arc::new(Shared { fd, state: Mutex::new(state), exclude: Mutex::default() });
+        // Before the first look: what is mounted after it rings.
+        let bell = Bell::new();
         let first = shared.begin(&mut shared.lock());
         let watching = Arc::clone(&shared);
         let work = move || {
             if let Some(event) = first {
                 tell(event);
             }
-            watching.watch(&ended, &tell);
+            watching.watch(&ended, &bell, &tell);
         };
         thread::Builder::new().name("watch".into()).spawn(work).map_err(|error| failed(error.to_string()))?;
         Ok(Self { shared, end })
@@ -242,8 +244,7 @@ impl Shared {
         heard
     }
 
-    fn watch(&self, ended: &UnixStream, tell: &dyn Fn(WatchEvent)) {
-        let bell = Bell::new();
+    fn watch(&self, ended: &UnixStream, bell: &Bell, tell: &dyn Fn(WatchEvent)) {
         loop {
             let sight = self.lock().sight;
             let limit = Timespec { tv_sec: if sight == Sight::Blind { AGAIN_S } else { LOOK_AROUND_S }, tv_nsec: 0 };
@@ -254,6 +255,10 @@ impl Shared {
                 fds.extend(bell.file().map(|file| PollFd::new(file, PollFlags::PRI)));
             }
             let polled = poll(&mut fds, Some(&limit));
+            // It rings once.
+            if fds.get(2).is_some_and(|bell| !bell.revents().is_empty()) {
+                self.follow_mounts(tell);
+            }
             if !fds[0].revents().is_empty() {
                 match (&mut &*ended).read(&mut [0; WAKES_AT_ONCE]) {
                     Ok(0) => return,
@@ -268,9 +273,6 @@ impl Shared {
             match polled {
                 Ok(0) => self.look_around(sight, tell),
                 Ok(_) => {
-                    if fds.get(2).is_some_and(|bell| !bell.revents().is_empty()) {
-                        self.follow_mounts(tell);
-                    }
                     let heard = self.drain(&mut self.lock());
                     self.tell_heard(heard, tell);
                 }

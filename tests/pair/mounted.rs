@@ -66,6 +66,10 @@ fn nothing_is_moved_across_a_mount_on_the_shadow() {
     let mount = Mount::on(&pair.b, &pair.b.directory.join("notes"));
     eventually("noticed, and told", || says(&pair.b, "F-022", "notes"));
     pair.a.wait("not protected", |status| status["protection"] == "none");
+    // Nothing else is left as it was found for it.
+    fs::write(pair.b.directory.join("audit.yaml"), "changed: behind its back\n").unwrap();
+    let good = fs::read(pair.a.directory.join("audit.yaml")).unwrap();
+    eventually("put back", || fs::read(pair.b.directory.join("audit.yaml")).is_ok_and(|bytes| bytes == good));
     drop(mount);
     eventually("over", || stands(&pair.b, "F-022").is_none());
     pair.wait_settled(&pair.a, &pair.b);

@@ -90,7 +90,7 @@ pub const CATALOGUE: &[Entry] = &[
     entry("F-022", Error, Configuration, "Files that were changed on this shadow cannot be put back",
         "The directory is not what the master has: this shadow is not READY and does not take over. What a new master could not put back it holds back", "See the reason: owner, permissions and attributes of the file or its directory, space on the disk; a file too large to be kept has to be moved away", &[OpenConfiguration, Verify]),
     entry("F-023", Error, Configuration, "This shadow cannot hold a file of the master",
-        "The revision with it, and all later ones, are not applied: the directory here stays as the last revision before it", "See the reason: correct the file on the master; it is pushed again by itself", &[OpenConfiguration]),
+        "The revision with it, and all later ones, are not applied: the directory here stays as the last revision before it", "See the reason, and what it says to do: on the master for a file, on this machine for a mount; it is pushed again by itself", &[OpenConfiguration]),
     entry("F-024", Warning, Configuration, "Work that was held back here was set aside when the roles changed",
         "The new master never had it: this shadow has the last good content, and what was found is kept as a drift in the history", "Look at it: `standin config branches`. Get it, here or on the master: `standin config branches show DRIFT PATH > FILE`; mend it, and put it into the master's directory", &[Branches, OpenConfiguration, Differences]),
     entry("F-030", Warning, Configuration, "The other instance has not forgotten yet: {}",
