@@ -264,8 +264,14 @@ impl Engine {
         self.kits.start_problem = self.book.list().into_iter().find(is_it).map(|alert| alert.why);
     }
 
+    /// What is known of a start of the service here.
+    pub(super) fn shadow_service_alerts(&mut self) {
+        self.ahead_alert();
+        self.start_alert();
+    }
+
     /// It concerns whoever has to start it next: the shadow. The active instance has V-001, or has started it.
-    pub(super) fn start_alert(&mut self) {
+    fn start_alert(&mut self) {
         match self.kits.start_problem.clone().filter(|_| self.is_shadow()) {
             Some(why) => self.hold_alert(NOT_STARTED, "", &why),
             None => self.settle(NOT_STARTED, ""),
@@ -297,7 +303,7 @@ impl Engine {
     }
 
     /// It concerns whoever would have to start it: the shadow. The active instance has it running, or V-001.
-    pub(super) fn ahead_alert(&mut self) {
+    fn ahead_alert(&mut self) {
         match self.kits.ahead_problem.clone().filter(|_| self.is_shadow()) {
             Some(why) => self.hold_alert("V-009", "", &why),
             None => self.settle("V-009", ""),

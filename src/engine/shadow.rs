@@ -78,8 +78,7 @@ impl Watch {
 impl Engine {
     /// A shadow begins to look for its master, or says why not.
     pub(super) fn start_watch(&mut self) {
-        self.ahead_alert();
-        self.start_alert();
+        self.shadow_service_alerts();
         if self.peer().is_none() {
             let (state, message) = if self.in_force().shadow.master_hosts.is_empty() {
                 (LinkState::Initial, None)

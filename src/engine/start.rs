@@ -100,8 +100,7 @@ impl Engine {
         self.forget_copy();
         self.settle_restored();
         self.tell_damping();
-        self.ahead_alert();
-        self.start_alert();
+        self.shadow_service_alerts();
         if self.reign.activity == Activity::Isolated {
             let why = self.reign.hold_why.clone();
             self.hold_alert("H-023", "", &why);

@@ -36,6 +36,14 @@ pub struct Drift {
     pub stuck: Vec<Stuck>,
 }
 
+impl Drift {
+    /// How many there are beside those that are named.
+    #[must_use]
+    pub fn unnamed(&self) -> u64 {
+        self.paths_total.saturating_sub(self.paths.len() as u64)
+    }
+}
+
 /// One path that was changed, and is as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drifted {

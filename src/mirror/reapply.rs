@@ -108,14 +108,9 @@ impl Mirror {
         if entry.size > limit {
             return Ok(Some(format!("the branch has {} bytes there, the limit is {limit}", entry.size)));
         }
-        let Some(bytes) = self.inner.store.content(&entry.digest)? else {
-            let why = match self.inner.store.is_forgotten(&entry.digest)? {
-                true => "the content that the branch had was forgotten",
-                false => {
-                    "its content did not come from the other instance yet, as one order fetches so much alone: give it again"
-                }
-            };
-            return Ok(Some(why.into()));
+        let bytes = match self.content_in_branch(&entry)? {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Some(why.into())),
         };
         if entry.kind == FileKind::Link {
             let leads_out = !link_stays_inside(&change.path, &bytes);
@@ -123,6 +118,18 @@ impl Mirror {
         }
         let fault = yaml_fault(&self.inner.store, &change.path, now, &bytes)?;
         Ok(fault.map(|fault| fault.why))
+    }
+
+    /// A content that a branch has; inside: why it is not here.
+    fn content_in_branch(&self, entry: &Entry) -> Result<Result<Vec<u8>, &'static str>, Problem> {
+        let store = &self.inner.store;
+        Ok(match store.content(&entry.digest)? {
+            Some(bytes) => Ok(bytes),
+            None if store.is_forgotten(&entry.digest)? => Err("the content that the branch had was forgotten"),
+            None => Err(
+                "its content did not come from the other instance yet, as one order fetches so much alone: give it again",
+            ),
+        })
     }
 
     /// Keeps a branch that was fetched from the other instance. Nothing happens where it is here already.
@@ -179,8 +186,8 @@ impl Mirror {
         let what = format!("cannot show {path} of {name}");
         let refused = |why: String, todo: &str| Problem::new(what.clone(), why, todo);
         let wanted = history::path_of(path, &what)?;
-        let store = &self.inner.store;
-        let change = diff::merged(store.branch_changes(name)?.into_iter()).into_iter().find(|at| at.path == wanted);
+        let change =
+            diff::merged(self.inner.store.branch_changes(name)?.into_iter()).into_iter().find(|at| at.path == wanted);
         let Some(entry) = change.and_then(|change| change.new).filter(Entry::has_content) else {
             let todo = "`standin config branches show` lists its files";
             return Err(refused("it has no file there".into(), todo));
@@ -189,11 +196,8 @@ impl Mirror {
             let why = format!("it has {} bytes, at most {APPLIED_FILE_MAX_BYTES} are handed out", entry.size);
             return Err(refused(why, "re-apply it: standin config reapply"));
         }
-        match store.content(&entry.digest)? {
-            Some(bytes) => Ok(bytes),
-            None if store.is_forgotten(&entry.digest)? => Err(refused("its content was forgotten".into(), "")),
-            None => Err(refused("its content is not here".into(), "give the order again when the two are connected")),
-        }
+        self.content_in_branch(&entry)?
+            .map_err(|why| refused(why.into(), "`standin config branches` tells who keeps it"))
     }
 
     /// Writes down, and does not do, what brings the directory to `target` as a new revision by `author`: the next one to

@@ -208,7 +208,7 @@ async fn a_probe_says_which_step_fails() {
     let issuer = Issuer::new(home.path(), "right");
     issuer.issue("server", &["127.0.0.1"], "etcd");
     let etcd = Member::alone(home.path(), Some(issuer.server(false)), &[]);
-    let dead = format!("https://127.0.0.1:{}", etcd::free_port());
+    let dead = format!("https://127.0.0.1:{}", crate::ports::free_port());
     let with = settings::Arbiter { ca_file: issuer.text("ca.pem"), ..settings(&[etcd.url(), dead]) };
     let (mut first, mut second) = Instance::pair(&with);
     meet(&mut first, &mut second).await;

@@ -1,13 +1,13 @@
 //! A real etcd of one or three members, on ports and directories of its own, ended with the test.
 
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::ports::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything that etcd does.
@@ -34,21 +34,6 @@ pub struct Member {
     tls: Option<Tls>,
     extra: Vec<String>,
     child: Option<Child>,
-}
-
-/// Free now, and given to nobody else of this test.
-pub fn free_port() -> u16 {
-    // Below those that the system gives to connections that go out: nobody takes it between this and the start of the member.
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 20_000;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = process::id().wrapping_mul(97) % COUNT + GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(FIRST + number % COUNT).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Waits for a condition.

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::etcd::{free_port, until};
+use crate::etcd::until;
+use crate::ports::free_port;
 
 /// Short: nothing answers in these.
 const SHORT_MS: u64 = 300;

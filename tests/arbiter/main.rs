@@ -16,6 +16,7 @@ use etcd::Member;
 mod access;
 mod etcd;
 mod faults;
+mod ports;
 mod votes;
 
 /// Shortest lease that etcd gives with the timing of these tests.

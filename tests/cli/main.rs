@@ -4,6 +4,8 @@ mod at_rest;
 mod config;
 mod engine;
 mod keeping;
+#[path = "../arbiter/ports.rs"]
+mod ports;
 mod running;
 mod talking;
 

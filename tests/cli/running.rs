@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::ports::free_port;
 use super::{home, run, standin};
 
 /// For one condition, on a loaded machine.
@@ -81,10 +82,6 @@ impl Drop for Master {
             let _ = process.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 fn listening(port: u16) -> String {

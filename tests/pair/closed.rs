@@ -4,18 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::harness::{Instance, eventually, tree};
 use crate::{Pair, Wish, edit};
 
 /// Runs Standin as a user for whom modes count, as they do not for root.
 const ORDINARY: [&str; 5] =
     ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-dac_override,-dac_read_search"];
-
-fn stands(instance: &Instance, code: &str) -> Option<Value> {
-    instance.alerts().into_iter().find(|alert| alert["code"] == code && alert["is_over"] == false)
-}
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -42,7 +36,7 @@ fn a_file_that_the_shadow_cannot_read_is_refused_and_told() {
         mode(&aside, 0o200);
         fs::rename(&aside, &closed).unwrap();
         let says = |instance: &Instance, code: &str| {
-            stands(instance, code).is_some_and(|alert| {
+            instance.stands(code).is_some_and(|alert| {
                 let why = alert["why"].as_str().unwrap();
                 why.contains(&format!("cannot hold {path}: with mode 0200")) && why.contains("chmod u+r")
             })
@@ -59,7 +53,7 @@ fn a_file_that_the_shadow_cannot_read_is_refused_and_told() {
         mode(&closed, 0o640);
         pair.wait_settled(&pair.a, &pair.b);
         assert_eq!(tree(&pair.b.directory), tree(&pair.a.directory));
-        eventually("over", || stands(&pair.b, "F-023").is_none() && stands(&pair.a, "P-010").is_none());
+        eventually("over", || pair.b.stands("F-023").is_none() && pair.a.stands("P-010").is_none());
     }
 }
 
@@ -69,13 +63,13 @@ fn a_directory_that_the_shadow_cannot_enter_is_refused_and_told() {
     let pair = pair();
     let notes = pair.a.directory.join("notes");
     mode(&notes, 0o600);
-    let says = || stands(&pair.b, "F-023").is_some_and(|alert| alert["why"].as_str().unwrap().contains("hold notes"));
+    let says = || pair.b.stands("F-023").is_some_and(|alert| alert["why"].as_str().unwrap().contains("hold notes"));
     eventually("the shadow says so", says);
     assert!(fs::read_dir(pair.b.directory.join("notes")).is_ok_and(|mut inside| inside.next().is_some()));
     mode(&notes, 0o755);
     pair.wait_settled(&pair.a, &pair.b);
     assert_eq!(tree(&pair.b.directory), tree(&pair.a.directory));
-    eventually("over", || stands(&pair.b, "F-023").is_none());
+    eventually("over", || pair.b.stands("F-023").is_none());
 }
 
 /// spec 5.4: what the master's own user cannot read is held back with the reason, its last good content stays mirrored, all else
@@ -104,7 +98,7 @@ fn a_file_that_the_master_cannot_read_is_held_back() {
     assert_ne!(pair.a.status()["protection"], "full");
     mode(&file, 0o600);
     mode(&notes, 0o700);
-    eventually("taken up", || stands(&pair.a, "F-002").is_none());
+    eventually("taken up", || pair.a.stands("F-002").is_none());
     eventually("mirrored", || tree(&pair.b.directory) == tree(&pair.a.directory));
     pair.wait_settled(&pair.a, &pair.b);
 }

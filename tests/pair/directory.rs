@@ -20,10 +20,6 @@ fn revision(instance: &Instance) -> u64 {
     instance.status()["configuration"]["revision"].as_u64().unwrap()
 }
 
-fn stands(instance: &Instance, code: &str) -> Option<Value> {
-    instance.alerts().into_iter().find(|alert| alert["code"] == code && alert["is_over"] == false)
-}
-
 fn held(instance: &Instance) -> Vec<Value> {
     serde_json::from_str(&instance.ok(&["config", "list", "--held", "--json"])).unwrap()
 }
@@ -148,7 +144,7 @@ fn what_is_held_back_is_listed_and_ends() {
     fs::remove_file(pair.a.directory.join("way-out")).unwrap();
     edit(&pair.a, "good.yaml", b"a: 2\n");
     pair.a.wait("over", |status| status["configuration"]["held"] == 0 && status["protection"] == "full");
-    assert!(stands(&pair.a, "F-002").is_none() && held(&pair.a).is_empty());
+    assert!(pair.a.stands("F-002").is_none() && held(&pair.a).is_empty());
 }
 
 /// spec 5.4: the operator's command rejects a change as a whole, never holds up the checks, and lets a good state through
@@ -164,8 +160,8 @@ fn a_rejected_change_is_held_back_until_it_is_good() {
     edit(&pair.a, "port.txt", b"70000");
     edit(&pair.a, "other.txt", b"1");
     let before = revision(&pair.a);
-    eventually("told", || stands(&pair.a, "F-006").is_some());
-    let alert = stands(&pair.a, "F-006").unwrap();
+    eventually("told", || pair.a.stands("F-006").is_some());
+    let alert = pair.a.stands("F-006").unwrap();
     assert!(alert["why"].as_str().unwrap().contains("exit status 1; port.txt: no such port"), "{alert}");
     let status = pair.a.status();
     assert_eq!((&status["configuration"]["held"], &status["protection"]), (&2.into(), &"reduced".into()));
@@ -175,7 +171,7 @@ fn a_rejected_change_is_held_back_until_it_is_good() {
     edit(&pair.a, "port.txt", b"9090");
     eventually("through", || fs::read(pair.b.directory.join("port.txt")).is_ok_and(|bytes| bytes == b"9090"));
     pair.a.wait("over", |status| status["configuration"]["held"] == 0 && status["protection"] == "full");
-    assert!(stands(&pair.a, "F-006").is_none());
+    assert!(pair.a.stands("F-006").is_none());
     assert!(!pair.b.ok(&["events"]).contains("LOST"), "{}", pair.b.ok(&["events"]));
 }
 
@@ -190,15 +186,15 @@ fn a_rejected_change_is_tried_again() {
     eventually("in force", || pair.a.ok(&["events"]).contains("configuration.validate.command is in force"));
     let is_mirrored = |name: &str| pair.b.directory.join(name).exists();
     edit(&pair.a, "waits.txt", b"1");
-    eventually("told", || stands(&pair.a, "F-006").is_some());
+    eventually("told", || pair.a.stands("F-006").is_some());
     assert!(!is_mirrored("waits.txt"));
     fs::remove_file(&away).unwrap();
     eventually("through by itself", || is_mirrored("waits.txt"));
-    eventually("over", || stands(&pair.a, "F-006").is_none());
+    eventually("over", || pair.a.stands("F-006").is_none());
 
     fs::write(&away, "").unwrap();
     edit(&pair.a, "pushed.txt", b"1");
-    eventually("told again", || stands(&pair.a, "F-006").is_some());
+    eventually("told again", || pair.a.stands("F-006").is_some());
     fs::remove_file(&away).unwrap();
     let asked = Instant::now();
     pair.a.ok(&["config", "push"]);
@@ -220,7 +216,7 @@ fn what_is_mended_while_nothing_runs_is_over() {
     validate_with(&pair.a, "test $(cat port.txt) -lt 65536");
     eventually("in force", || pair.a.ok(&["events"]).contains("configuration.validate.command is in force"));
     edit(&pair.a, "port.txt", b"70000");
-    eventually("told", || stands(&pair.a, "F-006").is_some());
+    eventually("told", || pair.a.stands("F-006").is_some());
     pair.a.kill();
     fs::remove_file(pair.a.directory.join("pipe")).unwrap();
     edit(&pair.a, "port.txt", b"8080");
@@ -229,7 +225,7 @@ fn what_is_mended_while_nothing_runs_is_over() {
         let open = pair.a.alerts().into_iter().filter(|alert| alert["code"] == "F-002" && alert["is_over"] == false);
         open.map(|alert| alert["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    eventually("the change is over", || stands(&pair.a, "F-006").is_none());
+    eventually("the change is over", || pair.a.stands("F-006").is_none());
     eventually("the file is over", || of_files() == ["other"]);
 }
 
@@ -245,7 +241,7 @@ fn a_shadow_without_its_directory_says_so() {
     let told = || pair.b.alerts().iter().any(|alert| alert["code"] == "F-005");
     eventually("and told", told);
     pair.b.wait("protected again", |status| status["protection"] == "full");
-    eventually("over", || stands(&pair.b, "F-005").is_none());
+    eventually("over", || pair.b.stands("F-005").is_none());
 
     // A file in its place: nothing can be put back.
     let file = pair.b.home.join("in-the-way");
@@ -254,14 +250,14 @@ fn a_shadow_without_its_directory_says_so() {
     let status = pair.b.wait("not protected", |status| status["protection"] == "none");
     assert!(status["protection_message"].as_str().unwrap().contains("directory"), "{status}");
     pair.a.wait("not protected there either", |status| status["protection"] == "none");
-    eventually("told", || stands(&pair.b, "F-005").is_some());
+    eventually("told", || pair.b.stands("F-005").is_some());
     edit(&pair.a, "meanwhile.txt", b"1");
     exchange(&pair.b.directory, &file);
     eventually("back, and what came meanwhile too", || pair.b.directory.join("meanwhile.txt").exists());
     for instance in [&pair.a, &pair.b] {
         instance.wait("protected again", |status| status["protection"] == "full");
     }
-    eventually("over", || stands(&pair.b, "F-005").is_none());
+    eventually("over", || pair.b.stands("F-005").is_none());
     pair.a.ok(&["config", "verify"]);
 }
 
@@ -273,13 +269,13 @@ fn a_master_without_its_directory_says_so() {
     let (before, wanted) = (revision(&pair.a), tree(&pair.a.directory));
     let aside = pair.a.home.join("aside");
     fs::rename(&pair.a.directory, &aside).unwrap();
-    eventually("told", || stands(&pair.a, "F-005").is_some() && stands(&pair.a, "F-001").is_some());
+    eventually("told", || pair.a.stands("F-005").is_some() && pair.a.stands("F-001").is_some());
     let status = pair.a.wait("less protected", |status| status["protection"] == "reduced");
     assert!(status["protection_message"].as_str().unwrap().contains("not taken up"), "{status}");
     // As a mount point without its mount.
     fs::create_dir(&pair.a.directory).unwrap();
     eventually("why", || {
-        stands(&pair.a, "F-001").is_some_and(|alert| alert["why"].as_str().unwrap().contains("may not be mounted"))
+        pair.a.stands("F-001").is_some_and(|alert| alert["why"].as_str().unwrap().contains("may not be mounted"))
     });
     assert_eq!((revision(&pair.a), tree(&pair.b.directory)), (before, wanted.clone()));
     fs::remove_dir(&pair.a.directory).unwrap();
@@ -287,7 +283,7 @@ fn a_master_without_its_directory_says_so() {
     fs::write(pair.a.directory.join("new.txt"), "1").unwrap();
     eventually("goes on", || pair.b.directory.join("new.txt").exists());
     pair.a.wait("protected again", |status| status["protection"] == "full");
-    eventually("over", || stands(&pair.a, "F-001").is_none() && stands(&pair.a, "F-005").is_none());
+    eventually("over", || pair.a.stands("F-001").is_none() && pair.a.stands("F-005").is_none());
     assert_eq!(tree(&pair.b.directory).len(), wanted.len() + 1);
 }
 
@@ -309,12 +305,12 @@ fn a_master_that_starts_without_its_directory_says_so() {
     fs::rename(&pair.a.directory, &aside).unwrap();
     pair.a.start();
     pair.a.wait_active();
-    eventually("told", || stands(&pair.a, "F-005").is_some() && stands(&pair.a, "F-001").is_some());
+    eventually("told", || pair.a.stands("F-005").is_some() && pair.a.stands("F-001").is_some());
     assert!(!pair.a.directory.exists() && revision(&pair.a) == before);
     fs::write(aside.join("b.txt"), "2").unwrap();
     fs::rename(&aside, &pair.a.directory).unwrap();
     eventually("goes on", || revision(&pair.a) == before + 1);
-    eventually("over", || stands(&pair.a, "F-001").is_none() && stands(&pair.a, "F-005").is_none());
+    eventually("over", || pair.a.stands("F-001").is_none() && pair.a.stands("F-005").is_none());
 }
 
 /// spec 5.1, setting `configuration.owners`: owner and group travel by name; a name that the shadow does not know is told there,
@@ -323,7 +319,7 @@ fn a_master_that_starts_without_its_directory_says_so() {
 fn owners_travel_by_name() {
     let pair = pair();
     let alike =
-        |instance: &Instance| stands(instance, "H-027").is_none_or(|alert| !alert.to_string().contains("owners"));
+        |instance: &Instance| instance.stands("H-027").is_none_or(|alert| !alert.to_string().contains("owners"));
     pair.a.set("configuration", "owners", "true");
     for instance in [&pair.a, &pair.b] {
         eventually("the difference is told", || !alike(instance));
@@ -342,7 +338,7 @@ fn owners_travel_by_name() {
     std::os::unix::fs::chown(&there, Some(2), None).unwrap();
     eventually("put back", || ids(&there) == Some((1, 2)));
     eventually("and told", || {
-        stands(&pair.b, "F-021").is_some_and(|alert| alert.to_string().contains("belonged to bin"))
+        pair.b.stands("F-021").is_some_and(|alert| alert.to_string().contains("belonged to bin"))
     });
     let newest = revision(&pair.a);
     std::os::unix::fs::chown(pair.a.directory.join("owned.txt"), Some(0), Some(0)).unwrap();
@@ -387,19 +383,17 @@ fn an_owner_that_is_made_later_gets_its_files() {
     let script = format!("mount --bind {} /etc/passwd; exec \"$0\" \"$@\"", users.display());
     let pair = owning_pair(&["unshare", "--mount", "sh", "-c", &script]);
     let there = pair.b.directory.join("owned.txt");
-    eventually("told", || {
-        stands(&pair.b, "F-032").is_some_and(|alert| alert["why"] == "user daemon is not known here")
-    });
+    eventually("told", || pair.b.stands("F-032").is_some_and(|alert| alert["why"] == "user daemon is not known here"));
     assert_eq!(ids(&there), Some((0, 2)));
     pair.b.wait("counted", |status| status["configuration"]["owners_missing"] == 1);
-    assert!(stands(&pair.a, "F-032").is_none());
+    assert!(pair.a.stands("F-032").is_none());
     pair.b.wait("protected", |status| status["protection"] == "full");
     let mut file = fs::OpenOptions::new().append(true).open(&users).unwrap();
     writeln!(file, "{}", gone.join("\n")).unwrap();
     edit(&pair.a, "another.txt", b"2");
     eventually("given", || ids(&there) == Some((1, 2)));
-    eventually("over", || stands(&pair.b, "F-032").is_none());
-    assert!(stands(&pair.b, "F-021").is_none());
+    eventually("over", || pair.b.stands("F-032").is_none());
+    assert!(pair.b.stands("F-021").is_none());
     pair.a.ok(&["config", "verify"]);
 }
 
@@ -409,14 +403,14 @@ fn an_owner_that_is_made_later_gets_its_files() {
 fn without_the_right_to_give_files_away_it_is_told() {
     let mut pair = owning_pair(&["setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown"]);
     let why = "group bin may not be given, user daemon may not be given";
-    let told = |instance: &Instance| stands(instance, "F-032").is_some_and(|alert| alert["why"] == why);
+    let told = |instance: &Instance| instance.stands("F-032").is_some_and(|alert| alert["why"] == why);
     eventually("told", || told(&pair.b));
     assert_eq!(ids(&pair.b.directory.join("owned.txt")), Some((0, 0)));
     pair.b.kill();
     pair.b.start();
     pair.wait_settled(&pair.a, &pair.b);
     eventually("told again", || told(&pair.b));
-    assert!(stands(&pair.b, "F-021").is_none());
+    assert!(pair.b.stands("F-021").is_none());
     pair.a.ok(&["config", "verify"]);
 }
 
@@ -433,7 +427,7 @@ fn too_few_watches_cost_time_and_no_change() {
     pair.a.start();
     pair.b.start();
     pair.connect();
-    let alert = stands(&pair.a, "F-003").expect("the limit is told");
+    let alert = pair.a.stands("F-003").expect("the limit is told");
     assert!(alert["why"].as_str().unwrap().contains("fs.inotify.max_user_watches"), "{alert}");
     for name in ["one", "three"] {
         edit(&pair.a, &format!("{name}/deep/file.txt"), b"2");

@@ -338,6 +338,11 @@ impl Instance {
         self.wait("active", |status| status["active"] == true)
     }
 
+    /// Its alert of this code, as long as it is not over.
+    pub fn stands(&self, code: &str) -> Option<Value> {
+        self.alerts().into_iter().find(|alert| alert["code"] == code && alert["is_over"] == false)
+    }
+
     pub fn alerts(&self) -> Vec<Value> {
         serde_json::from_str(&self.ok(&["alerts", "--json"])).unwrap()
     }

@@ -4,14 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
-
 use crate::harness::{Instance, eventually, tree};
 use crate::{Pair, Wish, edit};
-
-fn stands(instance: &Instance, code: &str) -> Option<Value> {
-    instance.alerts().into_iter().find(|alert| alert["code"] == code && alert["is_over"] == false)
-}
 
 /// A file system in memory, where this instance sees it; unmounted at the latest when it is dropped.
 struct Mount<'a> {
@@ -52,7 +46,7 @@ fn nothing_is_moved_across_a_mount_on_the_shadow() {
     pair.wait_settled(&pair.a, &pair.b);
     let says = |instance: &Instance, code: &str, path: &str| {
         let told = format!("on {path} something is mounted");
-        stands(instance, code).is_some_and(|alert| alert["why"].as_str().unwrap().contains(&told))
+        instance.stands(code).is_some_and(|alert| alert["why"].as_str().unwrap().contains(&told))
     };
     let mount = Mount::on(&pair.b, &pair.b.directory.join(empty));
     edit(&pair.a, "empty/new.yaml", b"a: 1\n");
@@ -61,7 +55,7 @@ fn nothing_is_moved_across_a_mount_on_the_shadow() {
     assert_ne!(pair.a.status()["protection"], "full");
     drop(mount);
     pair.wait_settled(&pair.a, &pair.b);
-    eventually("over", || stands(&pair.b, "F-023").is_none() && tree(&pair.b.directory) == tree(&pair.a.directory));
+    eventually("over", || pair.b.stands("F-023").is_none() && tree(&pair.b.directory) == tree(&pair.a.directory));
 
     let mount = Mount::on(&pair.b, &pair.b.directory.join("notes"));
     eventually("noticed, and told", || says(&pair.b, "F-022", "notes"));
@@ -71,7 +65,7 @@ fn nothing_is_moved_across_a_mount_on_the_shadow() {
     let good = fs::read(pair.a.directory.join("audit.yaml")).unwrap();
     eventually("put back", || fs::read(pair.b.directory.join("audit.yaml")).is_ok_and(|bytes| bytes == good));
     drop(mount);
-    eventually("over", || stands(&pair.b, "F-022").is_none());
+    eventually("over", || pair.b.stands("F-022").is_none());
     pair.wait_settled(&pair.a, &pair.b);
     assert_eq!(tree(&pair.b.directory), tree(&pair.a.directory));
 }

@@ -1,7 +1,6 @@
 //! Homes of real instances, and what runs in them.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use standin::engine::order::ServerFrame;
 use standin::wire::control;
 
+use super::ports::free_port;
 use super::terminal::{LIMIT, Terminal, comes_true};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_standin");
@@ -33,10 +33,6 @@ pub struct Home {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Home {
     /// Empty, for an instance that is reached as `host`.
     pub fn new(host: &'static str) -> Self {

@@ -8,4 +8,6 @@ mod first_start;
 mod home;
 mod looks;
 mod operating;
+#[path = "../arbiter/ports.rs"]
+mod ports;
 mod terminal;

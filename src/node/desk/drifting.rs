@@ -114,8 +114,7 @@ impl MirrorDesk {
                 self.drift.store(watch.paths(), Ordering::Relaxed);
                 self.tell_drift(&drift, &BTreeSet::new());
             } else {
-                let more = drift.paths_total.saturating_sub(drift.paths.len() as u64);
-                let text = format!("{}; {}", named(&drift.paths, more), kept(&drift));
+                let text = format!("{}; {}", named(&drift.paths, drift.unnamed()), kept(&drift));
                 self.shared.note(EventKind::Configuration, Severity::Warning, text);
             }
             self.tidy_drifts();
@@ -140,8 +139,7 @@ impl MirrorDesk {
         let (held, other): (Vec<_>, Vec<_>) =
             drift.paths.iter().cloned().partition(|drifted| was_held.contains(&drifted.path));
         // Those that are not named are counted with the first.
-        let unnamed = drift.paths_total.saturating_sub(drift.paths.len() as u64);
-        let (more_held, more_other) = if other.is_empty() { (unnamed, 0) } else { (0, unnamed) };
+        let (more_held, more_other) = if other.is_empty() { (drift.unnamed(), 0) } else { (0, drift.unnamed()) };
         for (code, paths, more) in [(SET_ASIDE, held, more_held), (CHANGED, other, more_other)] {
             if paths.is_empty() && more == 0 {
                 continue;
