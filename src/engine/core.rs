@@ -282,6 +282,7 @@ impl Engine {
             Input::PairGranted { order, grant, fingerprint, address } => {
                 self.pair_granted(order, &grant, fingerprint, address);
             }
+            Input::Told { code, why } => self.tell(code, "", &why),
             Input::Trouble { code, subject, why } => self.raise(code, &subject, &why),
             Input::TroubleOver { code, subject } => self.settle(code, &subject),
             Input::Event(event) => self.out.push(Effect::Note(event)),

@@ -226,6 +226,13 @@ pub enum Input {
         address: String,
     },
 
+    /// Something that the node found and that has no end: an alert that stays until it is deleted.
+    Told {
+        /// Code of the catalogue.
+        code: &'static str,
+        /// For people.
+        why: String,
+    },
     /// Trouble that the node found: an alert of the catalogue.
     Trouble {
         /// Code of the catalogue.

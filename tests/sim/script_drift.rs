@@ -5,7 +5,7 @@ use standin::engine::input::Input;
 use standin::engine::order::Order;
 use standin::engine::status::{Protection, Status};
 
-use crate::pair::{healthy, is_active, pair_of, settings, state, well, with_delay};
+use crate::pair::{healthy, holds, is_active, pair_of, settings, state, well, with_delay};
 use crate::sim::world::World;
 
 /// A look that takes so long is noticed, ms.
@@ -210,4 +210,19 @@ fn putting_back_is_owed_beyond_a_restart() {
     assert!(!is_owed(&world));
     world.start(0);
     healthy(&mut world);
+}
+
+/// spec 5.4, 6.2: what was held back and was set aside when the roles changed is no trouble that passes: it is told until the
+/// operator has dealt with it, and not again after that
+#[test]
+fn work_that_was_set_aside_is_told_until_it_is_deleted() {
+    let mut world = pair_of(&settings());
+    world.feed(1, Input::Told { code: "F-024", why: "a.yaml was changed; put back".into() });
+    world.run_until(world.t + 3_600_000);
+    assert!(holds(&world, 1, "F-024"));
+    let id = world.nodes[1].disk.alerts.values().find(|alert| alert.code == "F-024").unwrap().id;
+    world.order(1, Order::DeleteAlert { id });
+    world.run_until(world.t + 60_000);
+    assert!(!holds(&world, 1, "F-024"));
+    well(&world);
 }

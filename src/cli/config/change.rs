@@ -191,8 +191,10 @@ fn told(report: &ChangeReport, out: &mut Output) -> Outcome {
     if report.conflicts_total == 0 {
         return Ok(Exit::Done);
     }
-    let conflicts = count(report.conflicts_total, "path was", "paths were");
-    out.line(&format!("{conflicts} left as they are. Look: config branches diff; take the branch's: --theirs PATH"))?;
+    let conflicts = count(report.conflicts_total, "path stays as it is", "paths stay as they are");
+    out.line(&format!(
+        "{conflicts}. Look: config branches diff; have its bytes: config branches show BRANCH PATH; take the branch's: --theirs PATH"
+    ))?;
     Ok(Exit::No)
 }
 

@@ -58,7 +58,7 @@ pub fn switch(model: &Model) -> Reason {
     with(model, |status| {
         let peer = facts::peer_name(status);
         if !is_master(status) {
-            return no(format!("Only the master switches roles: do it on {peer}; T takes over when {peer} is gone"));
+            return no(format!("Only the master, {peer}, switches roles; T takes over if it is gone"));
         }
         match status.condition {
             Some(Condition::Switching) => return no("A switch is under way already"),

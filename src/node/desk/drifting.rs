@@ -42,7 +42,7 @@ impl MirrorDesk {
             Due::Look => self.put_drift_back(drift),
             Due::Over => {
                 lock(&self.drifted).clear();
-                for code in [CHANGED, "F-022", SET_ASIDE] {
+                for code in [CHANGED, "F-022"] {
                     self.shared.input_blocking(Input::TroubleOver { code, subject: String::new() });
                 }
             }
@@ -147,7 +147,11 @@ impl MirrorDesk {
             let why = format!("{}; put back, {}", named(&paths, more), kept(drift));
             let what = if code == SET_ASIDE { "held back here while this was the master" } else { "drift" };
             self.shared.note(EventKind::Configuration, Severity::Warning, format!("{what}: {why}"));
-            self.shared.input_blocking(Input::Trouble { code, subject: String::new(), why });
+            self.shared.input_blocking(match code {
+                // It stays set aside, until the operator has dealt with it.
+                SET_ASIDE => Input::Told { code, why },
+                _ => Input::Trouble { code, subject: String::new(), why },
+            });
         }
     }
 }
