@@ -9,7 +9,11 @@ use super::master::Activity;
 use super::message::{Body, Offer, OfferKind};
 use super::status::TimelineEntry;
 use super::then::Then;
+use super::timers::Timer;
 use super::work::{StartFor, StopFor};
+
+/// Who gives the role back says so so long before it connects anew, ms.
+const REFUSAL_LEAD_MS: u64 = 250;
 
 impl Engine {
     /// The master offers its role.
@@ -143,10 +147,15 @@ impl Engine {
         let term = self.durable.term;
         let why = std::mem::take(&mut self.reign.hold_why);
         self.note(EventKind::Role, Severity::Error, format!("the role was given back: {why}"));
-        for id in self.live_links() {
-            self.send(id, Body::OfferRefused { term, own_term: term, why: why.clone() });
+        let links = self.live_links();
+        for id in &links {
+            self.send(*id, Body::OfferRefused { term, own_term: term, why: why.clone() });
         }
         self.enter_shadow();
+        if !links.is_empty() {
+            // A new connection outruns the word on the old one, which is dropped then: the switch would be in doubt (spec 7.1, 7.7).
+            self.timers.set(Timer::Redial, self.after(REFUSAL_LEAD_MS));
+        }
         self.watch.refused_offer = term;
         self.leave_given_back();
     }
