@@ -204,7 +204,10 @@ impl Field {
     pub fn edit(&self, what: &str, lines: usize) {
         // No line packs as well as the one before it.
         let text: String = (0..lines).map(|line| format!("{what} {} {:x}\n", self.edits, digest_of(line))).collect();
-        fs::write(self.a.directory.join("edited.txt"), text).unwrap();
+        // All at once: what is caught half-written would be another push than the one that is lied about.
+        let aside = self.folder.path().join("edited");
+        fs::write(&aside, text).unwrap();
+        fs::rename(aside, self.a.directory.join("edited.txt")).unwrap();
     }
 
     /// The liar lies until it was heard; nothing is changed by it; then all is well again.
@@ -227,11 +230,12 @@ impl Field {
         let told = Arc::clone(&self.told);
         // The second one says that the first was answered, and tried again.
         eventually(&format!("{what}: told twice"), || told.load(Ordering::Relaxed) >= 2);
-        assert_eq!(checks::tree(&self.b.directory), before, "{what}");
-        assert_eq!(self.outside(), outside, "{what}");
-        let status = self.b.status();
-        assert_eq!(status["configuration"]["revision"], revision, "{what}");
-        assert_eq!(self.a.status()["peer"]["in_sync"], false, "{what}");
+        let (master, shadow) = (self.a.status(), self.b.status());
+        let with = format!("{what}: told {}, master {master:#}, shadow {shadow:#}", self.told.load(Ordering::Relaxed));
+        assert_eq!(differences(&checks::tree(&self.b.directory), &before), [""; 0], "{with}");
+        assert_eq!(differences(&self.outside(), &outside), [""; 0], "{with}");
+        assert_eq!(shadow["configuration"]["revision"], revision, "{with}");
+        assert_eq!(master["peer"]["in_sync"], false, "{with}");
         let peak = fs::read_to_string(format!("/proc/{}/status", self.b.process())).unwrap();
         let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
         assert!(peak.is_some_and(|peak: u64| peak < MEMORY_MAX_KIB), "{what}: {peak:?} KiB");
@@ -239,8 +243,14 @@ impl Field {
         // What waits for its next try is not waited for.
         let _ = self.a.standin(&["config", "push"]);
         self.wait_same();
-        assert_eq!(self.outside(), outside, "{what}");
+        assert_eq!(differences(&self.outside(), &outside), [""; 0], "{what}, afterwards");
     }
+}
+
+/// Paths that are not the same in both.
+fn differences(one: &OnDisk, other: &OnDisk) -> Vec<String> {
+    let all = one.keys().chain(other.keys()).filter(|path| one.get(*path) != other.get(*path));
+    all.map(|path| String::from_utf8_lossy(path).into_owned()).collect()
 }
 
 /// spec 5.4, 5.7: pushes on the link that lead out, or lie

@@ -1,10 +1,10 @@
 //! What the mirror's thread does about drift on a shadow (spec 4.5).
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::MirrorDesk;
+use super::held::HeldBefore;
 use crate::engine::event::{EventKind, Severity};
 use crate::engine::input::Input;
 use crate::engine::order::{HELD_MAX, HeldFile};
@@ -69,7 +69,7 @@ impl MirrorDesk {
 
     fn put_drift_back(&self, watch: &mut DriftWatch) {
         let subject = String::new();
-        let was_held = lock(&self.held).paths();
+        let was_held = lock(&self.held).before();
         if lock(&self.held).has_any() {
             // What the last scan as a master held back is drift now, also that of an earlier run.
             super::held::tell(&self.held, &self.shared, &[], None);
@@ -112,7 +112,7 @@ impl MirrorDesk {
                 self.remember(&drift);
                 watch.found(clock::monotonic().0, drift.paths_total);
                 self.drift.store(watch.paths(), Ordering::Relaxed);
-                self.tell_drift(&drift, &BTreeSet::new());
+                self.tell_drift(&drift, &HeldBefore::default());
             } else {
                 let text = format!("{}; {}", named(&drift.paths, drift.unnamed()), kept(&drift));
                 self.shared.note(EventKind::Configuration, Severity::Warning, text);
@@ -135,9 +135,9 @@ impl MirrorDesk {
     }
 
     /// `was_held`: what was held back here as master is nobody's work behind Standin's back (spec 5.4).
-    fn tell_drift(&self, drift: &Drift, was_held: &BTreeSet<String>) {
+    fn tell_drift(&self, drift: &Drift, was_held: &HeldBefore) {
         let (held, other): (Vec<_>, Vec<_>) =
-            drift.paths.iter().cloned().partition(|drifted| was_held.contains(&drifted.path));
+            drift.paths.iter().cloned().partition(|drifted| was_held.holds(&drifted.path));
         // Those that are not named are counted with the first.
         let (more_held, more_other) = if other.is_empty() { (drift.unnamed(), 0) } else { (0, drift.unnamed()) };
         for (code, paths, more) in [(SET_ASIDE, held, more_held), (CHANGED, other, more_other)] {

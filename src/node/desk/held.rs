@@ -32,6 +32,21 @@ pub struct HeldBook {
     is_rejected: bool,
 }
 
+/// What was held back while this instance was master.
+#[derive(Default)]
+pub struct HeldBefore {
+    paths: BTreeSet<String>,
+    /// Not all of its paths are known: an earlier run held back a change as a whole, or there were too many.
+    is_all: bool,
+}
+
+impl HeldBefore {
+    /// What differs at `path` was held back. Where not all are known, everything that differs was: a master mirrors the rest.
+    pub fn holds(&self, path: &str) -> bool {
+        self.is_all || self.paths.contains(path)
+    }
+}
+
 impl HeldBook {
     /// With the alerts that an earlier run left standing: what was mended while nothing ran is over with the first look.
     pub fn with_alerts(open: &[Alert]) -> Self {
@@ -54,8 +69,10 @@ impl HeldBook {
     }
 
     /// What is held back, or was in an earlier run.
-    pub fn paths(&self) -> BTreeSet<String> {
-        self.files.keys().chain(&self.told).cloned().collect()
+    pub fn before(&self) -> HeldBefore {
+        let is_listed = if self.count == 0 { !self.is_rejected } else { self.count <= HELD_MAX as u64 };
+        let paths = self.files.keys().chain(&self.told).cloned().collect();
+        HeldBefore { paths, is_all: !is_listed || self.told.contains(MORE) }
     }
 
     /// How many.
@@ -148,6 +165,7 @@ mod tests {
         let (alerts, over) = book.set(&[held("b"), rejected], UnixMillis(2));
         assert_eq!(alerts.into_keys().collect::<Vec<_>>(), ["b"], "a rejected change is told as a whole");
         assert_eq!(over, ["a"]);
+        assert!(book.before().holds("c") && !book.before().holds("a"), "its paths are known");
         let since: Vec<_> = book.list().into_iter().map(|file| (file.path, file.since.0, file.line)).collect();
         assert_eq!(since, [("b".to_owned(), 1, None), ("c".to_owned(), 2, Some(3))]);
     }
@@ -164,6 +182,7 @@ mod tests {
         kept.raise(UnixMillis(1), CHANGE, "", "exit status 1", &mut Vec::new());
         let mut book = HeldBook::with_alerts(&kept.list());
         assert!(book.has_any() && book.is_rejected && book.count() == 0);
+        assert!(book.before().holds("of the change"), "its paths are not known any more");
         let (alerts, over) = book.set(&[held("still")], UnixMillis(3));
         assert_eq!(
             (alerts.into_keys().collect::<Vec<_>>(), over),
