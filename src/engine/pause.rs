@@ -26,6 +26,8 @@ pub(super) struct Pause {
     pub until: Option<Millis>,
     pub until_wall: Option<UnixMillis>,
     pub kind: PauseKind,
+    /// End of the maintenance that a longer pause, for a restart of the master, covers.
+    pub covered: Option<Millis>,
     asked: Option<(u64, u64)>,
     /// Read from the disk at the start of this run: as if it had just begun. The other side knows its end better.
     is_guess: bool,
@@ -39,6 +41,7 @@ impl Default for Pause {
             until: None,
             until_wall: None,
             kind: PauseKind::Maintenance,
+            covered: None,
             asked: None,
             is_guess: false,
             is_overruled: false,
@@ -238,14 +241,30 @@ impl Engine {
         if std::mem::take(&mut self.pause.is_overruled) {
             self.send(id, Body::Pause { for_ms: 0, kind: PauseKind::Maintenance });
         } else if self.pause.until.is_some() && !is_maintenance {
-            self.end_pause("the master is back");
+            self.end_restart_pause("the master is back");
         } else if self.pause.until.is_some() && !self.pause.is_guess {
             let for_ms = self.maintenance_left();
             self.send(id, Body::Pause { for_ms, kind: PauseKind::Maintenance });
         }
     }
 
+    /// The master is back, or this instance is it. A maintenance that was covered goes on to its own end (spec 7.9).
+    pub(super) fn end_restart_pause(&mut self, why: &str) {
+        if self.pause.kind != PauseKind::Restart {
+            return;
+        }
+        match self.pause.covered.map_or(0, |until| until.since(self.now.mono)) {
+            0 => self.end_pause(why),
+            for_ms => {
+                let kind = PauseKind::Maintenance;
+                self.note_pause(NewPause { kind, for_ms, asked_over: None, order: None });
+            }
+        }
+    }
+
     fn begin_pause(&mut self, for_ms: u64, kind: PauseKind) {
+        let maintenance = self.pause.until.filter(|_| self.pause.kind == PauseKind::Maintenance);
+        self.pause.covered = maintenance.or(self.pause.covered).filter(|_| kind == PauseKind::Restart);
         self.pause.kind = kind;
         self.set_pause_end(for_ms);
         self.settle("H-017", "");
@@ -279,6 +298,7 @@ impl Engine {
             return;
         }
         self.pause.until_wall = None;
+        self.pause.covered = None;
         if self.drafted().pause.is_some() {
             let draft = Durable { pause: None, ..self.draft() };
             self.write(draft, Then::Nothing);

@@ -319,9 +319,7 @@ impl Engine {
         for timer in [Timer::BootHold, Timer::OfferRepeat, Timer::OfferDoubt, Timer::Takeover, Timer::AskLimit] {
             self.timers.clear(timer);
         }
-        if self.pause.kind == super::message::PauseKind::Restart {
-            self.end_pause("this instance is master now");
-        }
+        self.end_restart_pause("this instance is master now");
         self.reign.activity = Activity::Active;
         // Whatever led here was decided on something fresh: a stall of the role before bars nothing.
         self.stall = super::stall::Stall::default();

@@ -300,6 +300,7 @@ impl Engine {
             pen.flags(&[handover.order.is_some(), handover.is_scanned()]);
         }
         pen.ahead(self.pause.until);
+        pen.ahead(self.pause.covered);
         if let Some(leaving) = &self.leaving {
             pen.out.show(&(leaving.stage, leaving.keep_role, leaving.is_done, leaving.orders.len()));
             pen.ahead(leaving.release_until);

@@ -58,6 +58,23 @@ fn a_service_whose_time_is_over_is_stopped_and_does_not_come_back() {
     rig.stopped();
 }
 
+/// spec 7.11, 7.13: one that is asked for by a Standin which then did not move until its time was over does not begin
+#[test]
+fn a_service_whose_time_is_over_does_not_begin() {
+    let rig = Rig::new();
+    let mut watchdog = rig.supervisor.watchdog();
+    watchdog.begin(boot_ms(), Some(boot_ms()));
+    rig.start(&hiding(rig.home.path()), |_| {});
+    let change = rig.next();
+    let ServiceChange::StartFailed(status) = change else { panic!("{change:?}") };
+    assert!(status.message.unwrap().contains("time was over"));
+    assert!(rig.output.try_recv().is_err() && marked(rig.home.path()).is_empty(), "not even for a moment");
+    watchdog.begin(boot_ms(), None);
+    rig.started("exec sleep 600", |_| {});
+    rig.supervisor.stop(0);
+    rig.stopped();
+}
+
 /// spec 7.13: a loop that turns keeps it alive, beyond every single allowance
 #[test]
 fn a_loop_that_turns_keeps_the_service_running() {

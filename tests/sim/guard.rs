@@ -89,6 +89,7 @@ impl World {
         let epoch = guard.epoch;
         self.log(|| format!("node-{node}: the guard stops the service"));
         let takes = self.stop_takes(node);
+        self.nodes[node].guard.next = None;
         self.nodes[node].guard.stopping = Some(epoch);
         self.nodes[node].guard.stopped_at = self.t + takes;
         self.at(self.t + takes, What::GuardStopped { node, epoch });

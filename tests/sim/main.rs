@@ -141,6 +141,8 @@ fn lives_that_once_failed() {
         32_331_462,
         // A dial back that nobody answered in time was tried again after an hour, and H-013 stood till then (spec 4.1).
         32_504_397,
+        // A maintenance that a longer pause for a restart covered was forgotten with that (spec 7.9).
+        43_548_763,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

@@ -209,6 +209,29 @@ fn maintenance_and_a_restart_do_not_cut_each_other_short() {
     well(&world);
 }
 
+/// spec 7.9: a maintenance that the pause for a restart covers goes on when an operator ends that by making the shadow master
+#[test]
+fn a_maintenance_outlives_the_restart_that_covers_it() {
+    let mut world = pair_of(&settings());
+    world.order(0, Order::Maintenance { for_ms: 60_000 });
+    world.run_until(world.t + 500);
+    let end = world.t + 60_000;
+    world.order(0, Order::Stop { keep_role: true });
+    assert!(world.run_till(5_000, |world| !world.nodes[0].is_up()));
+    world.run_until(world.t + 1_000);
+    let order = world.order(1, Order::BecomeMaster { without_arbiter: false });
+    assert!(world.run_till(20_000, |world| is_active(world, 1)));
+    assert!(world.answers[&order].is_ok() && paused(&world)[1]);
+    world.start(0);
+    healthy(&mut world);
+    assert_eq!(paused(&world), [true, true]);
+    world.crash(1, false);
+    world.run_until(end - 5_000);
+    assert_eq!(role(&world, 0).0, Some(Role::Shadow), "nobody takes over during maintenance");
+    assert!(world.run_till(60_000, |world| is_active(world, 0)), "after it somebody does");
+    well(&world);
+}
+
 /// spec 7.9: a restart that found no shadow that could take over lets none become READY meanwhile
 #[test]
 fn a_restart_makes_no_shadow_ready_meanwhile() {

@@ -297,9 +297,15 @@ impl Keeper {
             return self.outbox.report(Report::StartFailed { id: start.id, why });
         }
         let id = start.id;
-        if start.is_watched && !self.watch.has_sheet() {
-            let why = "its watchdog could not be set up".into();
-            return self.outbox.report(Report::StartFailed { id, why });
+        let why_not = match &self.watch {
+            _ if !start.is_watched => None,
+            watch if !watch.has_sheet() => Some("its watchdog could not be set up"),
+            // Asked for by one that then did not move for a while, or late because what ran before took its time to end.
+            watch if watch.is_over() => Some("its time was over before it could begin"),
+            _ => None,
+        };
+        if let Some(why) = why_not {
+            return self.outbox.report(Report::StartFailed { id, why: why.into() });
         }
         self.restarts = Restarts::of(&start);
         self.current = Some(start);

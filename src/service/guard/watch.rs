@@ -24,6 +24,11 @@ impl Watch {
         self.sheet.is_some()
     }
 
+    /// Nothing may begin any more: the time is over.
+    pub fn is_over(&self) -> bool {
+        self.sheet.as_ref().is_some_and(|sheet| sheet.is_over(boot_ms()))
+    }
+
     /// From now on, or no more.
     pub fn turn(&mut self, is_on: bool) {
         if self.is_on == is_on {
