@@ -70,6 +70,10 @@ impl Engine {
             self.timers.clear(timer);
         }
         self.switch_wait_over();
+        // Nothing that ends an isolation makes it active any more.
+        if self.reign.isolated.take().is_some() {
+            self.settle("H-023", "");
+        }
         self.reign.activity = Activity::GivingWay;
         self.reign.frozen = true;
         self.reign.giving = Some(GiveWay { reason, why: why.to_owned(), order, taken: None });

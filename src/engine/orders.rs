@@ -234,6 +234,9 @@ impl Engine {
             let todo = "It asks all the while; if the other is certainly not active: `ha become-master --force`";
             return self.refuse(id, "not resumed", why, todo);
         }
+        if self.is_giving_way() {
+            return self.refuse(id, "not resumed", "a change of roles is under way", "Wait for it to end");
+        }
         if !self.is_master() || self.reign.activity != Activity::Holding {
             let todo =
                 if self.durable.offer.is_some() { "A hand-over is open: `ha become-master --force`" } else { "" };

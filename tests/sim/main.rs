@@ -143,6 +143,10 @@ fn lives_that_once_failed() {
         32_504_397,
         // A maintenance that a longer pause for a restart covered was forgotten with that (spec 7.9).
         43_548_763,
+        // `become-shadow` of an isolated master that could not be written: its checks made it active meanwhile (spec 7.8, 7.10).
+        44_713_014,
+        // A service that waited for the end of the one before it began after its time was over; of the simulator alone.
+        44_486_569,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

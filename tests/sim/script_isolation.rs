@@ -107,3 +107,23 @@ fn an_order_to_go_on_is_not_undone_by_the_checks() {
         assert!(world.run_till(10_000, |world| condition(world, 0) == Some(Condition::Isolated)));
     }
 }
+
+/// spec 7.8, 7.10: `become-shadow` of an isolated master that cannot be written yet: nothing makes it active meanwhile
+#[test]
+fn one_that_gives_the_role_up_is_not_isolated_any_more() {
+    let mut world = isolated();
+    world.nodes[0].persist_fails = true;
+    world.order(0, Order::BecomeShadow);
+    world.run_until(world.t + 2_000);
+    let resume = world.order(0, Order::Resume);
+    world.nodes[0].checks_fail = false;
+    for _ in 0..100 {
+        world.run_until(world.t + BOOT_HOLD_MS / 20);
+        assert!(!world.nodes[0].service);
+    }
+    let said = format!("{:?}", world.answers[&resume]);
+    assert!(said.contains("a change of roles is under way"), "{said}");
+    world.nodes[0].persist_fails = false;
+    assert!(world.run_till(5_000, |world| role(world, 0).0 == Some(Role::Shadow)));
+    assert!(!world.nodes[0].service && !holds(&world, 0, "H-023"));
+}
