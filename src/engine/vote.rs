@@ -58,7 +58,8 @@ pub struct Ask {
     pub from: InstanceId,
     /// The other instance of the pair.
     pub peer: InstanceId,
-    /// The highest term the asker knows of, the asked one of a [`Want::Grant`] not counted.
+    /// The highest term the asker knows of, the asked one of a [`Want::Grant`] not counted unless an earlier grant of it may still
+    /// be used.
     pub known: Term,
     /// See [`Claim`].
     pub claim: Claim,

@@ -327,3 +327,31 @@ fn a_shorter_hold_time_outlasts_no_wiped_arbiter() {
     assert!(world.run_till(20_000, |world| is_active(world, 1)), "{:?}", world.failure);
     well(&world);
 }
+
+/// spec 7.11: the shadow was granted the term and cannot write it yet; the arbiter is wiped, and the old master starts again: at no
+/// moment of all that two are active, and one goes on
+#[test]
+fn a_wiped_arbiter_does_not_confirm_beside_an_earlier_grant() {
+    let mut settings = arbiter_settings();
+    // The grant outlasts more than one try to write.
+    settings.arbiter.hold = 5_000;
+    for after_ms in (0..3_000).step_by(50) {
+        let mut world = pair_of(&settings);
+        world.nodes[1].persist_fails = true;
+        world.crash(0, false);
+        assert!(world.run_till(60_000, |world| world.arbiter.books.values().any(|book| book.record.term.0 == 2)));
+        world.arbiter.wipe();
+        world.run_until(world.t + after_ms);
+        // The two do not hear each other: the arbiter alone decides.
+        cut_link(&mut world);
+        world.start(0);
+        world.run_until(world.t + 20);
+        world.nodes[1].persist_fails = false;
+        world.run_until(world.t + ALL_OVER_MS);
+        well(&world);
+        heal(&mut world);
+        healthy(&mut world);
+        assert!(world.run_till(60_000, |world| !holds(world, 0, "H-025") && !holds(world, 1, "H-025")), "a vote again");
+        well(&world);
+    }
+}

@@ -135,7 +135,7 @@ impl Engine {
         }
         let known = match want {
             Want::Grant(term) if term == self.durable.term => self.durable.ungranted.unwrap_or(Term(term.0 - 1)),
-            _ => self.highest_term(),
+            _ => self.known_to_arbiter(),
         };
         let ask = Ask { from: self.durable.instance, peer: other, known, claim, want };
         self.arb.next_id += 1;
@@ -144,11 +144,21 @@ impl Engine {
         self.arb.asked = Some(Asked { id, want, sent: self.now.mono, until });
         self.arb.last_want = Some(want);
         if want == Want::Look {
-            self.arb.looked_term = known;
+            self.arb.looked_term = self.highest_term();
         }
         self.timers.set(Timer::Arbiter, self.after(self.ask_limit_ms()));
         let lease_s = self.settings.arbiter.lease_s();
         self.out.push(Effect::AskArbiter { id, pair, ask, lease_s });
+    }
+
+    /// The highest term to write at the arbiter.
+    fn known_to_arbiter(&self) -> Term {
+        // One that this instance may still go by, also where the arbiter has forgotten the grant meanwhile: otherwise that would
+        // confirm the master of the term before.
+        let granted = self.granted_term().unwrap_or_default();
+        // What the other has written there, and perhaps never had: else the two would never have written the same.
+        let heard = self.arb.view.filter(|view| !view.has_vote).map_or(Term(0), |view| view.highest);
+        self.highest_term().max(granted).max(heard)
     }
 
     /// What the arbiter said to a question of this run.
