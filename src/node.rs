@@ -57,6 +57,7 @@ mod timeouts;
 mod trips;
 mod validation;
 mod verify;
+mod wake;
 mod works;
 
 /// Threads of the runtime; checks need little, and the box belongs to the service.
@@ -269,6 +270,9 @@ impl Parts {
         let needs_seal = boot.is_copied;
         let own_hosts = hosts::host_names();
         let facts = Facts::new(options.home.clone(), directory, identity, own_hosts, in_force.clone(), needs_seal);
+        let wake = wake::Wake::new().map_err(|error| {
+            Problem::new("cannot start", format!("no timer is to be had: {error}"), "raise the limit of open files")
+        })?;
         let driver = Driver {
             engine: Engine::new(clock::now(), boot),
             store,
@@ -280,7 +284,8 @@ impl Parts {
             settings,
             facts,
             pending: std::collections::VecDeque::new(),
-            published: tokio::time::Instant::now(),
+            published: clock::monotonic(),
+            wake,
             is_stale: true,
             pinned: None,
             trips,

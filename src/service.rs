@@ -27,6 +27,7 @@ mod raw;
 mod sheet;
 mod spawn;
 mod supervisor;
+pub mod timer;
 pub mod unit;
 
 pub use lines::OutputLine;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
 
 use super::arbiter::ArbiterDesk;
 use super::bulk_source::Other;
@@ -17,6 +16,7 @@ use super::facts::Facts;
 use super::net::Net;
 use super::settings_file::SettingsDesk;
 use super::shared::Shared;
+use super::wake::Wake;
 use super::works::Works;
 use crate::engine::Engine;
 use crate::engine::base::{Fingerprint, LinkId, Millis, Problem, Reason, Role, Term};
@@ -35,16 +35,12 @@ use crate::store::Store;
 const LISTEN_AGAIN: Duration = Duration::from_secs(3);
 /// How long the last answers may take to reach those who asked.
 const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
-/// The status is published at most this often.
-const PUBLISH_PAUSE: Duration = Duration::from_millis(40);
+/// The status is published at most this often, ms.
+const PUBLISH_PAUSE_MS: u64 = 40;
 /// A loop late by so much tells the engine, which judges whether that was a stall, ms.
 const LATE_TOLD_MS: u64 = 400;
 /// Inputs handled in a row before the status is published in between.
 const INPUTS_IN_A_ROW: usize = 256;
-
-fn millis_until(wake: Instant) -> u64 {
-    u64::try_from(wake.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
-}
 
 /// Everything that carries out effects.
 pub struct Driver {
@@ -69,7 +65,9 @@ pub struct Driver {
     /// Inputs that effects brought about, before any from outside.
     pub pending: VecDeque<Input>,
     /// When the status was last published.
-    pub published: Instant,
+    pub published: Millis,
+    /// For the next thing that is due.
+    pub wake: Wake,
     /// Something happened since.
     pub is_stale: bool,
     /// The pinned peer as last told to the network.
@@ -117,17 +115,15 @@ impl Driver {
         let _ = answering.send(());
         while !has_ended {
             self.works.pulse(clock::monotonic());
-            if self.is_stale && self.published.elapsed() >= PUBLISH_PAUSE {
+            if self.is_stale && clock::monotonic() >= self.published.plus(PUBLISH_PAUSE_MS) {
                 self.publish();
             }
             if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
-                // Not by a timer: that would be a millisecond late.
                 self.pending.push_back(Input::Tick);
                 has_ended = self.turn(&mut inputs);
                 continue;
             }
-            let wake = self.next_wake();
-            let planned = clock::monotonic().plus(millis_until(wake));
+            let due = self.next_due();
             tokio::select! {
                 biased;
                 input = inputs.recv() => match input {
@@ -135,9 +131,11 @@ impl Driver {
                     None => break,
                 },
                 Some(new) = edits.recv() => self.take_edit(new),
-                () = sleep_until(wake) => {}
+                () = self.wake.at(due) => {}
             }
-            self.notice_lateness(clock::monotonic().since(planned));
+            if let Some(due) = due {
+                self.notice_lateness(clock::monotonic().since(due));
+            }
             has_ended = self.turn(&mut inputs);
         }
         self.publish();
@@ -179,16 +177,10 @@ impl Driver {
         false
     }
 
-    fn next_wake(&self) -> Instant {
-        let now = clock::monotonic();
-        let mut wake = Instant::now() + Duration::from_secs(3_600);
-        for Millis(due) in [self.engine.deadline(), self.works.pulse_due()].into_iter().flatten() {
-            wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now.0)));
-        }
-        if self.is_stale {
-            wake = wake.min(self.published + PUBLISH_PAUSE);
-        }
-        wake
+    /// When there is something to do, if nothing happens before.
+    fn next_due(&self) -> Option<Millis> {
+        let publish = self.is_stale.then(|| self.published.plus(PUBLISH_PAUSE_MS));
+        [self.engine.deadline(), self.works.pulse_due(), publish].into_iter().flatten().min()
     }
 
     /// What the node itself must know of an input.
@@ -360,7 +352,7 @@ impl Driver {
 
     fn publish(&mut self) {
         self.is_stale = false;
-        self.published = Instant::now();
+        self.published = clock::monotonic();
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status, self.net.port());
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));

@@ -139,7 +139,8 @@ impl Works {
     /// The loop that decides turns (spec 7.12, 7.13): to be called by it alone, at least as often as [`Works::pulse_due`] says.
     /// A loop that stalls calls nothing, and the guard stops the service.
     pub fn pulse(&mut self, now: Millis) {
-        if self.is_watching && now.0 >= self.watchdog.due_ms() {
+        // What turns the loop anyway saves it a turn of its own.
+        if self.is_watching && now.0 >= self.watchdog.worth_ms() {
             self.watchdog.pulse(now.0, self.allowance.map(|until| until.0));
         }
         if let Some(heart) = &mut self.heart {

@@ -36,6 +36,12 @@ impl Watchdog {
         self.last_ms.saturating_add(PULSE_MS)
     }
 
+    /// From when on a pulse is worth its while, if the loop turns for something else; before [`Self::due_ms`].
+    #[must_use]
+    pub fn worth_ms(&self) -> u64 {
+        self.last_ms.saturating_add(PULSE_MS / 2)
+    }
+
     /// The service is about to be started.
     pub fn begin(&mut self, now_ms: u64, limit_ms: Option<u64>) {
         // An idle guard has shown nothing for a while; only from now on does that mean anything.
