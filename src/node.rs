@@ -284,7 +284,7 @@ impl Parts {
             settings,
             facts,
             pending: std::collections::VecDeque::new(),
-            published: clock::monotonic(),
+            published: [clock::monotonic(); 2],
             wake,
             is_stale: true,
             pinned: None,

@@ -35,8 +35,8 @@ use crate::store::Store;
 const LISTEN_AGAIN: Duration = Duration::from_secs(3);
 /// How long the last answers may take to reach those who asked.
 const ANSWERS_LIMIT: Duration = Duration::from_secs(2);
-/// The status is published at most this often, ms.
-const PUBLISH_PAUSE_MS: u64 = 40;
+/// The status is published at most twice in so long, ms: a check and its answer are two, and neither has to wake the loop later.
+const PUBLISH_SPAN_MS: u64 = 80;
 /// A loop late by so much tells the engine, which judges whether that was a stall, ms.
 const LATE_TOLD_MS: u64 = 400;
 /// Inputs handled in a row before the status is published in between.
@@ -64,8 +64,8 @@ pub struct Driver {
     pub facts: Facts,
     /// Inputs that effects brought about, before any from outside.
     pub pending: VecDeque<Input>,
-    /// When the status was last published.
-    pub published: Millis,
+    /// When the status was published: the time before last, and last.
+    pub published: [Millis; 2],
     /// For the next thing that is due.
     pub wake: Wake,
     /// Something happened since.
@@ -115,7 +115,7 @@ impl Driver {
         let _ = answering.send(());
         while !has_ended {
             self.works.pulse(clock::monotonic());
-            if self.is_stale && clock::monotonic() >= self.published.plus(PUBLISH_PAUSE_MS) {
+            if self.is_stale && clock::monotonic() >= self.publish_due() {
                 self.publish();
             }
             if self.engine.deadline().is_some_and(|due| clock::monotonic() >= due) {
@@ -177,9 +177,13 @@ impl Driver {
         false
     }
 
+    fn publish_due(&self) -> Millis {
+        self.published[0].plus(PUBLISH_SPAN_MS)
+    }
+
     /// When there is something to do, if nothing happens before.
     fn next_due(&self) -> Option<Millis> {
-        let publish = self.is_stale.then(|| self.published.plus(PUBLISH_PAUSE_MS));
+        let publish = self.is_stale.then(|| self.publish_due());
         [self.engine.deadline(), self.works.pulse_due(), publish].into_iter().flatten().min()
     }
 
@@ -352,7 +356,7 @@ impl Driver {
 
     fn publish(&mut self) {
         self.is_stale = false;
-        self.published = clock::monotonic();
+        self.published = [self.published[1], clock::monotonic()];
         let mut status = self.engine.status(clock::now());
         self.facts.complete(&mut status, self.net.port());
         self.mirror.set_needed(needed_by_peer(self.engine.durable(), &status));
