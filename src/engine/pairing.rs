@@ -207,7 +207,9 @@ impl Engine {
         self.watch.gave_up = false;
         self.watch.lost = None;
         self.timers.clear(Timer::Takeover);
-        self.timers.clear(Timer::Redial);
+        for timer in [Timer::Redial, Timer::Farewell] {
+            self.timers.clear(timer);
+        }
         self.settle("H-015", "");
         self.set_state(super::base::LinkState::Handshake, Some("looking for the master".into()));
         self.watch.connecting.push(order);

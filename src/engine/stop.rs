@@ -355,6 +355,18 @@ impl Engine {
     }
 
     pub(super) fn reconnect_now(&mut self, order: Option<u64>, by: &str) {
+        if !self.durable.connect_wanted {
+            // An operator disconnects it at this moment, and that stands; the next attachment begins with the complete transfer.
+            if let Some(order) = order {
+                self.refuse(
+                    order,
+                    "not reconnected",
+                    "this shadow is being disconnected",
+                    "`shadow connect` connects it",
+                );
+            }
+            return;
+        }
         self.note_by(EventKind::Order, Severity::Information, "reconnecting with a complete transfer", Some(by));
         self.timers.clear(Timer::Redial);
         if let Some(link) = self.watch.link {

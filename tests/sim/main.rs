@@ -149,6 +149,9 @@ fn lives_that_once_failed() {
         44_486_569,
         // An arbiter that was wiped confirmed the old master, while the shadow could still use the term it had granted before (spec 7.11).
         50_242_086,
+        // `reconnect`, said on the master in the middle of a `shadow disconnect`: the shadow said DISCONNECTED a second later, though
+        // it was connected again by then (spec 4.4).
+        60_963_457,
     ];
     for seed in seeds {
         live(seed, false).unwrap();

@@ -251,6 +251,29 @@ fn a_disconnected_shadow_never_takes_over() {
     healthy(&mut world);
 }
 
+/// spec 4.4: `reconnect`, said on the master while the shadow is being disconnected, does not undo that; and `connect` does, for good
+#[test]
+fn a_reconnect_does_not_undo_a_disconnect() {
+    let mut world = pair();
+    world.hold = Some((0, |body| matches!(body, Body::FarewellHeard)));
+    world.order(0, Order::Reconnect);
+    world.order(1, Order::Disconnect);
+    for _ in 0..40 {
+        world.run_until(world.t + 50);
+        let state = state(&world, 1);
+        assert!(
+            matches!(state, Some(LinkState::Ready | LinkState::Disconnecting | LinkState::Disconnected)),
+            "{state:?}"
+        );
+    }
+    assert_eq!(state(&world, 1), Some(LinkState::Disconnected));
+    release(&mut world);
+    world.order(1, Order::Connect);
+    healthy(&mut world);
+    world.run_until(world.t + 5_000);
+    assert_eq!(state(&world, 1), Some(LinkState::Ready), "no time of the disconnect is left");
+}
+
 /// spec 4.4: a reset of the shadow tells the master, if it can be told; if not, it is reset all the same.
 #[test]
 fn a_reset_shadow_tells_its_master() {
